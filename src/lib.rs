@@ -1,1 +1,11 @@
-//! x
+//! Slowlane, the job keeper for Spark on Kubernetes.
+//!
+//! The pure core (`model`, `admission`, `lifecycle`, `index`, `engine`, `command`) decides; everything else carries
+//! events in and commands out. The core compiles and is tested alone with `--no-default-features`.
+
+pub mod admission;
+pub mod command;
+pub mod engine;
+pub mod index;
+pub mod lifecycle;
+pub mod model;

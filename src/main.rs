@@ -1,2 +1,2 @@
-//! x
-fn main(){}
+//! The keeper's process.
+fn main() {}

@@ -1,0 +1,115 @@
+//! A named share of Spark capacity, as far as deciding needs it.
+
+use std::collections::BTreeMap;
+
+use super::name::Name;
+use super::resources::Resources;
+use super::{ClusterStatus, Sizing};
+
+/// A `ComputeCluster`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cluster {
+    /// Its name.
+    pub name: Name,
+    /// `metadata.generation`.
+    pub generation: i64,
+    /// Which namespaces may use it; `None` = none.
+    pub selector: Option<NamespaceSelector>,
+    /// Runs that may be alive on it at once; `None` = no limit.
+    pub max_jobs: Option<u32>,
+    /// What it holds. A dimension that nobody declared is unbounded.
+    pub capacity: Resources,
+    /// Nothing starts on it while this is set.
+    pub held: bool,
+    /// The sizes that its template forces on every application.
+    pub template: Sizing,
+    /// What is wrong with it so that nothing can be placed on it.
+    pub defect: Option<Box<str>>,
+    /// The status as it stands in the API, to compare before writing.
+    pub published: Option<ClusterStatus>,
+}
+
+impl Cluster {
+    /// Whether `labels` are those of a namespace that may use this cluster.
+    #[must_use]
+    pub fn admits(&self, labels: &BTreeMap<Box<str>, Box<str>>) -> bool {
+        self.selector.as_ref().is_some_and(|selector| selector.matches(labels))
+    }
+}
+
+/// A label selector. Empty = every namespace.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct NamespaceSelector {
+    /// All must hold.
+    pub requirements: Vec<Requirement>,
+}
+
+/// One requirement of a selector.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Requirement {
+    /// Label key.
+    pub key: Box<str>,
+    /// How the values are compared.
+    pub operator: RequirementOperator,
+    /// The values; empty for `Exists` and `DoesNotExist`.
+    pub values: Vec<Box<str>>,
+}
+
+/// Kubernetes' selector operators.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RequirementOperator {
+    /// The label has one of the values.
+    In,
+    /// The label is missing or has none of the values.
+    NotIn,
+    /// The label is there.
+    Exists,
+    /// The label is missing.
+    DoesNotExist,
+}
+
+impl NamespaceSelector {
+    /// Whether the labels satisfy every requirement.
+    #[must_use]
+    pub fn matches(&self, labels: &BTreeMap<Box<str>, Box<str>>) -> bool {
+        self.requirements.iter().all(|requirement| {
+            let value = labels.get(&requirement.key);
+            match requirement.operator {
+                RequirementOperator::In => value.is_some_and(|value| requirement.values.contains(value)),
+                RequirementOperator::NotIn => value.is_none_or(|value| !requirement.values.contains(value)),
+                RequirementOperator::Exists => value.is_some(),
+                RequirementOperator::DoesNotExist => value.is_none(),
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn labels(pairs: &[(&str, &str)]) -> BTreeMap<Box<str>, Box<str>> {
+        pairs.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect()
+    }
+
+    fn requirement(operator: RequirementOperator, values: &[&str]) -> NamespaceSelector {
+        let values = values.iter().map(|value| (*value).into()).collect();
+        NamespaceSelector { requirements: vec![Requirement { key: "team".into(), operator, values }] }
+    }
+
+    #[test]
+    fn selectors_match_as_kubernetes_does() {
+        use RequirementOperator::{DoesNotExist, Exists, In, NotIn};
+        let data = labels(&[("team", "data")]);
+        let bare = labels(&[]);
+        for (selector, on_data, on_bare) in [
+            (NamespaceSelector::default(), true, true),
+            (requirement(In, &["data", "web"]), true, false),
+            (requirement(NotIn, &["data"]), false, true),
+            (requirement(Exists, &[]), true, false),
+            (requirement(DoesNotExist, &[]), false, true),
+        ] {
+            assert_eq!((selector.matches(&data), selector.matches(&bare)), (on_data, on_bare), "{selector:?}");
+        }
+    }
+}

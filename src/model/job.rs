@@ -1,0 +1,55 @@
+//! One job, as far as deciding needs it: small, because a hundred thousand of them wait in memory.
+
+use super::name::{Name, ObjectKey, Uid};
+use super::resources::ExecutorBounds;
+use super::{JobState, Priority, Time};
+
+/// A `ManagedJob` as last seen. Parameters, context and the rest stay in the API until the run is created.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Job {
+    /// Namespace and name.
+    pub key: ObjectKey,
+    /// Its UID.
+    pub uid: Uid,
+    /// `metadata.generation`.
+    pub generation: i64,
+    /// When it was created: its age is its place among equals.
+    pub created: Time,
+    /// The operation it names, in its own namespace.
+    pub operation: Name,
+    /// Its priority class, where it says one.
+    pub priority: Option<Priority>,
+    /// It starts only while fewer than this many runs of its operation are alive.
+    pub own_limit: Option<u32>,
+    /// The only cluster it may run on, where it says one.
+    pub cluster: Option<Name>,
+    /// Its executor bounds, where it says some.
+    pub executors: Option<ExecutorBounds>,
+    /// Names of the parameters that it gives, sorted.
+    pub parameters: Vec<Box<str>>,
+    /// A reference that cannot be resolved: field path and what would be right.
+    pub defect: Option<Box<str>>,
+    /// Somebody wants it ended.
+    pub cancel: bool,
+    /// It is being deleted.
+    pub deleting: bool,
+    /// What its status says.
+    pub published: Published,
+}
+
+/// What stands in a job's status, to continue after a restart and to write nothing that is there already.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Published {
+    /// The state; `None` = never written.
+    pub state: Option<JobState>,
+    /// `observedGeneration`.
+    pub observed_generation: i64,
+    /// The reason word.
+    pub reason: Option<Box<str>>,
+    /// When it came into this state.
+    pub since: Option<Time>,
+    /// The newest run that the status knows, and whether that run's application was seen to exist.
+    pub run: Option<(u32, bool)>,
+    /// Runs that ended before the newest one, kept as they are.
+    pub runs: Vec<super::RunStatus>,
+}

@@ -1,0 +1,58 @@
+//! Who holds which slot: the content of the `RunLedger` (protocol rules R1-R3).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::name::{Name, ObjectKey};
+use super::resources::Resources;
+use super::{Footprint, RunId, Time};
+
+/// The resourceVersion under which a ledger was read or written; opaque.
+pub type LedgerVersion = Arc<str>;
+
+/// One run's place in the ledger: everything that a new leader needs to bring the run to its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// The job.
+    pub job: ObjectKey,
+    /// The operation, in the job's namespace: the key of its limit.
+    pub operation: Name,
+    /// The cluster it runs on.
+    pub cluster: Name,
+    /// The granted vector: pod sizes.
+    pub footprint: Footprint,
+    /// The granted vector: executors that it starts with.
+    pub min_executors: u64,
+    /// The granted vector: executors that it may reach; reserved until the run is closed.
+    pub max_executors: u64,
+    /// When it was granted.
+    pub granted: Time,
+    /// Its application was seen to exist: if it is gone, it is never created again.
+    pub seen: bool,
+}
+
+impl Holder {
+    /// What the run takes of its cluster.
+    #[must_use]
+    pub fn resources(&self) -> Resources {
+        self.footprint.with(self.max_executors)
+    }
+}
+
+/// The whole ledger. Limits and capacities stand beside the holders, so that the API server itself can refuse an
+/// over-full one.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Ledger {
+    /// Grows by one with every leader: an older leader's compare-and-swap fails.
+    pub epoch: i64,
+    /// Who wrote it last; for people.
+    pub leader: Box<str>,
+    /// Every run that is granted and not yet closed.
+    pub holders: BTreeMap<RunId, Holder>,
+    /// Limits of the operations that have holders.
+    pub operation_limits: BTreeMap<ObjectKey, u32>,
+    /// Job limits of the clusters that have holders.
+    pub cluster_limits: BTreeMap<Name, u32>,
+    /// Capacities of the clusters that have holders.
+    pub cluster_capacity: BTreeMap<Name, Resources>,
+}

@@ -1,0 +1,60 @@
+//! The domain in checked types. Knows no Kubernetes client, no clock and no I/O: whatever reaches these types has
+//! already been parsed, so the rooms that decide need no error paths of their own.
+
+mod cluster;
+mod job;
+mod ledger;
+mod name;
+mod operation;
+mod reason;
+mod resources;
+mod run;
+mod settings;
+mod sizing;
+mod status;
+mod time;
+
+pub use cluster::{Cluster, NamespaceSelector, Requirement, RequirementOperator};
+pub use job::{Job, Published};
+pub use ledger::{Holder, Ledger, LedgerVersion};
+pub use name::{Name, ObjectKey, Uid, child_name};
+pub use operation::{Defaults, Operation};
+pub use reason::{EndReason, WaitReason};
+pub use resources::{ExecutorBounds, Footprint, PodSize, Resources};
+pub use run::{
+    ApplicationSeen, ApplicationState, DriverEnd, Outcome, PodPhase, PodRole, PodSeen, ReportedResult, RunId,
+};
+pub use settings::Settings;
+pub use sizing::{Language, PodSizing, Sizing};
+pub use status::{Blocker, ClusterStatus, JobState, JobStatus, OperationStatus, QueueStatus, ResultSource, RunStatus};
+pub use time::{Span, Time};
+
+/// How urgent a job is. Declared from lowest to highest, so that `Ord` agrees with the word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum Priority {
+    /// Runs when nothing else wants the room.
+    Low,
+    /// What a job has when neither it nor its operation says.
+    #[default]
+    Normal,
+    /// Before everything ordinary.
+    High,
+    /// Before everything.
+    Critical,
+}
+
+impl Priority {
+    /// Every class, highest first: the order in which queues are served.
+    pub const DESCENDING: [Self; 4] = [Self::Critical, Self::High, Self::Normal, Self::Low];
+
+    /// The word that users write.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Low => "Low",
+            Self::Normal => "Normal",
+            Self::High => "High",
+            Self::Critical => "Critical",
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! A declared kind of job, as far as deciding needs it.
+
+use super::name::{Name, ObjectKey};
+use super::resources::ExecutorBounds;
+use super::{Priority, Sizing};
+
+/// An Operation. What it runs stays outside the core; its size and its limits are here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Operation {
+    /// Where it is declared; jobs of the same namespace name it.
+    pub key: ObjectKey,
+    /// `metadata.generation`.
+    pub generation: i64,
+    /// Runs of it that may be alive at once; `None` = no limit, 0 = held.
+    pub limit: Option<u32>,
+    /// What a job that leaves a field out gets.
+    pub defaults: Defaults,
+    /// The size of its pods.
+    pub sizing: Sizing,
+    /// Parameters that its application refers to, sorted; a job that lacks one is not started.
+    pub parameters: Vec<Box<str>>,
+    /// What is wrong with it so that nothing of it can be built: the field path, the value and what would be right.
+    pub defect: Option<Box<str>>,
+    /// The status as it stands in the API, to compare before writing: `(observed generation, alive, queued, ready)`.
+    pub published: Option<super::OperationStatus>,
+}
+
+/// Defaults of an operation for its jobs.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Defaults {
+    /// Priority class.
+    pub priority: Option<Priority>,
+    /// The job's own limit on live runs of the operation.
+    pub own_limit: Option<u32>,
+    /// The cluster.
+    pub cluster: Option<Name>,
+    /// Executor bounds.
+    pub executors: Option<ExecutorBounds>,
+}

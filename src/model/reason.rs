@@ -1,0 +1,89 @@
+//! Why a job waits and why it ended: closed lists, in the words of the API.
+
+/// Why a job is not started yet, in order of precedence: the first that holds is the condition's reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum WaitReason {
+    /// Its operation is not declared (yet).
+    UnknownOperation,
+    /// A parameter that the operation refers to is missing, or the operation itself cannot be built.
+    InvalidParameters,
+    /// No cluster admits it, or the named one does not exist.
+    NoMatchingCluster,
+    /// It can never fit: more than the cluster has when empty.
+    ExceedsClusterMaximum,
+    /// The operation's limit is 0.
+    OperationHeld,
+    /// The cluster starts nothing.
+    ClusterHeld,
+    /// As many runs of the operation are alive as it, or the job itself, allows.
+    OperationLimitReached,
+    /// The cluster runs as many jobs as it may.
+    ClusterLimitReached,
+    /// There is no room for its driver and executors now.
+    ClusterOccupied,
+    /// Room is reserved for a job ranked above that has waited longer than the bound.
+    HigherPriorityFirst,
+    /// Not looked at yet: the keeper is taking over or rebuilding its ledger.
+    PendingEvaluation,
+}
+
+impl WaitReason {
+    /// The word in conditions, columns and metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::UnknownOperation => "UnknownOperation",
+            Self::InvalidParameters => "InvalidParameters",
+            Self::NoMatchingCluster => "NoMatchingCluster",
+            Self::ExceedsClusterMaximum => "ExceedsClusterMaximum",
+            Self::OperationHeld => "OperationHeld",
+            Self::ClusterHeld => "ClusterHeld",
+            Self::OperationLimitReached => "OperationLimitReached",
+            Self::ClusterLimitReached => "ClusterLimitReached",
+            Self::ClusterOccupied => "ClusterOccupied",
+            Self::HigherPriorityFirst => "HigherPriorityFirst",
+            Self::PendingEvaluation => "PendingEvaluation",
+        }
+    }
+
+    /// Whether the job was accepted as it stands, that is, waits only for room or time.
+    #[must_use]
+    pub fn is_accepted(self) -> bool {
+        self > Self::ExceedsClusterMaximum
+    }
+}
+
+/// Why a job ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum EndReason {
+    /// It succeeded.
+    Completed,
+    /// The application failed by itself.
+    ApplicationFailed,
+    /// A container was killed for its memory.
+    OutOfMemory,
+    /// The driver pod vanished or was evicted.
+    DriverLost,
+    /// The application could not be created or submitted.
+    SubmissionFailed,
+    /// Somebody else deleted the application.
+    ApplicationDeleted,
+    /// Somebody asked for its end.
+    Cancelled,
+}
+
+impl EndReason {
+    /// The word in conditions, columns and metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Completed => "Completed",
+            Self::ApplicationFailed => "ApplicationFailed",
+            Self::OutOfMemory => "OutOfMemory",
+            Self::DriverLost => "DriverLost",
+            Self::SubmissionFailed => "SubmissionFailed",
+            Self::ApplicationDeleted => "ApplicationDeleted",
+            Self::Cancelled => "Cancelled",
+        }
+    }
+}

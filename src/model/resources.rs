@@ -1,0 +1,167 @@
+//! What a run takes and what a cluster holds: one vector of executors, cores and memory.
+
+use std::fmt;
+
+/// What one pod requests from Kubernetes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct PodSize {
+    /// Thousandths of a core.
+    pub milli_cores: u64,
+    /// Memory in MiB, Spark's overheads included.
+    pub memory_mib: u64,
+}
+
+/// The vector in which runs are charged and clusters are measured. Drivers count in cores and memory, not as executors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Resources {
+    /// Executor pods.
+    pub executors: u64,
+    /// Thousandths of a core.
+    pub milli_cores: u64,
+    /// Memory in MiB.
+    pub memory_mib: u64,
+}
+
+impl Resources {
+    /// The sum, saturating.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            executors: self.executors.saturating_add(other.executors),
+            milli_cores: self.milli_cores.saturating_add(other.milli_cores),
+            memory_mib: self.memory_mib.saturating_add(other.memory_mib),
+        }
+    }
+
+    /// What is left after taking `other`, never below zero.
+    #[must_use]
+    pub fn minus(self, other: Self) -> Self {
+        Self {
+            executors: self.executors.saturating_sub(other.executors),
+            milli_cores: self.milli_cores.saturating_sub(other.milli_cores),
+            memory_mib: self.memory_mib.saturating_sub(other.memory_mib),
+        }
+    }
+
+    /// Whether every component fits into `room`.
+    #[must_use]
+    pub fn fits(self, room: Self) -> bool {
+        self.executors <= room.executors && self.milli_cores <= room.milli_cores && self.memory_mib <= room.memory_mib
+    }
+
+    /// Room without bound.
+    pub const UNBOUNDED: Self = Self { executors: u64::MAX, milli_cores: u64::MAX, memory_mib: u64::MAX };
+}
+
+impl fmt::Display for Resources {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let cores = self.milli_cores;
+        write!(f, "{} executors, ", self.executors)?;
+        match cores % 1000 {
+            0 => write!(f, "{} cores, ", cores / 1000)?,
+            _ => write!(f, "{}m cores, ", cores)?,
+        }
+        write!(f, "{} MiB", self.memory_mib)
+    }
+}
+
+/// What a run's pods request: one driver and a number of equal executors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Footprint {
+    /// The driver pod.
+    pub driver: PodSize,
+    /// Each executor pod.
+    pub executor: PodSize,
+}
+
+impl Footprint {
+    /// The whole run with this many executors.
+    #[must_use]
+    pub fn with(self, executors: u64) -> Resources {
+        Resources {
+            executors,
+            milli_cores: self.executor.milli_cores.saturating_mul(executors).saturating_add(self.driver.milli_cores),
+            memory_mib: self.executor.memory_mib.saturating_mul(executors).saturating_add(self.driver.memory_mib),
+        }
+    }
+
+    /// The largest number of executors within `bounds` with which the run fits into `room`; `None` when not even the
+    /// smallest does.
+    #[must_use]
+    pub fn largest_within(self, bounds: ExecutorBounds, room: Resources) -> Option<u64> {
+        let left = room.minus(self.with(0));
+        let by = |room: u64, each: u64| room.checked_div(each).unwrap_or(u64::MAX);
+        let most = bounds
+            .max
+            .min(left.executors)
+            .min(by(left.milli_cores, self.executor.milli_cores))
+            .min(by(left.memory_mib, self.executor.memory_mib));
+        (self.with(0).fits(room) && most >= bounds.min).then_some(most)
+    }
+}
+
+/// How many executors a run may have. `min <= max` always holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ExecutorBounds {
+    /// It starts only with room for this many.
+    pub min: u64,
+    /// It never has more.
+    pub max: u64,
+}
+
+impl Default for ExecutorBounds {
+    /// One executor: what the spark-operator gives when nobody says.
+    fn default() -> Self {
+        Self { min: 1, max: 1 }
+    }
+}
+
+impl ExecutorBounds {
+    /// Bounds from what was written: a missing bound follows the other, both missing give one executor. A `min` above
+    /// `max` (the schema refuses it) is taken as `max`.
+    #[must_use]
+    pub fn from_written(min: Option<u64>, max: Option<u64>) -> Self {
+        match (min, max) {
+            (None, None) => Self::default(),
+            (Some(min), None) => Self { min, max: min.max(1) },
+            (None, Some(max)) => Self { min: max.min(1), max },
+            (Some(min), Some(max)) => Self { min: min.min(max), max },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RUN: Footprint = Footprint {
+        driver: PodSize { milli_cores: 100, memory_mib: 500 },
+        executor: PodSize { milli_cores: 1000, memory_mib: 1000 },
+    };
+
+    #[test]
+    fn the_driver_is_charged_beside_its_executors() {
+        assert_eq!(RUN.with(2), Resources { executors: 2, milli_cores: 2100, memory_mib: 2500 });
+    }
+
+    #[test]
+    fn a_grant_is_as_large_as_the_scarcest_dimension_allows() {
+        let room = Resources { executors: 9, milli_cores: 9000, memory_mib: 3600 };
+        assert_eq!(RUN.largest_within(ExecutorBounds { min: 1, max: 8 }, room), Some(3));
+        assert_eq!(RUN.largest_within(ExecutorBounds { min: 4, max: 8 }, room), None);
+        assert_eq!(RUN.largest_within(ExecutorBounds { min: 0, max: 0 }, room), Some(0));
+    }
+
+    #[test]
+    fn a_driver_without_room_does_not_start_even_with_no_executors() {
+        let room = Resources { executors: 9, milli_cores: 99, memory_mib: 3600 };
+        assert_eq!(RUN.largest_within(ExecutorBounds { min: 0, max: 1 }, room), None);
+    }
+
+    #[test]
+    fn a_missing_bound_follows_the_other() {
+        assert_eq!(ExecutorBounds::from_written(Some(3), None), ExecutorBounds { min: 3, max: 3 });
+        assert_eq!(ExecutorBounds::from_written(None, Some(3)), ExecutorBounds { min: 1, max: 3 });
+        assert_eq!(ExecutorBounds::from_written(None, None), ExecutorBounds { min: 1, max: 1 });
+    }
+}

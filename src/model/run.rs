@@ -1,0 +1,191 @@
+//! One attempt of a job and what is seen of it in the cluster.
+
+use std::fmt;
+
+use super::name::{Name, ObjectKey, Uid};
+use super::resources::Footprint;
+use super::{Span, Time};
+
+/// A run: a job's UID and the number of the attempt, from 1.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RunId {
+    /// UID of the `ManagedJob`.
+    pub job: Uid,
+    /// Number of the attempt.
+    pub number: u32,
+}
+
+impl fmt::Display for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.job, self.number)
+    }
+}
+
+impl RunId {
+    /// Reads what `Display` wrote.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (job, number) = text.rsplit_once('.')?;
+        Some(Self { job: job.into(), number: number.parse().ok()? })
+    }
+}
+
+/// The spark-operator's word for where an application is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum ApplicationState {
+    /// The operator has not touched it yet (`""`), and nobody else may.
+    #[default]
+    New,
+    /// Handed to Kubernetes; covers a pending driver for ever.
+    Submitted,
+    /// The driver runs.
+    Running,
+    /// Terminal: the driver succeeded.
+    Completed,
+    /// Terminal: it failed.
+    Failed,
+    /// Not terminal: the operator will decide.
+    SubmissionFailed,
+    /// Suspended by `spec.suspend`; a placeholder ends here.
+    Suspended,
+    /// Any other state; on its way.
+    Other,
+}
+
+impl ApplicationState {
+    /// Only these two are final.
+    #[must_use]
+    pub fn is_terminal(self) -> bool {
+        matches!(self, Self::Completed | Self::Failed)
+    }
+}
+
+/// A `SparkApplication` that carries our label, as last seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApplicationSeen {
+    /// Namespace and name.
+    pub key: ObjectKey,
+    /// Its own UID.
+    pub uid: Uid,
+    /// The run it says it is; `None` when its labels make no sense.
+    pub run: Option<RunId>,
+    /// The job's name, from its annotation.
+    pub job: Option<Name>,
+    /// The operation's name, from its annotation.
+    pub operation: Option<Name>,
+    /// The cluster, from its label.
+    pub cluster: Option<Name>,
+    /// What was granted to it, from its annotation.
+    pub grant: Option<(Footprint, u64)>,
+    /// When it was created.
+    pub created: Time,
+    /// Born suspended: a placeholder that never had pods.
+    pub placeholder: bool,
+    /// When it began to be deleted.
+    pub deleting: Option<Time>,
+    /// Whether it is being deleted in the foreground, so that its pods go before it.
+    pub foreground: bool,
+    /// Our finalizer is on it.
+    pub held: bool,
+    /// Where the operator says it is.
+    pub state: ApplicationState,
+    /// Why, in the operator's words, cleaned.
+    pub message: Option<Box<str>>,
+    /// Spark's own application id.
+    pub application_id: Option<Box<str>>,
+    /// Name of the driver pod.
+    pub driver_pod: Option<Box<str>>,
+    /// When the operator says it ended.
+    pub terminated: Option<Time>,
+}
+
+/// Which pod of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum PodRole {
+    /// The driver.
+    Driver,
+    /// An executor, or whatever else carries the run's label.
+    Executor,
+}
+
+/// A pod's phase as far as it matters: only finished pods hold nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum PodPhase {
+    /// Not started yet.
+    Pending,
+    /// Started, or unknown (an unreachable node counts as live).
+    Running,
+    /// Finished well.
+    Succeeded,
+    /// Finished badly.
+    Failed,
+}
+
+impl PodPhase {
+    /// Whether the pod still holds its slot.
+    #[must_use]
+    pub fn is_live(self) -> bool {
+        matches!(self, Self::Pending | Self::Running)
+    }
+}
+
+/// A pod that carries our label, as last seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PodSeen {
+    /// Namespace and name.
+    pub key: ObjectKey,
+    /// Its UID.
+    pub uid: Uid,
+    /// The run it belongs to.
+    pub run: RunId,
+    /// Driver or executor.
+    pub role: PodRole,
+    /// Where it is.
+    pub phase: PodPhase,
+    /// What a finished driver left behind.
+    pub end: Option<DriverEnd>,
+}
+
+/// What a finished driver pod tells.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct DriverEnd {
+    /// The result that the application reported itself.
+    pub reported: Option<ReportedResult>,
+    /// Why it failed, in words; set for a failed driver only.
+    pub failure: Option<Box<str>>,
+    /// How long its container ran, where known.
+    pub ran: Option<Span>,
+}
+
+/// A result URI from the application, checked: scheme allowed, bounded, no control characters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReportedResult {
+    /// The URI.
+    pub uri: Box<str>,
+    /// Where it was found.
+    pub source: super::ResultSource,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The driver succeeded.
+    Succeeded(Option<ReportedResult>),
+    /// It failed; the words are Spark's own where there are any.
+    Failed(super::EndReason, Box<str>),
+    /// Somebody asked for its end before it ended.
+    Cancelled,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_is_read_back_as_it_was_written() {
+        let run = RunId { job: "0b5c8d0e-7c55-4b46-9a55-0b0b3c1f9a11".into(), number: 7 };
+        assert_eq!(RunId::parse(&run.to_string()), Some(run));
+        assert_eq!(RunId::parse("no-number"), None);
+        assert_eq!(RunId::parse("uid.x"), None);
+    }
+}

@@ -1,0 +1,224 @@
+//! What the keeper says about jobs, operations and clusters: values, turned into API status by the shell.
+
+use super::name::{Name, ObjectKey};
+use super::reason::WaitReason;
+use super::{Span, Time};
+
+/// The summary of a job's conditions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum JobState {
+    /// Seen, but it cannot be queued as it stands (unknown operation, no cluster, can never fit).
+    Pending,
+    /// Waits for its turn.
+    Queued,
+    /// Granted; its driver does not run yet.
+    Starting,
+    /// Its driver runs.
+    Running,
+    /// Its driver ended; its last pods are going.
+    Finishing,
+    /// Ended well.
+    Succeeded,
+    /// Ended badly.
+    Failed,
+    /// Ended because somebody asked for it.
+    Cancelled,
+}
+
+impl JobState {
+    /// Every state.
+    pub const ALL: [Self; 8] = [
+        Self::Pending,
+        Self::Queued,
+        Self::Starting,
+        Self::Running,
+        Self::Finishing,
+        Self::Succeeded,
+        Self::Failed,
+        Self::Cancelled,
+    ];
+
+    /// The word in status, columns and metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "Pending",
+            Self::Queued => "Queued",
+            Self::Starting => "Starting",
+            Self::Running => "Running",
+            Self::Finishing => "Finishing",
+            Self::Succeeded => "Succeeded",
+            Self::Failed => "Failed",
+            Self::Cancelled => "Cancelled",
+        }
+    }
+
+    /// Reads the word.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == word)
+    }
+
+    /// Whether the job has ended; that never changes again.
+    #[must_use]
+    pub fn is_terminal(self) -> bool {
+        matches!(self, Self::Succeeded | Self::Failed | Self::Cancelled)
+    }
+}
+
+/// Where a result URI comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ResultSource {
+    /// The driver's termination message.
+    TerminationMessage,
+    /// The driver pod's annotation.
+    PodAnnotation,
+    /// `result.uri` of the job or its operation.
+    Declared,
+}
+
+impl ResultSource {
+    /// The word in `status.result.reportedBy`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::TerminationMessage => "TerminationMessage",
+            Self::PodAnnotation => "PodAnnotation",
+            Self::Declared => "Declared",
+        }
+    }
+}
+
+/// One thing that holds a waiting job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Blocker {
+    /// Which.
+    pub reason: WaitReason,
+    /// In words: short, because it stands in a column.
+    pub message: String,
+    /// The limit that is reached, where there is one.
+    pub limit: Option<u64>,
+    /// How much of it is in use.
+    pub in_use: Option<u64>,
+    /// Jobs that hold it, as far as the reader may see them: those of the job's own namespace.
+    pub holders: Vec<Name>,
+}
+
+/// Where a waiting job stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueueStatus {
+    /// Since when it waits.
+    pub waiting_since: Time,
+    /// Its place among the jobs that wait for the same thing, from 1; near the head only.
+    pub position: Option<u32>,
+    /// What holds it, in order of precedence.
+    pub blockers: Vec<Blocker>,
+}
+
+/// One run in a job's status.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RunStatus {
+    /// Number of the attempt.
+    pub number: u32,
+    /// Name of the `SparkApplication`.
+    pub application: Box<str>,
+    /// Spark's own application id.
+    pub application_id: Option<Box<str>>,
+    /// Name of the driver pod.
+    pub driver_pod: Option<Box<str>>,
+    /// How it ended.
+    pub outcome: Option<Box<str>>,
+    /// Why, in one word.
+    pub reason: Option<Box<str>>,
+    /// Why, in words.
+    pub message: Option<Box<str>>,
+    /// Its result.
+    pub result_uri: Option<Box<str>>,
+    /// When it was granted.
+    pub start: Option<Time>,
+    /// When it was closed.
+    pub completion: Option<Time>,
+}
+
+/// The whole status of one job; conditions follow from it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobStatus {
+    /// Which generation of the spec was looked at.
+    pub observed_generation: i64,
+    /// The summary.
+    pub state: JobState,
+    /// One word: a waiting or an end reason, or the stage.
+    pub reason: &'static str,
+    /// What holds it, its result URI, or why it failed.
+    pub message: String,
+    /// When the job was created: when its first conditions came.
+    pub created: Time,
+    /// When it came into this state.
+    pub since: Time,
+    /// Whether its spec was accepted as it stands.
+    pub accepted: bool,
+    /// Where it runs or ran.
+    pub cluster: Option<Name>,
+    /// While it waits.
+    pub queue: Option<QueueStatus>,
+    /// Its runs, oldest first.
+    pub runs: Vec<RunStatus>,
+    /// When it was admitted.
+    pub start: Option<Time>,
+    /// When it ended.
+    pub completion: Option<Time>,
+    /// How long it waited, once it started or ended.
+    pub waited: Option<Span>,
+    /// How long it ran, once it ended.
+    pub took: Option<Span>,
+    /// Executors granted.
+    pub executors: Option<u64>,
+    /// Its result and where that comes from; only for a success.
+    pub result: Option<(Box<str>, ResultSource)>,
+    /// Publish the declared `result.uri` (with its references resolved) when the application reported none.
+    pub declared_result: bool,
+}
+
+/// The status of an operation.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct OperationStatus {
+    /// Which generation was looked at.
+    pub observed_generation: i64,
+    /// Runs that are alive.
+    pub alive: u32,
+    /// Jobs that wait.
+    pub queued: u32,
+    /// What is wrong with it.
+    pub defect: Option<Box<str>>,
+}
+
+/// The status of a cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ClusterStatus {
+    /// Which generation was looked at.
+    pub observed_generation: i64,
+    /// Runs that are alive on it.
+    pub running: u32,
+    /// Jobs that wait for it (a job that may go to several counts in each).
+    pub queued: u32,
+    /// Executors that are granted.
+    pub executors_in_use: u64,
+    /// Executors that it may have; `None` = unbounded.
+    pub executors_max: Option<u64>,
+    /// The fullest dimension, in percent; `None` when nothing is bounded.
+    pub occupancy_percent: Option<u32>,
+    /// Jobs wait because it is full.
+    pub saturated: bool,
+    /// Nothing starts on it.
+    pub held: bool,
+    /// `SparkApplication`s can be created.
+    pub spark_operator_available: bool,
+    /// What is wrong with it.
+    pub defect: Option<Box<str>>,
+}
+
+/// Names a job in messages: without its namespace for a reader of the same one.
+#[must_use]
+pub fn shown_to(reader: &str, job: &ObjectKey) -> Option<Name> {
+    (&*job.namespace == reader).then(|| job.name.clone())
+}
