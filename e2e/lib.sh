@@ -108,7 +108,7 @@ artefact() {
   local what=$1 out=$2 digest=$3; shift 3
   ! is_made "$out" "$digest" || return 0
   rm -rf "$out.part"
-  step "$what" "$@" "$out.part"
+  step "$what" "$@" "$out.part" || return
   rm -rf "$(key_file "$out")" "$out"
   mv "$out.part" "$out"
   echo "$digest" >"$(key_file "$out")"
