@@ -1,1 +1,4 @@
-//! x
+//! Slowlane, the job keeper for Spark on Kubernetes.
+
+#[cfg(feature = "controller")]
+pub mod api;
