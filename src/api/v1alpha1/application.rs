@@ -1,8 +1,8 @@
-//! What Spark shall run: the application part of an Operation, and a ComputeCluster's template for it.
+//! What Spark shall run: the application part of an Operation, and a `ComputeCluster`'s template for it.
 //!
-//! Field names are those of SparkApplication (`sparkoperator.k8s.io/v1beta2`) wherever they mean the same. What is not
-//! here is left out on purpose: no field is shaped like a pod spec, nothing names a Secret, and jars are never resolved
-//! from a package repository while a job runs.
+//! Field names are those of `SparkApplication` (`sparkoperator.k8s.io/v1beta2`) wherever they mean the same. What is
+//! not here is left out on purpose: no field is shaped like a pod spec, nothing names a Secret, and jars are never
+//! resolved from a package repository while a job runs.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::schema;
+use super::{bounds, rules, schema};
 
 /// The pattern of a memory size as Spark reads it: a whole number and a unit of 1024s, `512m`, `4g`.
 const SPARK_MEMORY: &str = "^[1-9][0-9]{0,9}([kKmMgGtT][bB]?)$";
@@ -29,11 +29,12 @@ pub enum ApplicationType {
 
 /// A Spark application: what to run, with which configuration and how large.
 ///
-/// Every field is optional in a ComputeCluster's template; an Operation must give `type` and `mainApplicationFile`.
+/// Every field is optional in a `ComputeCluster`'s template; an Operation must give `type` and `mainApplicationFile`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ApplicationSpec {
     /// Language of the application: `Python`, `Scala` or `Java`.
+    #[schemars(with = "ApplicationType")]
     #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
     pub type_: Option<ApplicationType>,
 
@@ -51,8 +52,7 @@ pub struct ApplicationSpec {
     /// Arguments of the application, in order. `$(params.x)`, `$(job.name)`, `$(job.namespace)`, `$(job.uid)` and
     /// `$(run.number)` are replaced by their values. At most 64 KiB in all.
     #[schemars(length(max = 256), inner(length(max = 8192)))]
-    #[x_kube(validation = Rule::new("self.map(a, size(a)).sum() <= 65536")
-        .message(Message::Expression("'arguments have %d characters, at most 65536 are allowed'.format([self.map(a, size(a)).sum()])".into())))]
+    #[x_kube(validation = rules::at_most_in_all("arguments", bounds::ARGUMENTS_TOTAL))]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub arguments: Vec<String>,
 
@@ -89,7 +89,7 @@ pub struct ApplicationSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub executor: Option<SparkPod>,
 
-    /// ServiceAccount of the driver, in the job's namespace.
+    /// `ServiceAccount` of the driver, in the job's namespace.
     #[schemars(regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"), length(max = 253))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service_account: Option<String>,
