@@ -2,3 +2,5 @@
 
 #[cfg(feature = "controller")]
 pub mod api;
+#[cfg(feature = "controller")]
+pub mod generate;
