@@ -169,10 +169,13 @@ impl Engine {
         let Some(entry) = self.jobs.get_mut(number) else { return };
         if !done {
             entry.said = None;
+            let is_ending = entry.ending.is_some();
             self.wakes.set(Wake::Job(number), self.now + RETRY);
-            if kind == WriteKind::End {
+            if is_ending {
                 self.wakes.set(Wake::End(number), self.now + RETRY);
             }
+            // An outcome may have waited behind this write.
+            self.outcome_recorded(uid, false);
             return;
         }
         if kind == WriteKind::End {
