@@ -108,7 +108,8 @@ impl Engine {
         };
         let Some(entry) = self.jobs.get(number) else { return false };
         let is_current = entry.stage == Stage::Granted(run.id.number);
-        if is_current {
+        // A run without an outcome was closed to be planned anew: its job goes on.
+        if is_current && run.outcome.is_some() {
             self.end_run(number, run);
         } else if entry.ending.is_none() {
             self.ended.insert(run.id.clone());
