@@ -270,6 +270,7 @@ impl Engine {
         if self.phase != Phase::Open || !self.synced || self.flight.is_some() {
             return;
         }
+        self.forget_unwritten();
         let releases: BTreeMap<RunId, Holder> =
             self.ended.iter().filter_map(|run| Some((run.clone(), self.runs.get(run)?.holder.clone()))).collect();
         for (run, holder) in &releases {
@@ -292,6 +293,18 @@ impl Engine {
         let (base, ledger) = (self.version.clone(), Box::new(content.clone()));
         self.flight = Some(Flight { content: Box::new(content), grants, releases });
         self.out.push(Command::WriteLedger { base, ledger });
+    }
+
+    /// Runs that were taken in and have ended before the ledger ever named them: there is nothing to release.
+    fn forget_unwritten(&mut self) {
+        let named = &self.acknowledged.holders;
+        let unwritten: Vec<RunId> = self.ended.iter().filter(|run| !named.contains_key(*run)).cloned().collect();
+        for run in unwritten {
+            if let Some(ended) = self.runs.get(&run) {
+                self.gate.give_back(&run, &ended.holder);
+            }
+            self.forget_run(&run);
+        }
     }
 
     fn grant(&mut self) -> BTreeMap<RunId, Holder> {
