@@ -190,7 +190,11 @@ impl Engine {
         if entry.ending.is_some() {
             self.write_end(number);
         } else if let Some(run) = self.unrecorded(uid) {
-            self.write_record(number, &run);
+            if self.is_recorded(number, &run) {
+                self.outcome_recorded(uid, true);
+            } else {
+                self.write_record(number, &run);
+            }
         } else if again {
             self.publish_job(number);
         }
@@ -253,11 +257,18 @@ impl Engine {
         }
     }
 
+    /// Whether the outcome of a run stands in its job's status already.
+    pub(super) fn is_recorded(&self, number: JobNumber, run: &Run) -> bool {
+        let Some(entry) = self.jobs.get(number) else { return false };
+        let is_written = !self.writing.contains_key(&entry.job.uid);
+        is_written && entry.said.as_ref() == Some(&said(&self.status_of_run(entry, run)))
+    }
+
     fn write_record(&mut self, number: JobNumber, run: &Run) {
+        self.jobs.set_state(number, JobState::Finishing, self.now);
         let Some(entry) = self.jobs.get(number) else { return };
         let status = self.status_of_run(entry, run);
-        self.jobs.set_state(number, JobState::Finishing, self.now);
-        self.say(number, JobStatus { state: JobState::Finishing, since: self.now, ..status }, WriteKind::Record);
+        self.say(number, status, WriteKind::Record);
     }
 
     fn unrecorded(&self, uid: &Uid) -> Option<Run> {
@@ -486,6 +497,9 @@ fn blank(entry: &JobEntry, state: JobState) -> JobStatus {
 fn said(status: &JobStatus) -> Said {
     let mut hasher = DefaultHasher::new();
     status.message.hash(&mut hasher);
+    for run in &status.runs {
+        (run.number, &run.outcome, &run.result_uri).hash(&mut hasher);
+    }
     if let Some(queue) = &status.queue {
         queue.position.hash(&mut hasher);
         queue.blockers.iter().for_each(|blocker: &Blocker| blocker.message.hash(&mut hasher));

@@ -88,7 +88,7 @@ impl Engine {
         }
         let number = self.jobs.by_uid(&run.id.job);
         match number.and_then(|number| Some((number, self.jobs.get(number)?))) {
-            Some((number, entry)) if entry.stage != Stage::Ended => {
+            Some((number, entry)) if entry.stage != Stage::Ended && !self.is_recorded(number, run) => {
                 run.errand = Some(Errand::Record);
                 self.record_outcome(number, run);
                 false
