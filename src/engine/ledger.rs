@@ -52,6 +52,8 @@ impl Engine {
 
     fn ledger_found(&mut self, version: LedgerVersion, content: Ledger) {
         let ours = content.epoch == self.epoch && content.leader == self.identity;
+        // What may still land late fails from here on, if the version it would replace is gone.
+        self.unsettled &= self.version.as_ref() == Some(&version);
         self.version = Some(version);
         if ours && content.sequence >= self.acknowledged.sequence {
             self.fenced(content);
@@ -204,6 +206,7 @@ impl Engine {
             }
             Err(failure) => {
                 self.turn_back(&flight);
+                self.unsettled |= matches!(failure, Failure::Unknown(_));
                 if matches!(failure, Failure::Denied(_)) {
                     self.beware(&flight);
                 }
@@ -226,6 +229,7 @@ impl Engine {
         }
         self.fenced = true;
         self.rebuilding = false;
+        self.unsettled = false;
         self.cautious &= flight.grants.is_empty();
         self.acknowledged = *flight.content;
         for run in flight.releases.keys() {
@@ -295,7 +299,7 @@ impl Engine {
         self.ledger_dirty = false;
         let content = self.compose(&releases, &grants);
         let same = Ledger { sequence: self.acknowledged.sequence, ..content.clone() } == self.acknowledged;
-        if same && self.version.is_some() {
+        if same && self.version.is_some() && !self.unsettled {
             return;
         }
         let (base, ledger) = (self.version.clone(), Box::new(content.clone()));
