@@ -88,9 +88,16 @@ impl Engine {
         self.fenced = true;
         self.rebuilding = false;
         self.acknowledged = content.clone();
+        self.look_at_refused();
         self.follow(content);
         self.phase = Phase::Open;
         self.start_watches();
+    }
+
+    /// Runs whose create is refused may wait for the ledger to say so.
+    fn look_at_refused(&mut self) {
+        let refused = self.runs.iter().filter(|(_, run)| run.denied.is_some());
+        self.dirty_runs.extend(refused.map(|(id, _)| id.clone()));
     }
 
     fn start_watches(&mut self) {
@@ -232,6 +239,7 @@ impl Engine {
         self.unsettled = false;
         self.cautious &= flight.grants.is_empty();
         self.acknowledged = *flight.content;
+        self.look_at_refused();
         for run in flight.releases.keys() {
             self.forget_run(run);
         }
