@@ -477,6 +477,11 @@ impl Simulation {
     fn namespaces(&mut self) {
         let name: slowlane::model::Name = NAMESPACES[self.rng.below(2)].into();
         let Some(found) = self.world.namespaces.get(&name).cloned() else {
+            // Its tombstones went with it: it comes back when nothing of the old one is on its way any more.
+            let is_late = |late: &Late| matches!(late, Late::Post(app) if app.key.namespace == name);
+            if self.late.iter().any(|(_, late)| is_late(late)) {
+                return;
+            }
             let labels = BTreeMap::from([("team".into(), (&*name).into())]);
             return self.world.put_namespace(&name, NamespaceObject { labels, terminating: false });
         };
