@@ -135,9 +135,9 @@ impl Act {
             Self::DeleteApplication => vec![right(Everywhere, SPARK, "sparkapplications", &[Delete])],
             // The patch takes our finalizer off. Nothing else of an application is ever changed.
             Self::DropTombstone => vec![right(Everywhere, SPARK, "sparkapplications", &[Delete, Patch])],
-            // A declared result is filled in from the job as it stands.
+            // A declared result stands on the application, as it was when the run was built.
             Self::WriteJobStatus => vec![
-                right(Everywhere, OURS, "managedjobs", &[Get]),
+                right(Everywhere, SPARK, "sparkapplications", &[Get]),
                 right(Everywhere, OURS, "managedjobs/status", &[Patch]),
             ],
             Self::WriteOperationStatus => vec![right(Everywhere, OURS, "operations/status", &[Patch])],
