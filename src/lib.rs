@@ -4,3 +4,5 @@
 pub mod api;
 #[cfg(feature = "controller")]
 pub mod generate;
+#[cfg(feature = "controller")]
+pub mod spark;
