@@ -14,3 +14,5 @@ pub mod model;
 pub mod api;
 #[cfg(feature = "controller")]
 pub mod generate;
+#[cfg(feature = "controller")]
+pub mod spark;
