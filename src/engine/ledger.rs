@@ -1,0 +1,379 @@
+//! The protocol's phases: one ledger write at a time, and memory follows what was acknowledged.
+
+use std::collections::BTreeMap;
+
+use super::{Engine, Flight, Phase, Wake};
+use crate::admission::Grant;
+use crate::command::{Command, Failure};
+use crate::index::{Relists, Stage};
+use crate::lifecycle::{RETRY, Run};
+use crate::model::{Holder, JobState, Ledger, LedgerVersion, Name, ObjectKey, Resources, RunId, Span};
+
+/// How long a job waits whose grant the API server refused.
+const SET_ASIDE: Span = Span::seconds(60);
+
+impl Engine {
+    /// Whether jobs may be admitted now.
+    pub(super) fn is_admitting(&self) -> bool {
+        self.phase == Phase::Open && self.synced && self.quarantined_until.is_none_or(|until| self.now >= until)
+    }
+
+    pub(super) fn lead(&mut self, identity: Box<str>, first: bool) {
+        self.identity = identity;
+        self.first_leader = first;
+        self.led_since = self.now;
+        self.read_ledger();
+    }
+
+    fn read_ledger(&mut self) {
+        self.phase = Phase::Reading;
+        self.out.push(Command::ReadLedger);
+    }
+
+    /// A pause is over: of a failed read, or of the quarantine (then the next cycle admits).
+    pub(super) fn ledger_woken(&mut self) {
+        if self.phase == Phase::Paused {
+            self.read_ledger();
+        }
+    }
+
+    fn pause_ledger(&mut self) {
+        self.phase = Phase::Paused;
+        self.wakes.set(Wake::Ledger, self.now + RETRY);
+    }
+
+    pub(super) fn ledger_read(&mut self, result: Result<Option<(LedgerVersion, Box<Ledger>)>, Failure>) {
+        match result {
+            Err(_) => self.pause_ledger(),
+            Ok(None) => self.ledger_missing(),
+            Ok(Some((version, content))) => self.ledger_found(version, *content),
+        }
+    }
+
+    fn ledger_found(&mut self, version: LedgerVersion, content: Ledger) {
+        let ours = content.epoch == self.epoch && content.leader == self.identity;
+        self.version = Some(version);
+        if ours && content.sequence >= self.acknowledged.sequence {
+            self.fenced(content);
+        } else if !self.fenced {
+            self.fence(content);
+        } else if !ours && content.epoch >= self.epoch {
+            self.out.push(Command::StepDown);
+            self.phase = Phase::Standby;
+        } else {
+            // An older copy was restored: what memory acknowledged still holds, and what the copy shows may, too.
+            let sequence = content.sequence.max(self.acknowledged.sequence);
+            self.acknowledged = Ledger { sequence, ..content.clone() };
+            self.rebuild();
+            self.follow(content);
+            self.phase = Phase::Open;
+            self.list_anew();
+        }
+    }
+
+    fn fence(&mut self, mut content: Ledger) {
+        self.epoch = content.epoch.saturating_add(1);
+        content.epoch = self.epoch;
+        content.leader = self.identity.clone();
+        content.sequence = content.sequence.saturating_add(1);
+        self.phase = Phase::Fencing;
+        self.flight = Some(Flight { content: Box::new(content.clone()), ..Flight::default() });
+        self.out.push(Command::WriteLedger { base: self.version.clone(), ledger: Box::new(content) });
+    }
+
+    /// The ledger carries our epoch: every older leader's compare-and-swap fails from here on.
+    fn fenced(&mut self, content: Ledger) {
+        self.fenced = true;
+        self.rebuilding = false;
+        self.acknowledged = content.clone();
+        self.follow(content);
+        self.phase = Phase::Open;
+        self.start_watches();
+    }
+
+    fn start_watches(&mut self) {
+        if !self.watching {
+            self.watching = true;
+            self.out.push(Command::StartWatches);
+        }
+    }
+
+    /// Caches that may be older than what was restored are dropped: nothing is decided before all is listed again.
+    fn list_anew(&mut self) {
+        if self.watching {
+            self.synced = false;
+            self.relists = Relists::default();
+            self.out.push(Command::StartWatches);
+        }
+    }
+
+    /// The quarantine is over. What it waited for may have come while a watch lagged: list once more, then admit.
+    pub(super) fn quarantine_over(&mut self) {
+        if self.quarantined_until.is_some_and(|until| self.now >= until) {
+            self.quarantined_until = None;
+            self.list_anew();
+        }
+    }
+
+    /// There is no ledger. A missing one is not an empty one: it is written anew from the runs that are there, and
+    /// nothing is admitted for a while, since a create may still be on its way.
+    fn ledger_missing(&mut self) {
+        self.version = None;
+        self.acknowledged = Ledger { sequence: self.acknowledged.sequence, ..Ledger::default() };
+        self.rebuild();
+        self.phase = Phase::Open;
+        self.start_watches();
+    }
+
+    fn rebuild(&mut self) {
+        self.rebuilding = true;
+        self.ledger_dirty = true;
+        // Above every epoch that was counted up before, so that nobody takes the new ledger for an older copy.
+        self.epoch = self.epoch.saturating_add(1).max(self.now.0 / 1000);
+        let until = self.now + self.settings.quarantine;
+        self.quarantined_until = Some(until);
+        self.wakes.set(Wake::Quarantine, until);
+    }
+
+    /// Everything is listed: is this an installation that has never granted anything?
+    pub(super) fn end_needless_quarantine(&mut self) {
+        let nothing_before = || {
+            self.sightings.applications.is_empty()
+                && self.jobs.numbers().into_iter().filter_map(|number| self.jobs.get(number)).all(|entry| {
+                    // Creation times have whole seconds.
+                    entry.job.created + Span::seconds(1) > self.led_since
+                })
+        };
+        if self.first_leader && self.version.is_none() && nothing_before() {
+            self.quarantined_until = None;
+        }
+    }
+
+    /// Makes runs and gate agree with a ledger that was read.
+    fn follow(&mut self, content: Ledger) {
+        let gone: Vec<RunId> = self.ended.iter().filter(|run| !content.holders.contains_key(*run)).cloned().collect();
+        for run in gone {
+            if let Some(ended) = self.runs.get(&run) {
+                self.gate.give_back(&run, &ended.holder);
+            }
+            self.forget_run(&run);
+        }
+        if self.runs.keys().any(|run| !content.holders.contains_key(run)) {
+            self.ledger_dirty = true;
+        }
+        for (run, holder) in content.holders {
+            if !self.runs.contains_key(&run) {
+                self.hold(run, holder);
+            }
+        }
+    }
+
+    /// A run holds its slots: it is live from now on.
+    pub(super) fn hold(&mut self, run: RunId, holder: Holder) {
+        self.gate.take(&run, &holder);
+        self.assign(&run);
+        self.dirty_runs.insert(run.clone());
+        self.runs.insert(run.clone(), Run::new(run, holder));
+    }
+
+    /// The job of a run does not wait (any more).
+    fn assign(&mut self, run: &RunId) {
+        let Some(number) = self.jobs.by_uid(&run.job) else { return };
+        self.leave_queue(number);
+        if let Some(entry) = self.jobs.get_mut(number)
+            && entry.stage != Stage::Ended
+        {
+            entry.stage = Stage::Granted(run.number);
+        }
+    }
+
+    pub(super) fn ledger_written(&mut self, result: Result<LedgerVersion, Failure>) {
+        let flight = self.flight.take().unwrap_or_default();
+        match result {
+            Ok(version) => {
+                self.version = Some(version);
+                self.land(flight);
+            }
+            Err(failure) => {
+                self.turn_back(&flight);
+                if matches!(failure, Failure::Denied(_)) {
+                    self.beware(&flight);
+                }
+                match failure {
+                    Failure::Unknown(_) | Failure::Conflict(_) | Failure::Gone => self.read_ledger(),
+                    Failure::NotSent(_)
+                    | Failure::KindMissing
+                    | Failure::NamespaceTerminating
+                    | Failure::Denied(_)
+                    | Failure::GrantOutdated => self.pause_ledger(),
+                }
+            }
+        }
+    }
+
+    fn land(&mut self, flight: Flight) {
+        if self.phase == Phase::Fencing {
+            self.fenced(*flight.content);
+            return;
+        }
+        self.fenced = true;
+        self.rebuilding = false;
+        self.cautious &= flight.grants.is_empty();
+        self.acknowledged = *flight.content;
+        for run in flight.releases.keys() {
+            self.forget_run(run);
+        }
+        for (run, holder) in flight.grants {
+            self.dirty_runs.insert(run.clone());
+            self.runs.insert(run.clone(), Run::new(run, holder));
+        }
+    }
+
+    /// The API server refused a write. One grant among many may be what it does not take: from now on they go one by
+    /// one, and one that is refused alone is set aside for a while.
+    fn beware(&mut self, flight: &Flight) {
+        self.cautious = true;
+        if let (1, Some((run, _))) = (flight.grants.len(), flight.grants.first_key_value())
+            && let Some(number) = self.jobs.by_uid(&run.job)
+        {
+            self.leave_queue(number);
+            self.wakes.set(Wake::Place(number), self.now + SET_ASIDE);
+        }
+    }
+
+    /// A write did not go through, as far as we know: its releases hold again, its grants queue again.
+    fn turn_back(&mut self, flight: &Flight) {
+        self.ledger_dirty = true;
+        for (run, holder) in &flight.releases {
+            self.gate.take(run, holder);
+        }
+        for (run, holder) in &flight.grants {
+            self.gate.give_back(run, holder);
+            if let Some(number) = self.jobs.by_uid(&run.job) {
+                if let Some(entry) = self.jobs.get_mut(number)
+                    && entry.stage == Stage::Granted(run.number)
+                {
+                    entry.stage = Stage::New;
+                }
+                self.place(number);
+            }
+        }
+    }
+
+    /// Takes releases, changed limits and new grants together into one write.
+    pub(super) fn cycle(&mut self) {
+        if self.phase != Phase::Open || !self.synced || self.flight.is_some() {
+            return;
+        }
+        let releases: BTreeMap<RunId, Holder> =
+            self.ended.iter().filter_map(|run| Some((run.clone(), self.runs.get(run)?.holder.clone()))).collect();
+        for (run, holder) in &releases {
+            self.gate.give_back(run, holder);
+        }
+        // A write that takes in runs from elsewhere may raise limits: it carries no grants.
+        let adopts = self.runs.keys().any(|run| !self.acknowledged.holders.contains_key(run));
+        let may_grant = self.is_admitting() && !self.rebuilding && !adopts;
+        let grants = if may_grant { self.grant() } else { BTreeMap::new() };
+        self.settle_reasons();
+        if releases.is_empty() && grants.is_empty() && !self.ledger_dirty {
+            return;
+        }
+        self.ledger_dirty = false;
+        let content = self.compose(&releases, &grants);
+        let same = Ledger { sequence: self.acknowledged.sequence, ..content.clone() } == self.acknowledged;
+        if same && self.version.is_some() {
+            return;
+        }
+        let (base, ledger) = (self.version.clone(), Box::new(content.clone()));
+        self.flight = Some(Flight { content: Box::new(content), grants, releases });
+        self.out.push(Command::WriteLedger { base, ledger });
+    }
+
+    fn grant(&mut self) -> BTreeMap<RunId, Holder> {
+        let mut grants = BTreeMap::new();
+        let most = if self.cautious { 1 } else { usize::MAX };
+        while grants.len() < most
+            && let Some(grant) = self.gate.next_start(self.now)
+        {
+            let Some((run, holder)) = self.accept(&grant) else { break };
+            self.gate.take(&run, &holder);
+            grants.insert(run, holder);
+        }
+        grants
+    }
+
+    fn accept(&mut self, grant: &Grant) -> Option<(RunId, Holder)> {
+        let number = grant.job;
+        self.leave_queue(number);
+        let now = self.now;
+        let entry = self.jobs.get_mut(number)?;
+        let last = entry.job.published.run.map_or(0, |(number, _)| number);
+        let used_up = entry.used_up.max(entry.job.published.runs.iter().map(|run| run.number).max().unwrap_or(0));
+        let run = RunId { job: entry.job.uid.clone(), number: last.max(used_up + 1) };
+        entry.stage = Stage::Granted(run.number);
+        let holder = Holder {
+            job: entry.job.key.clone(),
+            operation: entry.job.operation.clone(),
+            cluster: grant.cluster.clone(),
+            footprint: grant.footprint,
+            min_executors: grant.executors.min,
+            max_executors: grant.executors.max,
+            granted: now,
+            seen: false,
+        };
+        self.enter_state(number, JobState::Starting);
+        Some((run, holder))
+    }
+
+    /// The ledger as it should be. Limits stand beside holders; a key without holders is left out.
+    fn compose(&mut self, releases: &BTreeMap<RunId, Holder>, grants: &BTreeMap<RunId, Holder>) -> Ledger {
+        let live = self.runs.iter().filter(|(run, _)| !releases.contains_key(*run));
+        let mut holders: BTreeMap<RunId, Holder> =
+            live.map(|(run, record)| (run.clone(), record.holder.clone())).collect();
+        holders.extend(grants.iter().map(|(run, holder)| (run.clone(), holder.clone())));
+        let mut ledger = Ledger { epoch: self.epoch, leader: self.identity.clone(), holders, ..Ledger::default() };
+        ledger.sequence = self.acknowledged.sequence.saturating_add(1);
+        self.compose_limits(&mut ledger, grants);
+        ledger
+    }
+
+    /// Limits as declared. Runs that have to be taken in over a limit (after a lost ledger) raise it for one write,
+    /// which the API server would refuse otherwise; the next write lowers it again.
+    fn compose_limits(&mut self, ledger: &mut Ledger, grants: &BTreeMap<RunId, Holder>) {
+        let mut operations: BTreeMap<ObjectKey, (u32, bool)> = BTreeMap::new();
+        let mut clusters: BTreeMap<Name, (u32, bool, Resources)> = BTreeMap::new();
+        for (run, holder) in &ledger.holders {
+            let is_new = !self.acknowledged.holders.contains_key(run) && !grants.contains_key(run);
+            let key = ObjectKey { namespace: holder.job.namespace.clone(), name: holder.operation.clone() };
+            let operation = operations.entry(key).or_default();
+            *operation = (operation.0 + 1, operation.1 | is_new);
+            let cluster = clusters.entry(holder.cluster.clone()).or_default();
+            *cluster = (cluster.0 + 1, cluster.1 | is_new, cluster.2.plus(holder.resources()));
+        }
+        for (key, (alive, grows)) in operations {
+            let declared = self.gate.operation(&key).and_then(|entry| entry.declared.as_ref()?.limit);
+            if let Some(limit) = declared {
+                let written = if grows { limit.max(alive) } else { limit };
+                self.ledger_dirty |= written != limit;
+                ledger.operation_limits.insert(key, written);
+            }
+        }
+        for (name, (alive, grows, used)) in clusters {
+            let Some(declared) = self.gate.cluster(&name).and_then(|entry| entry.declared.as_ref()) else { continue };
+            let (limit, capacity) = (declared.max_jobs, declared.capacity);
+            let fits = if grows { capacity.at_least(used) } else { capacity };
+            self.ledger_dirty |= fits != capacity;
+            ledger.cluster_capacity.insert(name.clone(), fits);
+            if let Some(limit) = limit {
+                let written = if grows { limit.max(alive) } else { limit };
+                self.ledger_dirty |= written != limit;
+                ledger.cluster_limits.insert(name, written);
+            }
+        }
+    }
+
+    /// A declared limit changed: the ledger's copy follows with a write of its own where runs hold it.
+    pub(super) fn limits_changed(&mut self) {
+        self.ledger_dirty |= !self.runs.is_empty();
+    }
+}
