@@ -9,3 +9,8 @@ pub mod engine;
 pub mod index;
 pub mod lifecycle;
 pub mod model;
+
+#[cfg(feature = "controller")]
+pub mod api;
+#[cfg(feature = "controller")]
+pub mod generate;
