@@ -9,3 +9,10 @@ pub mod engine;
 pub mod index;
 pub mod lifecycle;
 pub mod model;
+
+#[cfg(feature = "controller")]
+pub mod clock;
+#[cfg(feature = "controller")]
+pub mod config;
+#[cfg(feature = "controller")]
+pub mod lease;
