@@ -16,3 +16,7 @@ pub mod clock;
 pub mod config;
 #[cfg(feature = "controller")]
 pub mod lease;
+#[cfg(feature = "controller")]
+pub mod observe;
+#[cfg(feature = "controller")]
+pub mod serve;
