@@ -20,3 +20,5 @@ pub mod lease;
 pub mod observe;
 #[cfg(feature = "controller")]
 pub mod serve;
+#[cfg(feature = "controller")]
+pub mod writer;
