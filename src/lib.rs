@@ -21,4 +21,6 @@ pub mod observe;
 #[cfg(feature = "controller")]
 pub mod serve;
 #[cfg(feature = "controller")]
+pub mod watch;
+#[cfg(feature = "controller")]
 pub mod writer;
