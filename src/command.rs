@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::model::{
     ApplicationSeen, Cluster, ClusterStatus, Holder, Job, JobState, JobStatus, Ledger, LedgerVersion, Name, ObjectKey,
-    Operation, OperationStatus, PodSeen, RunId, Uid,
+    Operation, OperationStatus, Placeholder, PodSeen, RunId, Uid,
 };
 
 /// The kinds that are watched.
@@ -110,8 +110,8 @@ pub enum Command {
         run: RunId,
         /** Its grant. */
         holder: Box<Holder>,
-        /** Create it suspended. */
-        placeholder: bool,
+        /** Create it suspended, only to hold the name. */
+        placeholder: Option<Placeholder>,
     },
     /// Read the application of a run with a quorum read, and every pod of it.
     ConfirmRun {

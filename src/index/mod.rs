@@ -1,1 +1,363 @@
-//! (being written)
+//! The in-memory view of the world, built from watch events: jobs by number, applications and pods by run, and what a
+//! relist has named so far. Decides nothing.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use crate::admission::{JobNumber, QueueNumber, Rank};
+use crate::command::Kind;
+use crate::model::{ApplicationSeen, Job, JobState, JobStatus, Name, ObjectKey, PodSeen, RunId, Time, Uid};
+
+/// Where a job stands in the keeper's hands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stage {
+    /// Not looked at yet.
+    New,
+    /// In a queue.
+    Waiting(QueueNumber, Rank),
+    /// Granted, on its way into the ledger or in it: the number of the run.
+    Granted(u32),
+    /// Its end is decided; the terminal status is being written or stands.
+    Ended,
+}
+
+/// A job and what was said about it.
+#[derive(Debug)]
+pub struct JobEntry {
+    /// As the watch shows it.
+    pub job: Job,
+    /// Where it stands.
+    pub stage: Stage,
+    /// Its state at present, said or not.
+    pub state: JobState,
+    /// Since when.
+    pub since: Time,
+    /// State, reason and generation that stand in its status, as far as we know.
+    pub said: Option<Said>,
+    /// Something changed while a status write was on its way.
+    pub again: bool,
+    /// The terminal status, until it stands in the API.
+    pub ending: Option<Box<JobStatus>>,
+    /// The highest run number that was used up without a start.
+    pub used_up: u32,
+}
+
+/// What tells one status from another for readers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Said {
+    /// The state.
+    pub state: JobState,
+    /// The reason word.
+    pub reason: Box<str>,
+    /// `observedGeneration`.
+    pub generation: i64,
+    /// A hash of the rest, unknown after a restart.
+    pub details: Option<u64>,
+}
+
+/// Every job that is in the API.
+#[derive(Debug, Default)]
+pub struct Jobs {
+    entries: Vec<Option<Box<JobEntry>>>,
+    free: Vec<JobNumber>,
+    by_key: HashMap<ObjectKey, JobNumber>,
+    by_uid: HashMap<Uid, JobNumber>,
+    by_state: BTreeMap<JobState, u64>,
+}
+
+impl Jobs {
+    /// A job by its number.
+    #[must_use]
+    pub fn get(&self, number: JobNumber) -> Option<&JobEntry> {
+        self.entries.get(number as usize).and_then(Option::as_deref)
+    }
+
+    /// A job by its number, to change.
+    pub fn get_mut(&mut self, number: JobNumber) -> Option<&mut JobEntry> {
+        self.entries.get_mut(number as usize).and_then(Option::as_deref_mut)
+    }
+
+    /// The number of the job with this key.
+    #[must_use]
+    pub fn by_key(&self, key: &ObjectKey) -> Option<JobNumber> {
+        self.by_key.get(key).copied()
+    }
+
+    /// The number of the job with this UID.
+    #[must_use]
+    pub fn by_uid(&self, uid: &str) -> Option<JobNumber> {
+        self.by_uid.get(uid).copied()
+    }
+
+    /// The job with this UID.
+    #[must_use]
+    pub fn of(&self, uid: &str) -> Option<&JobEntry> {
+        self.by_uid(uid).and_then(|number| self.get(number))
+    }
+
+    /// Every number in use.
+    #[must_use]
+    pub fn numbers(&self) -> Vec<JobNumber> {
+        let used = self.entries.iter().enumerate().filter(|(_, entry)| entry.is_some());
+        used.filter_map(|(number, _)| JobNumber::try_from(number).ok()).collect()
+    }
+
+    /// How many jobs are in each state.
+    #[must_use]
+    pub fn by_state(&self) -> &BTreeMap<JobState, u64> {
+        &self.by_state
+    }
+
+    /// Adds a job that was not there.
+    pub fn add(&mut self, job: Job, now: Time) -> JobNumber {
+        let number = self.free.pop().unwrap_or_else(|| {
+            self.entries.push(None);
+            JobNumber::try_from(self.entries.len() - 1).expect("an API server holds fewer than 2^32 jobs")
+        });
+        self.by_key.insert(job.key.clone(), number);
+        self.by_uid.insert(job.uid.clone(), number);
+        let published = &job.published;
+        let state = published.state.unwrap_or(JobState::Pending);
+        let said = published.state.map(|state| Said {
+            state,
+            reason: published.reason.clone().unwrap_or_default(),
+            generation: published.observed_generation,
+            details: None,
+        });
+        let since = published.since.unwrap_or(job.created.min(now));
+        *self.by_state.entry(state).or_default() += 1;
+        let (stage, ending) = (Stage::New, None);
+        let entry = JobEntry { job, stage, state, since, said, again: false, ending, used_up: 0 };
+        self.entries[number as usize] = Some(Box::new(entry));
+        number
+    }
+
+    /// Takes a job out.
+    pub fn remove(&mut self, number: JobNumber) -> Option<Box<JobEntry>> {
+        let entry = self.entries.get_mut(number as usize)?.take()?;
+        self.by_key.remove(&entry.job.key);
+        self.by_uid.remove(&entry.job.uid);
+        self.uncount(entry.state);
+        self.free.push(number);
+        Some(entry)
+    }
+
+    /// A job comes into a state; staying in one changes nothing. Tells whether it is another one.
+    pub fn set_state(&mut self, number: JobNumber, state: JobState, now: Time) -> bool {
+        let Some(entry) = self.get_mut(number) else { return false };
+        let before = entry.state;
+        if before == state {
+            return false;
+        }
+        entry.state = state;
+        entry.since = now;
+        self.uncount(before);
+        *self.by_state.entry(state).or_default() += 1;
+        true
+    }
+
+    fn uncount(&mut self, state: JobState) {
+        if let Some(count) = self.by_state.get_mut(&state) {
+            *count = count.saturating_sub(1);
+        }
+    }
+}
+
+/// Applications and pods with our labels, by the run that they belong to.
+#[derive(Debug, Default)]
+pub struct Sightings {
+    /// Applications, tombstones among them.
+    pub applications: BTreeMap<RunId, ApplicationSeen>,
+    /// Pods.
+    pub pods: BTreeMap<RunId, BTreeMap<Name, PodSeen>>,
+    application_runs: HashMap<ObjectKey, RunId>,
+    pod_runs: HashMap<ObjectKey, RunId>,
+}
+
+impl Sightings {
+    /// An application is there.
+    pub fn set_application(&mut self, run: RunId, application: ApplicationSeen) {
+        self.application_runs.insert(application.key.clone(), run.clone());
+        self.applications.insert(run, application);
+    }
+
+    /// An application is gone, if it is still the one with this UID.
+    pub fn remove_application(&mut self, key: &ObjectKey, uid: &str) -> Option<RunId> {
+        let run = self.application_runs.get(key)?.clone();
+        if self.applications.get(&run).is_some_and(|application| &*application.uid == uid) {
+            self.applications.remove(&run);
+            self.application_runs.remove(key);
+            return Some(run);
+        }
+        None
+    }
+
+    /// A pod is there.
+    pub fn set_pod(&mut self, pod: PodSeen) {
+        self.pod_runs.insert(pod.key.clone(), pod.run.clone());
+        self.pods.entry(pod.run.clone()).or_default().insert(pod.key.name.clone(), pod);
+    }
+
+    /// A pod is gone, if it is still the one with this UID.
+    pub fn remove_pod(&mut self, key: &ObjectKey, uid: &str) -> Option<RunId> {
+        let run = self.pod_runs.get(key)?.clone();
+        let pods = self.pods.get_mut(&run)?;
+        if pods.get(&key.name).is_none_or(|pod| &*pod.uid != uid) {
+            return None;
+        }
+        pods.remove(&key.name);
+        if pods.is_empty() {
+            self.pods.remove(&run);
+        }
+        self.pod_runs.remove(key);
+        Some(run)
+    }
+
+    /// Keys and UIDs of every application.
+    pub fn application_keys(&self) -> impl Iterator<Item = (ObjectKey, Uid)> {
+        self.applications.values().map(|it| (it.key.clone(), it.uid.clone()))
+    }
+
+    /// Keys and UIDs of every pod.
+    pub fn pod_keys(&self) -> impl Iterator<Item = (ObjectKey, Uid)> {
+        self.pods.values().flat_map(BTreeMap::values).map(|it| (it.key.clone(), it.uid.clone()))
+    }
+}
+
+/// Closed applications that still hold their names, by age.
+#[derive(Debug, Default)]
+pub struct Tombstones {
+    by_time: BTreeSet<(Time, RunId)>,
+    by_run: BTreeMap<RunId, Time>,
+}
+
+impl Tombstones {
+    /// A run's application is a tombstone since then.
+    pub fn insert(&mut self, run: RunId, since: Time) {
+        self.remove(&run);
+        self.by_run.insert(run.clone(), since);
+        self.by_time.insert((since, run));
+    }
+
+    /// It is none any more.
+    pub fn remove(&mut self, run: &RunId) {
+        if let Some(since) = self.by_run.remove(run) {
+            self.by_time.remove(&(since, run.clone()));
+        }
+    }
+
+    /// Whether it is one.
+    #[must_use]
+    pub fn contains(&self, run: &RunId) -> bool {
+        self.by_run.contains_key(run)
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.by_run.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.by_run.is_empty()
+    }
+
+    /// All, the oldest first.
+    pub fn oldest_first(&self) -> impl Iterator<Item = &(Time, RunId)> {
+        self.by_time.iter()
+    }
+}
+
+/// What the lists in progress have named so far: whatever they do not name is gone.
+#[derive(Debug, Default)]
+pub struct Relists {
+    named: BTreeMap<Kind, BTreeSet<ObjectKey>>,
+    synced: BTreeSet<Kind>,
+}
+
+impl Relists {
+    /// A list begins.
+    pub fn start(&mut self, kind: Kind) {
+        self.named.insert(kind, BTreeSet::new());
+    }
+
+    /// An object was named.
+    pub fn name(&mut self, kind: Kind, key: &ObjectKey) {
+        if let Some(named) = self.named.get_mut(&kind) {
+            named.insert(key.clone());
+        }
+    }
+
+    /// A list is complete: what it named. From now on the kind counts as synced.
+    pub fn finish(&mut self, kind: Kind) -> BTreeSet<ObjectKey> {
+        self.synced.insert(kind);
+        self.named.remove(&kind).unwrap_or_default()
+    }
+
+    /// Whether every kind was listed once.
+    #[must_use]
+    pub fn is_synced(&self) -> bool {
+        Kind::ALL.iter().all(|kind| self.synced.contains(kind))
+    }
+}
+
+/// Times at which something wants to be looked at again; one entry a subject, the earliest wins.
+#[derive(Debug)]
+pub struct Wakes<K> {
+    by_time: BTreeSet<(Time, K)>,
+    by_key: BTreeMap<K, Time>,
+}
+
+impl<K> Default for Wakes<K> {
+    fn default() -> Self {
+        Self { by_time: BTreeSet::new(), by_key: BTreeMap::new() }
+    }
+}
+
+impl<K: Ord + Clone> Wakes<K> {
+    /// Wakes `key` at `time`, or earlier where that was asked for already.
+    pub fn set(&mut self, key: K, time: Time) {
+        match self.by_key.get(&key) {
+            Some(already) if *already <= time => return,
+            Some(later) => _ = self.by_time.remove(&(*later, key.clone())),
+            None => {}
+        }
+        self.by_key.insert(key.clone(), time);
+        self.by_time.insert((time, key));
+    }
+
+    /// Takes out one that is due.
+    pub fn pop_due(&mut self, now: Time) -> Option<K> {
+        let (time, _) = self.by_time.first()?;
+        if *time > now {
+            return None;
+        }
+        let (_, key) = self.by_time.pop_first()?;
+        self.by_key.remove(&key);
+        Some(key)
+    }
+
+    /// When the next is due.
+    #[must_use]
+    pub fn next(&self) -> Option<Time> {
+        self.by_time.first().map(|(time, _)| *time)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_subject_is_woken_once_and_at_the_earliest_time_asked_for() {
+        let mut wakes = Wakes::default();
+        wakes.set("a", Time(20));
+        wakes.set("a", Time(10));
+        wakes.set("a", Time(30));
+        assert_eq!(wakes.next(), Some(Time(10)));
+        assert_eq!(wakes.pop_due(Time(9)), None);
+        assert_eq!(wakes.pop_due(Time(10)), Some("a"));
+        assert_eq!(wakes.pop_due(Time(99)), None);
+    }
+}

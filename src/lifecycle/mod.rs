@@ -1,1 +1,327 @@
-//! (being written)
+//! What one run needs next. A run is a list of facts; [`next`] is a pure table over them (rules R2 and R3 of the
+//! protocol). Knows nothing of limits, queues or other runs.
+
+use std::collections::BTreeMap;
+
+use crate::model::{
+    ApplicationSeen, ApplicationState, EndReason, Holder, Name, ObjectKey, Outcome, Placeholder, PodPhase, PodRole,
+    PodSeen, RunId, Settings, Span, Time, child_name,
+};
+
+/// How long to wait before a command that did not work is tried again.
+pub const RETRY: Span = Span::seconds(2);
+
+/// What the job's owner wants of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Intent {
+    /// Let it run.
+    Run,
+    /// End it: the job was cancelled, or it is gone.
+    End,
+}
+
+/// A command of this run that is on its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Errand {
+    /// A create.
+    Create,
+    /// A quorum read.
+    Confirm,
+    /// A deletion.
+    Delete,
+    /// The outcome is on its way into the job's status.
+    Record,
+}
+
+/// Everything remembered of a run that holds slots, beside what the watches show of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Run {
+    /// Which.
+    pub id: RunId,
+    /// Its place in the ledger.
+    pub holder: Holder,
+    /// Namespace and derived name of its application.
+    pub key: ObjectKey,
+    /// A command on its way.
+    pub errand: Option<Errand>,
+    /// Nothing is tried again before this.
+    pub not_before: Option<Time>,
+    /// Since when its create is refused, and why.
+    pub denied: Option<(Time, Box<str>)>,
+    /// What was granted is not what would be built any more.
+    pub outdated: bool,
+    /// A quorum read found its application as the watch shows it, and no live pod.
+    pub confirmed: bool,
+    /// Since when its application is terminal or on its way out with no driver alive.
+    pub settled: Option<Time>,
+    /// Since when no pod of it was seen while its application was being deleted.
+    pub podless: Option<Time>,
+    /// We asked for its deletion.
+    pub deleted: bool,
+    /// The outcome stands in the job's status, so that the pods may go.
+    pub recorded: bool,
+    /// How it ended, as far as that is known.
+    pub outcome: Option<Outcome>,
+    /// When its driver was first seen running.
+    pub running_since: Option<Time>,
+    /// When it was closed: nothing of it runs, and nothing ever will.
+    pub closed: Option<Time>,
+}
+
+impl Run {
+    /// A run that was just granted, or is found in the ledger.
+    #[must_use]
+    pub fn new(id: RunId, holder: Holder) -> Self {
+        let name = child_name(&holder.job.name, &id.job, id.number);
+        let key = ObjectKey { namespace: holder.job.namespace.clone(), name: name.into() };
+        Self {
+            id,
+            holder,
+            key,
+            errand: None,
+            not_before: None,
+            denied: None,
+            outdated: false,
+            confirmed: false,
+            settled: None,
+            podless: None,
+            deleted: false,
+            recorded: false,
+            outcome: None,
+            running_since: None,
+            closed: None,
+        }
+    }
+}
+
+/// What the world shows of a run.
+#[derive(Debug, Clone, Copy)]
+pub struct View<'a> {
+    /// Its application, if there is one.
+    pub application: Option<&'a ApplicationSeen>,
+    /// Its pods.
+    pub pods: &'a BTreeMap<Name, PodSeen>,
+    /// Its namespace is being deleted.
+    pub terminating: bool,
+}
+
+impl View<'_> {
+    fn driver(&self) -> Option<&PodSeen> {
+        self.pods.values().find(|pod| pod.role == PodRole::Driver)
+    }
+
+    fn has_live_pod(&self) -> bool {
+        self.pods.values().any(|pod| pod.phase.is_live())
+    }
+
+    fn has_live_driver(&self) -> bool {
+        self.pods.values().any(|pod| pod.role == PodRole::Driver && pod.phase.is_live())
+    }
+}
+
+/// What a run needs next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Nothing, until something happens or this time comes.
+    Wait(Option<Time>),
+    /// Create its application, or a placeholder in its stead.
+    Create(Option<Placeholder>),
+    /// Look with a quorum read.
+    Confirm,
+    /// Write the outcome into the job's status: its pods are about to be deleted.
+    Record,
+    /// Delete its application in the foreground.
+    Delete,
+    /// It is over.
+    Close(Outcome),
+    /// It is over and never started; the job queues again.
+    CloseForReplan,
+}
+
+/// Takes in what the world shows: moments and the outcome are remembered, since pods and applications go.
+pub fn observe(run: &mut Run, view: &View<'_>, now: Time) {
+    if view.application.is_some() {
+        run.holder.seen = true;
+        run.denied = None;
+    }
+    if let Some(driver) = view.driver() {
+        match driver.phase {
+            PodPhase::Running => _ = run.running_since.get_or_insert(now),
+            // A driver that fails while its application is being deleted was killed by that: no outcome of its own.
+            PodPhase::Failed if run.deleted || view.application.is_none_or(|it| it.deleting.is_some()) => {}
+            PodPhase::Succeeded | PodPhase::Failed if run.outcome.is_none() => run.outcome = Some(outcome_of(driver)),
+            PodPhase::Pending | PodPhase::Succeeded | PodPhase::Failed => {}
+        }
+    }
+    let over = view.application.is_none_or(|it| it.state.is_terminal() || it.deleting.is_some());
+    run.settled = (over && !view.has_live_driver()).then(|| run.settled.unwrap_or(now));
+    let leaving = view.application.is_none_or(|it| it.deleting.is_some());
+    run.podless = (leaving && !view.has_live_pod()).then(|| run.podless.unwrap_or(now));
+    if view.has_live_pod() {
+        run.confirmed = false;
+    }
+}
+
+fn outcome_of(driver: &PodSeen) -> Outcome {
+    let end = driver.end.clone().unwrap_or_default();
+    if driver.phase == PodPhase::Succeeded {
+        return Outcome::Succeeded(end.reported);
+    }
+    let reason = if end.out_of_memory { EndReason::OutOfMemory } else { EndReason::ApplicationFailed };
+    Outcome::Failed(reason, end.failure.unwrap_or_else(|| "the driver failed without a word".into()))
+}
+
+/// What the run needs next. [`observe`] has taken in the same view before.
+#[must_use]
+pub fn next(run: &Run, view: &View<'_>, intent: Intent, settings: &Settings, now: Time) -> Step {
+    if run.closed.is_some() || run.errand.is_some() {
+        return Step::Wait(None);
+    }
+    let step = match view.application {
+        None => without_application(run, view, intent, settings, now),
+        Some(application) => with_application(run, application, view, intent, settings, now),
+    };
+    match (&step, run.not_before.filter(|until| *until > now)) {
+        (Step::Create(_) | Step::Confirm | Step::Record | Step::Delete, Some(until)) => Step::Wait(Some(until)),
+        _ => step,
+    }
+}
+
+fn without_application(run: &Run, view: &View<'_>, intent: Intent, settings: &Settings, now: Time) -> Step {
+    if let Some((since, words)) = &run.denied {
+        let until = *since + settings.quarantine;
+        if now >= until {
+            let outcome = run.outcome.clone().unwrap_or_else(|| match intent {
+                Intent::End => Outcome::Cancelled,
+                Intent::Run => Outcome::Failed(EndReason::SubmissionFailed, words.clone()),
+            });
+            return if view.has_live_pod() { Step::Wait(None) } else { Step::Close(outcome) };
+        }
+    }
+    let placeholder = if run.holder.seen || intent == Intent::End {
+        Some(Placeholder::End)
+    } else {
+        run.outdated.then_some(Placeholder::Replan)
+    };
+    Step::Create(placeholder)
+}
+
+fn with_application(
+    run: &Run,
+    application: &ApplicationSeen,
+    view: &View<'_>,
+    intent: Intent,
+    settings: &Settings,
+    now: Time,
+) -> Step {
+    if let Some(placeholder) = application.placeholder {
+        return with_placeholder(run, placeholder, view, intent);
+    }
+    if application.state.is_terminal() {
+        return with_terminal(run, application, view, settings, now);
+    }
+    if let Some(since) = application.deleting {
+        return with_deleted(run, application, since, view, intent, settings, now);
+    }
+    match intent {
+        Intent::Run => Step::Wait(None),
+        Intent::End => end(run, application, settings, now),
+    }
+}
+
+/// Ends a living run, once the spark-operator has let go of it: an application that is deleted before its state has
+/// left "" is submitted twice.
+fn end(run: &Run, application: &ApplicationSeen, settings: &Settings, now: Time) -> Step {
+    let patience = application.created + settings.operator_absent;
+    if application.state == ApplicationState::New && now < patience {
+        return Step::Wait(Some(patience));
+    }
+    if run.recorded { Step::Delete } else { Step::Record }
+}
+
+fn with_placeholder(run: &Run, placeholder: Placeholder, view: &View<'_>, intent: Intent) -> Step {
+    if view.has_live_pod() {
+        return Step::Wait(None);
+    }
+    if placeholder == Placeholder::Replan && intent == Intent::Run {
+        return Step::CloseForReplan;
+    }
+    // Pods of an application that vanished may not have been seen: look before the slot is given away.
+    if run.holder.seen && !run.confirmed && (run.running_since.is_some() || run.deleted || run.outcome.is_none()) {
+        return Step::Confirm;
+    }
+    Step::Close(run.outcome.clone().unwrap_or_else(|| match intent {
+        Intent::End => Outcome::Cancelled,
+        Intent::Run => Outcome::Failed(
+            EndReason::ApplicationDeleted,
+            "its SparkApplication was deleted by somebody else before it ended".into(),
+        ),
+    }))
+}
+
+fn with_terminal(run: &Run, application: &ApplicationSeen, view: &View<'_>, settings: &Settings, now: Time) -> Step {
+    if view.has_live_driver() {
+        return Step::Wait(None);
+    }
+    if view.has_live_pod() {
+        let patience = run.settled.unwrap_or(now) + settings.lingering;
+        return match () {
+            () if run.deleted && application.deleting.is_some() && application.foreground => Step::Wait(None),
+            () if now < patience => Step::Wait(Some(patience)),
+            () if !run.recorded => Step::Record,
+            () => Step::Delete,
+        };
+    }
+    // The two watches are not ordered: without a finished driver in sight its pods may simply not have been seen yet.
+    let finished = view.driver().is_some_and(|driver| !driver.phase.is_live());
+    if !finished && !run.confirmed {
+        return Step::Confirm;
+    }
+    Step::Close(run.outcome.clone().unwrap_or_else(|| outcome_without_driver(application)))
+}
+
+/// The application's own word, where no finished driver was ever seen.
+fn outcome_without_driver(application: &ApplicationSeen) -> Outcome {
+    if application.state == ApplicationState::Completed {
+        return Outcome::Succeeded(None);
+    }
+    let reason = if application.driver_pod.is_some() { EndReason::DriverLost } else { EndReason::SubmissionFailed };
+    let words = application.message.clone();
+    Outcome::Failed(reason, words.unwrap_or_else(|| "the spark-operator reports FAILED without a reason".into()))
+}
+
+fn with_deleted(
+    run: &Run,
+    application: &ApplicationSeen,
+    since: Time,
+    view: &View<'_>,
+    intent: Intent,
+    settings: &Settings,
+    now: Time,
+) -> Step {
+    let untouched = application.state == ApplicationState::New;
+    if untouched {
+        // It may be submitted once more: only a minute without pods tells that it was not.
+        let patience = run.podless.unwrap_or(now).max(since) + settings.operator_absent;
+        if view.has_live_pod() && now >= since + settings.operator_absent && !application.foreground {
+            return Step::Delete;
+        }
+        if view.has_live_pod() || now < patience {
+            return Step::Wait(Some(patience.max(now + RETRY)));
+        }
+    } else if !application.foreground && view.has_live_pod() {
+        return if run.recorded || view.has_live_driver() { Step::Delete } else { Step::Record };
+    } else if view.has_live_pod() {
+        return Step::Wait(None);
+    }
+    if !run.confirmed {
+        return Step::Confirm;
+    }
+    Step::Close(run.outcome.clone().unwrap_or_else(|| match intent {
+        Intent::End => Outcome::Cancelled,
+        Intent::Run => Outcome::Failed(
+            EndReason::ApplicationDeleted,
+            "its SparkApplication was deleted by somebody else before it ended".into(),
+        ),
+    }))
+}

@@ -22,11 +22,14 @@ pub use operation::{Defaults, Operation};
 pub use reason::{EndReason, WaitReason};
 pub use resources::{ExecutorBounds, Footprint, PodSize, Resources};
 pub use run::{
-    ApplicationSeen, ApplicationState, DriverEnd, Outcome, PodPhase, PodRole, PodSeen, ReportedResult, RunId,
+    ApplicationSeen, ApplicationState, DriverEnd, Outcome, Placeholder, PodPhase, PodRole, PodSeen, ReportedResult,
+    RunId,
 };
 pub use settings::Settings;
 pub use sizing::{Language, PodSizing, Sizing};
-pub use status::{Blocker, ClusterStatus, JobState, JobStatus, OperationStatus, QueueStatus, ResultSource, RunStatus};
+pub use status::{
+    Blocker, ClusterStatus, JobState, JobStatus, OperationStatus, QueueStatus, ResultSource, RunStatus, shown_to,
+};
 pub use time::{Span, Time};
 
 /// How urgent a job is. Declared from lowest to highest, so that `Ord` agrees with the word.

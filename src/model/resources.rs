@@ -49,6 +49,16 @@ impl Resources {
         self.executors <= room.executors && self.milli_cores <= room.milli_cores && self.memory_mib <= room.memory_mib
     }
 
+    /// The larger of each component.
+    #[must_use]
+    pub fn at_least(self, other: Self) -> Self {
+        Self {
+            executors: self.executors.max(other.executors),
+            milli_cores: self.milli_cores.max(other.milli_cores),
+            memory_mib: self.memory_mib.max(other.memory_mib),
+        }
+    }
+
     /// Room without bound.
     pub const UNBOUNDED: Self = Self { executors: u64::MAX, milli_cores: u64::MAX, memory_mib: u64::MAX };
 }

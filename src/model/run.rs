@@ -2,9 +2,9 @@
 
 use std::fmt;
 
+use super::Time;
 use super::name::{Name, ObjectKey, Uid};
 use super::resources::Footprint;
-use super::{Span, Time};
 
 /// A run: a job's UID and the number of the attempt, from 1.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -60,6 +60,15 @@ impl ApplicationState {
     }
 }
 
+/// Why a placeholder stands where an application could.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Placeholder {
+    /// The job ends without this run, or after its application vanished.
+    End,
+    /// The run was granted for something that was edited since; the job queues again as its next run.
+    Replan,
+}
+
 /// A `SparkApplication` that carries our label, as last seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApplicationSeen {
@@ -79,8 +88,8 @@ pub struct ApplicationSeen {
     pub grant: Option<(Footprint, u64)>,
     /// When it was created.
     pub created: Time,
-    /// Born suspended: a placeholder that never had pods.
-    pub placeholder: bool,
+    /// Born suspended: it only holds the name of a run that is not to start.
+    pub placeholder: Option<Placeholder>,
     /// When it began to be deleted.
     pub deleting: Option<Time>,
     /// Whether it is being deleted in the foreground, so that its pods go before it.
@@ -153,8 +162,8 @@ pub struct DriverEnd {
     pub reported: Option<ReportedResult>,
     /// Why it failed, in words; set for a failed driver only.
     pub failure: Option<Box<str>>,
-    /// How long its container ran, where known.
-    pub ran: Option<Span>,
+    /// The failure was the kernel's memory killer.
+    pub out_of_memory: bool,
 }
 
 /// A result URI from the application, checked: scheme allowed, bounded, no control characters.

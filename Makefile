@@ -1,0 +1,22 @@
+# What people do here. Everything is a script of its own that can be called directly; SLOWLANE_CACHE says where built things lie.
+.DEFAULT_GOAL := help
+.PHONY: help demo up down test image shell generate lint
+
+help: ## list these targets
+	@sed -nE 's/^([a-z]+): ## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+demo: ## three jobs that take turns, on a real cluster made here (cold 25 min, warm under 4)
+	@e2e/demo
+up: ## the local cluster: spark-operator, lake, keeper, namespace jobs, ComputeCluster business
+	@e2e/up
+down: ## end all local clusters and remove what they left
+	@e2e/down
+test: ## everything that the README claims, as tests
+	@e2e/test
+image: ## the keeper's container image, into the local cluster too if it is up
+	@e2e/image
+shell: ## a shell inside the local cluster's network
+	@e2e/shell
+generate: ## write the generated files anew: CRDs, RBAC, chart parts
+	cargo run --quiet --locked -- generate
+lint: ## formatting, clippy, dependencies, shell scripts
+	@e2e/test lint

@@ -1,0 +1,187 @@
+//! What holds a waiting job, in words. Short: the first blocker's message stands in a column of `kubectl get`.
+
+use super::gate::{Candidate, ClusterEntry, Gate, OperationEntry};
+use super::queue::Queue;
+use crate::model::{Blocker, Name, Resources, WaitReason};
+
+const NAMED_HOLDERS: usize = 10;
+
+impl Gate {
+    /// Everything that holds the jobs of a queue, in order of precedence. Names of other namespaces' jobs are not told,
+    /// only their number.
+    #[must_use]
+    pub fn blockers(&self, queue: &Queue) -> Vec<Blocker> {
+        let Some(operation) = self.operation(&queue.key.operation) else { return Vec::new() };
+        match queue.reason {
+            WaitReason::UnknownOperation
+            | WaitReason::InvalidParameters
+            | WaitReason::NoMatchingCluster
+            | WaitReason::ExceedsClusterMaximum
+            | WaitReason::PendingEvaluation => vec![self.unqueueable(queue, operation)],
+            WaitReason::OperationHeld
+            | WaitReason::ClusterHeld
+            | WaitReason::OperationLimitReached
+            | WaitReason::ClusterLimitReached
+            | WaitReason::ClusterOccupied
+            | WaitReason::HigherPriorityFirst => self.queued(queue, operation),
+        }
+    }
+
+    fn unqueueable(&self, queue: &Queue, operation: &OperationEntry) -> Blocker {
+        let (namespace, name) = (&queue.key.operation.namespace, &queue.key.operation.name);
+        let defect = operation.declared.as_ref().and_then(|declared| declared.defect.as_deref());
+        let message = match queue.reason {
+            WaitReason::UnknownOperation => format!("no Operation {name} in namespace {namespace}"),
+            WaitReason::InvalidParameters => match (defect, queue.key.defect.as_deref()) {
+                (Some(defect), _) => format!("Operation {name}: {defect}"),
+                (None, Some(defect)) => defect.to_owned(),
+                (None, None) => "parameters do not suit the Operation".to_owned(),
+            },
+            WaitReason::NoMatchingCluster => self.no_cluster(queue),
+            WaitReason::ExceedsClusterMaximum => self.never_fits(queue),
+            _ => "the keeper is taking over".to_owned(),
+        };
+        Blocker { reason: queue.reason, message, limit: None, in_use: None, holders: Vec::new() }
+    }
+
+    fn no_cluster(&self, queue: &Queue) -> String {
+        let namespace = &queue.key.operation.namespace;
+        if self.is_terminating(namespace) {
+            return format!("namespace {namespace} is being deleted");
+        }
+        match &queue.key.cluster {
+            None => format!("no ComputeCluster admits namespace {namespace}"),
+            Some(name) => match self.cluster(name).and_then(|entry| entry.declared.as_ref()) {
+                None => format!("no ComputeCluster {name}"),
+                Some(cluster) => match &cluster.defect {
+                    Some(defect) => format!("ComputeCluster {name}: {defect}"),
+                    None => format!("ComputeCluster {name} does not admit namespace {namespace}"),
+                },
+            },
+        }
+    }
+
+    fn never_fits(&self, queue: &Queue) -> String {
+        let nearest = queue.candidates.iter().filter_map(|candidate| {
+            let capacity = self.cluster(&candidate.cluster)?.declared.as_ref()?.capacity;
+            Some(short_of(candidate.need, capacity, &candidate.cluster, "has"))
+        });
+        nearest.into_iter().next().unwrap_or_default()
+    }
+
+    /// All that hold, first the one that is the reason.
+    fn queued(&self, queue: &Queue, operation: &OperationEntry) -> Vec<Blocker> {
+        let mut blockers = Vec::new();
+        blockers.extend(operation_blockers(queue, operation));
+        let fitting: Vec<_> = queue.candidates.iter().filter(|candidate| candidate.ever_fits).collect();
+        blockers.extend(fitting.iter().filter_map(|candidate| self.cluster_blocker(queue, candidate)));
+        blockers.sort_by_key(|blocker| blocker.reason);
+        if let Some(first) = blockers.iter().position(|blocker| blocker.reason == queue.reason) {
+            blockers[..=first].rotate_right(1);
+        }
+        blockers
+    }
+
+    fn cluster_blocker(&self, queue: &Queue, candidate: &Candidate) -> Option<Blocker> {
+        let entry = self.cluster(&candidate.cluster)?;
+        let declared = entry.declared.as_ref()?;
+        let name = &candidate.cluster;
+        let reader = &queue.key.operation.namespace;
+        let blocker = |reason, message, limit, in_use, holders| Blocker { reason, message, limit, in_use, holders };
+        if !self.operator_available() {
+            let message = "the spark-operator is not installed (no SparkApplication kind)".to_owned();
+            return Some(blocker(WaitReason::ClusterHeld, message, None, None, Vec::new()));
+        }
+        if declared.held {
+            let message = format!("ComputeCluster {name} is held (stopPolicy Hold)");
+            return Some(blocker(WaitReason::ClusterHeld, message, None, None, Vec::new()));
+        }
+        let holders = || visible_holders(entry, reader);
+        if self.is_ledger_full() {
+            let message = "the keeper's ledger is full".to_owned();
+            return Some(blocker(WaitReason::ClusterLimitReached, message, None, None, Vec::new()));
+        }
+        if let Some(limit) = declared.max_jobs.filter(|limit| entry.alive() >= *limit) {
+            let alive = entry.alive();
+            let message = format!("{name} runs {alive} of {limit} jobs{}", behind(&holders(), alive as usize));
+            return Some(blocker(
+                WaitReason::ClusterLimitReached,
+                message,
+                Some(limit.into()),
+                Some(alive.into()),
+                holders(),
+            ));
+        }
+        if candidate.need.fits(entry.room()) {
+            let message = format!("room on {name} is kept for a job ranked above");
+            let reserved = entry.vacancy.reserved_for.is_some();
+            return reserved.then(|| blocker(WaitReason::HigherPriorityFirst, message, None, None, Vec::new()));
+        }
+        let message = short_of(candidate.need, entry.room(), name, "has free:");
+        let (limit, used) = scarcest(candidate.need, entry.room(), declared.capacity, entry.used);
+        Some(blocker(WaitReason::ClusterOccupied, message, Some(limit), Some(used), holders()))
+    }
+}
+
+fn operation_blockers(queue: &Queue, operation: &OperationEntry) -> Option<Blocker> {
+    let name = &queue.key.operation.name;
+    let declared = operation.declared.as_ref()?;
+    let alive = operation.alive();
+    if declared.limit == Some(0) {
+        let message = format!("Operation {name} is held (maxConcurrentRuns 0)");
+        let reason = WaitReason::OperationHeld;
+        return Some(Blocker { reason, message, limit: Some(0), in_use: Some(alive.into()), holders: Vec::new() });
+    }
+    let limit = [declared.limit, queue.key.own_limit].into_iter().flatten().min().filter(|limit| alive >= *limit)?;
+    let holders: Vec<_> = operation.holders.values().take(NAMED_HOLDERS).cloned().collect();
+    let message = format!("{alive} of {limit} running{}", behind(&holders, alive as usize));
+    let reason = WaitReason::OperationLimitReached;
+    Some(Blocker { reason, message, limit: Some(limit.into()), in_use: Some(alive.into()), holders })
+}
+
+fn visible_holders(entry: &ClusterEntry, reader: &str) -> Vec<Name> {
+    let visible = entry.holders.values().filter(|job| &*job.namespace == reader);
+    visible.take(NAMED_HOLDERS).map(|job| job.name.clone()).collect()
+}
+
+/// `: behind a, b and 3 more`.
+fn behind(holders: &[Name], all: usize) -> String {
+    const SHOWN: usize = 2;
+    let shown: Vec<_> = holders.iter().take(SHOWN).map(AsRef::as_ref).collect();
+    if shown.is_empty() {
+        return String::new();
+    }
+    match all.saturating_sub(shown.len()) {
+        0 => format!(": {}", shown.join(", ")),
+        more => format!(": {} and {more} more", shown.join(", ")),
+    }
+}
+
+/// Names the dimension that is short: `needs 3 executors, business has 2`.
+fn short_of(need: Resources, room: Resources, cluster: &str, has: &str) -> String {
+    if need.executors > room.executors {
+        format!("needs {} executors, {cluster} {has} {}", need.executors, room.executors)
+    } else if need.milli_cores > room.milli_cores {
+        format!("needs {} cores, {cluster} {has} {}", cores(need.milli_cores), cores(room.milli_cores))
+    } else {
+        format!("needs {} MiB, {cluster} {has} {}", need.memory_mib, room.memory_mib)
+    }
+}
+
+/// Capacity and use of the dimension that is short.
+fn scarcest(need: Resources, room: Resources, capacity: Resources, used: Resources) -> (u64, u64) {
+    if need.executors > room.executors {
+        (capacity.executors, used.executors)
+    } else if need.milli_cores > room.milli_cores {
+        (capacity.milli_cores, used.milli_cores)
+    } else {
+        (capacity.memory_mib, used.memory_mib)
+    }
+}
+
+fn cores(milli: u64) -> String {
+    match milli % 1000 {
+        0 => (milli / 1000).to_string(),
+        _ => format!("{milli}m"),
+    }
+}

@@ -1,0 +1,241 @@
+//! Joins admission, lifecycle and the index into one synchronous, total function: `step(input, now) -> commands`.
+//!
+//! No clock, no I/O, no error: what can go wrong comes back as an input. `ledger` keeps the protocol's phases, `watched`
+//! takes in what the watches show, `runs` brings each run to its end, `publish` says what stands in statuses.
+
+mod figures;
+mod ledger;
+mod publish;
+mod runs;
+mod watched;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+pub use figures::Figures;
+
+use crate::admission::{Gate, JobNumber};
+use crate::command::{Command, Input, Receipt};
+use crate::index::{Jobs, Relists, Sightings, Tombstones, Wakes};
+use crate::lifecycle::Run;
+use crate::model::{
+    ClusterStatus, Holder, Ledger, LedgerVersion, Name, ObjectKey, OperationStatus, RunId, Settings, Time, Uid,
+};
+
+/// What wants to be looked at again at some time.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Wake {
+    Ledger,
+    Job(JobNumber),
+    Run(RunId),
+    Tombstone(RunId),
+    Operation(ObjectKey),
+    Details(ObjectKey),
+    Clusters,
+    End(JobNumber),
+}
+
+/// Where the protocol stands; see `docs/decisions/0001-engine-and-protocol.md`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Standby,
+    /// The ledger is being read.
+    Reading,
+    /// It will be read after a pause.
+    Paused,
+    /// Our epoch is being written into it.
+    Fencing,
+    /// We know what it says.
+    Open,
+}
+
+/// Why a job's status is being written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum WriteKind {
+    /// To keep people informed.
+    Informational,
+    /// An outcome that would be lost with the pods.
+    Record,
+    /// The end.
+    End,
+}
+
+/// Grants and releases of the ledger write that is on its way.
+#[derive(Debug, Default)]
+struct Flight {
+    content: Box<Ledger>,
+    grants: BTreeMap<RunId, Holder>,
+    releases: BTreeMap<RunId, Holder>,
+}
+
+/// The status of an operation or a cluster, and what was last said.
+#[derive(Debug)]
+struct Publication<T> {
+    said: Option<T>,
+    writing: bool,
+    again: bool,
+}
+
+impl<T> Default for Publication<T> {
+    fn default() -> Self {
+        Self { said: None, writing: false, again: false }
+    }
+}
+
+/// The whole decision-making state of the keeper.
+#[derive(Debug)]
+pub struct Engine {
+    settings: Settings,
+    phase: Phase,
+    identity: Box<str>,
+    first_leader: bool,
+    epoch: i64,
+    /// The ledger carried our epoch once: from then on a higher one means that somebody else leads.
+    fenced: bool,
+    /// Version of the ledger that we know; `None` = there is none.
+    version: Option<LedgerVersion>,
+    /// What the ledger says about limits, to see when they have to be written anew.
+    acknowledged: Ledger,
+    ledger_dirty: bool,
+    /// The ledger was missing or restored: it is to be written from what is known.
+    rebuilding: bool,
+    /// Nothing is admitted before this.
+    quarantined_until: Option<Time>,
+    flight: Option<Flight>,
+    watching: bool,
+    synced: bool,
+    relists: Relists,
+    jobs: Jobs,
+    gate: Gate,
+    runs: BTreeMap<RunId, Run>,
+    /// Runs whose end stands: their slots go with the next ledger write.
+    ended: BTreeSet<RunId>,
+    sightings: Sightings,
+    /// Closed children by the time at which they became tombstones.
+    tombstones: Tombstones,
+    dropping: BTreeSet<RunId>,
+    dirty_runs: BTreeSet<RunId>,
+    wakes: Wakes<Wake>,
+    operations: BTreeMap<ObjectKey, Publication<OperationStatus>>,
+    clusters: BTreeMap<Name, Publication<ClusterStatus>>,
+    /// Job status writes on their way, by the job's UID.
+    writing: BTreeMap<Uid, WriteKind>,
+    informational: usize,
+    backlog: BTreeSet<(Time, JobNumber)>,
+    out: Vec<Command>,
+    now: Time,
+}
+
+impl Engine {
+    /// An engine that leads nothing yet.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            gate: Gate::new(&settings),
+            settings,
+            phase: Phase::Standby,
+            identity: "".into(),
+            first_leader: false,
+            epoch: 0,
+            fenced: false,
+            version: None,
+            acknowledged: Ledger::default(),
+            ledger_dirty: false,
+            rebuilding: false,
+            quarantined_until: None,
+            flight: None,
+            watching: false,
+            synced: false,
+            relists: Relists::default(),
+            jobs: Jobs::default(),
+            runs: BTreeMap::new(),
+            ended: BTreeSet::new(),
+            sightings: Sightings::default(),
+            tombstones: Tombstones::default(),
+            dropping: BTreeSet::new(),
+            dirty_runs: BTreeSet::new(),
+            wakes: Wakes::default(),
+            operations: BTreeMap::new(),
+            clusters: BTreeMap::new(),
+            writing: BTreeMap::new(),
+            informational: 0,
+            backlog: BTreeSet::new(),
+            out: Vec::new(),
+            now: Time::default(),
+        }
+    }
+
+    /// Takes in one thing and says what to do. Time never goes back: an earlier `now` counts as the latest seen.
+    pub fn step(&mut self, input: Input, now: Time) -> Vec<Command> {
+        self.now = self.now.max(now);
+        match input {
+            Input::Leading { identity, first } => self.lead(identity, first),
+            Input::RelistStarted(kind) => self.relists.start(kind),
+            Input::Watched(change) => self.watched(change),
+            Input::RelistDone(kind) => self.relist_done(kind),
+            Input::SparkOperator(available) => self.operator_available(available),
+            Input::Written(receipt) => self.written(receipt),
+            Input::Tick => {}
+        }
+        self.wake_due();
+        self.work();
+        std::mem::take(&mut self.out)
+    }
+
+    /// When to send [`Input::Tick`] at the latest.
+    #[must_use]
+    pub fn next_wake(&self) -> Option<Time> {
+        self.wakes.next()
+    }
+
+    /// Whether every kind was listed once since this process leads.
+    #[must_use]
+    pub fn is_synced(&self) -> bool {
+        self.synced
+    }
+
+    /// Looks after dirty runs, then decides; until neither has anything left to do.
+    fn work(&mut self) {
+        if !self.synced {
+            return;
+        }
+        loop {
+            while let Some(run) = self.dirty_runs.pop_first() {
+                self.look_after(&run);
+            }
+            self.cycle();
+            if self.dirty_runs.is_empty() {
+                break;
+            }
+        }
+        self.publish_backlog();
+    }
+
+    fn wake_due(&mut self) {
+        while let Some(wake) = self.wakes.pop_due(self.now) {
+            match wake {
+                Wake::Ledger => self.ledger_woken(),
+                Wake::Job(number) => self.publish_job(number),
+                Wake::Run(run) => _ = self.dirty_runs.insert(run),
+                Wake::Tombstone(run) => self.drop_tombstone(&run),
+                Wake::Operation(key) => self.publish_operation(&key),
+                Wake::Details(key) => self.publish_details(&key),
+                Wake::Clusters => self.publish_clusters(),
+                Wake::End(number) => self.write_end(number),
+            }
+        }
+    }
+
+    fn written(&mut self, receipt: Receipt) {
+        match receipt {
+            Receipt::LedgerRead(result) => self.ledger_read(result),
+            Receipt::LedgerWritten(result) => self.ledger_written(result),
+            Receipt::Created { run, result } => self.created(&run, result),
+            Receipt::Confirmed { run, result } => self.confirmed(&run, result),
+            Receipt::Deleted { run, result } => self.deleted(&run, &result),
+            Receipt::TombstoneDropped { key, result } => self.tombstone_dropped(&key, &result),
+            Receipt::JobStatusWritten { uid, result } => self.job_status_written(&uid, &result),
+            Receipt::OperationStatusWritten { key, result } => self.operation_status_written(&key, &result),
+            Receipt::ClusterStatusWritten { name, result } => self.cluster_status_written(&name, &result),
+        }
+    }
+}

@@ -1,0 +1,511 @@
+//! What stands in statuses, and when it is written: nothing for a state that lasts less than two seconds, nothing twice,
+//! a bounded number on their way, and each computed when its turn comes, so that none is stale.
+
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash, Hasher};
+
+use super::{Engine, Wake, WriteKind};
+use crate::admission::{JobNumber, QueueNumber, Rank};
+use crate::command::{Announcement, Command, Failure};
+use crate::index::{JobEntry, Said, Stage};
+use crate::lifecycle::{Errand, RETRY, Run};
+use crate::model::{
+    Blocker, ClusterStatus, EndReason, JobState, JobStatus, Name, ObjectKey, OperationStatus, Outcome, QueueStatus,
+    Resources, RunStatus, Uid,
+};
+
+/// Informational status writes on their way at once; ends are not counted.
+const INFORMATIONAL_AT_ONCE: usize = 16;
+/// Jobs near the head of an operation whose status carries everything that holds them.
+const NEAR_HEAD: usize = 20;
+
+impl Engine {
+    // ---- when -------------------------------------------------------------------------------------------------
+
+    /// A job comes into a state (or stays in it).
+    pub(super) fn enter_state(&mut self, number: JobNumber, state: JobState) {
+        if self.jobs.set_state(number, state, self.now) {
+            self.job_changed(number);
+        }
+    }
+
+    /// Something about a job changed that its status may have to say.
+    pub(super) fn job_changed(&mut self, number: JobNumber) {
+        let Some(entry) = self.jobs.get(number) else { return };
+        let unsaid = entry.said.is_none() || entry.said.as_ref().is_some_and(|said| said.state != entry.state);
+        let from = if unsaid { entry.since } else { self.now };
+        self.wakes.set(Wake::Job(number), (from + self.settings.status_delay).max(self.now));
+    }
+
+    /// A job waits in a queue: its state follows from what holds the queue.
+    pub(super) fn waits_in(&mut self, number: JobNumber, queue: QueueNumber) {
+        let Some(queue) = self.gate.queue(queue) else { return };
+        let state = if queue.reason.is_accepted() { JobState::Queued } else { JobState::Pending };
+        self.jobs.set_state(number, state, self.now);
+        self.job_changed(number);
+        self.clusters_changed();
+    }
+
+    /// Queues whose reason changed: everybody in them says so.
+    pub(super) fn settle_reasons(&mut self) {
+        for number in self.gate.settle() {
+            let waiting: Vec<JobNumber> =
+                self.gate.queue(number).map(|queue| queue.iter().map(|rank| rank.job).collect()).unwrap_or_default();
+            waiting.into_iter().for_each(|job| self.waits_in(job, number));
+        }
+    }
+
+    pub(super) fn operation_changed(&mut self, key: &ObjectKey) {
+        self.wakes.set(Wake::Operation(key.clone()), self.now + self.settings.status_delay);
+        self.wakes.set(Wake::Details(key.clone()), self.now + self.settings.detail_interval);
+        self.clusters_changed();
+    }
+
+    pub(super) fn clusters_changed(&mut self) {
+        self.wakes.set(Wake::Clusters, self.now + self.settings.status_delay);
+    }
+
+    // ---- jobs -------------------------------------------------------------------------------------------------
+
+    /// A job's status is due.
+    pub(super) fn publish_job(&mut self, number: JobNumber) {
+        self.publish_if_changed(number, false);
+    }
+
+    /// Jobs near the head of an operation's queues say all that holds them, at most this often.
+    pub(super) fn publish_details(&mut self, key: &ObjectKey) {
+        for rank in self.first_of(key) {
+            self.publish_if_changed(rank.job, true);
+        }
+    }
+
+    fn first_of(&self, key: &ObjectKey) -> Vec<Rank> {
+        let Some(operation) = self.gate.operation(key) else { return Vec::new() };
+        let queues = operation.queues.iter().filter_map(|number| self.gate.queue(*number));
+        let mut first: Vec<Rank> = queues.flat_map(|queue| queue.iter().take(NEAR_HEAD).cloned()).collect();
+        first.sort();
+        first.truncate(NEAR_HEAD);
+        first
+    }
+
+    pub(super) fn publish_backlog(&mut self) {
+        while self.informational < INFORMATIONAL_AT_ONCE {
+            let Some((_, number)) = self.backlog.pop_first() else { break };
+            self.publish_if_changed(number, false);
+        }
+    }
+
+    fn publish_if_changed(&mut self, number: JobNumber, details: bool) {
+        let Some(entry) = self.jobs.get(number) else { return };
+        if matches!(entry.stage, Stage::New | Stage::Ended) || entry.ending.is_some() {
+            return;
+        }
+        if self.writing.contains_key(&entry.job.uid) {
+            if let Some(entry) = self.jobs.get_mut(number) {
+                entry.again = true;
+            }
+            return;
+        }
+        let status = match entry.stage {
+            Stage::Granted(attempt) => {
+                let id = crate::model::RunId { job: entry.job.uid.clone(), number: attempt };
+                let Some(run) = self.runs.get(&id) else { return };
+                self.status_of_run(entry, run)
+            }
+            Stage::Waiting(queue, ref rank) => self.status_of_waiting(entry, queue, rank),
+            Stage::New | Stage::Ended => return,
+        };
+        let said = said(&status);
+        let known = entry.said.as_ref();
+        let same = known.is_some_and(|known| {
+            (known.state, &known.reason, known.generation) == (said.state, &said.reason, said.generation)
+                && (!details || known.details == said.details)
+        });
+        if same {
+            return;
+        }
+        if self.informational >= INFORMATIONAL_AT_ONCE {
+            self.backlog.insert((entry.since, number));
+            return;
+        }
+        self.informational += 1;
+        self.say(number, status, WriteKind::Informational);
+    }
+
+    /// Sends a status and takes it as said; a failure takes that back.
+    fn say(&mut self, number: JobNumber, status: JobStatus, kind: WriteKind) {
+        let said = said(&status);
+        let Some(entry) = self.jobs.get_mut(number) else { return };
+        let is_transition = entry.said.as_ref().is_none_or(|before| before.state != status.state);
+        entry.said = Some(said);
+        entry.again = false;
+        let (key, uid) = (entry.job.key.clone(), entry.job.uid.clone());
+        self.writing.insert(uid.clone(), kind);
+        if is_transition {
+            self.out.push(Command::Announce(Box::new(Announcement {
+                job: key.clone(),
+                uid: uid.clone(),
+                state: status.state,
+                reason: status.reason,
+                message: status.message.clone(),
+                warning: status.state == JobState::Failed || !status.accepted,
+            })));
+        }
+        self.out.push(Command::WriteJobStatus { key, uid, status: Box::new(status) });
+    }
+
+    pub(super) fn job_status_written(&mut self, uid: &Uid, result: &Result<(), Failure>) {
+        let Some(kind) = self.writing.remove(uid) else { return };
+        if kind == WriteKind::Informational {
+            self.informational = self.informational.saturating_sub(1);
+        }
+        // A job that is gone, or was made anew under its name, has nothing to be told any more.
+        let done = matches!(result, Ok(()) | Err(Failure::Gone | Failure::Conflict(_)));
+        if kind == WriteKind::Record {
+            self.outcome_recorded(uid, done);
+        }
+        let Some(number) = self.jobs.by_uid(uid) else { return };
+        let Some(entry) = self.jobs.get_mut(number) else { return };
+        if !done {
+            entry.said = None;
+            self.wakes.set(Wake::Job(number), self.now + RETRY);
+            if kind == WriteKind::End {
+                self.wakes.set(Wake::End(number), self.now + RETRY);
+            }
+            return;
+        }
+        if kind == WriteKind::End {
+            entry.ending = None;
+            entry.stage = Stage::Ended;
+            let runs = self.runs_of(uid);
+            self.dirty_runs.extend(runs);
+            return;
+        }
+        let again = entry.again;
+        if entry.ending.is_some() {
+            self.write_end(number);
+        } else if let Some(run) = self.unrecorded(uid) {
+            self.write_record(number, &run);
+        } else if again {
+            self.publish_job(number);
+        }
+    }
+
+    // ---- ends -------------------------------------------------------------------------------------------------
+
+    /// A job was cancelled before it had a run.
+    pub(super) fn end_waiting(&mut self, number: JobNumber) {
+        let Some(entry) = self.jobs.get_mut(number) else { return };
+        entry.stage = Stage::Ended;
+        let waited = self.now - entry.job.created;
+        let status = JobStatus {
+            reason: EndReason::Cancelled.as_str(),
+            message: "cancelled before it started".to_owned(),
+            completion: Some(self.now),
+            since: self.now,
+            waited: Some(waited),
+            runs: entry.job.published.runs.clone(),
+            ..blank(entry, JobState::Cancelled)
+        };
+        self.end(number, status);
+    }
+
+    /// A run was closed: its job ends with it.
+    pub(super) fn end_run(&mut self, number: JobNumber, run: &Run) {
+        let Some(entry) = self.jobs.get(number) else { return };
+        if entry.ending.is_some() {
+            return;
+        }
+        let status = self.status_of_end(entry, run);
+        self.end(number, status);
+    }
+
+    fn end(&mut self, number: JobNumber, status: JobStatus) {
+        self.jobs.set_state(number, status.state, self.now);
+        if let Some(entry) = self.jobs.get_mut(number) {
+            entry.ending = Some(Box::new(status));
+        }
+        self.write_end(number);
+    }
+
+    pub(super) fn write_end(&mut self, number: JobNumber) {
+        let Some(entry) = self.jobs.get(number) else { return };
+        if self.writing.contains_key(&entry.job.uid) {
+            return;
+        }
+        if let Some(status) = entry.ending.clone() {
+            self.say(number, *status, WriteKind::End);
+        }
+    }
+
+    // ---- outcomes before deletions ----------------------------------------------------------------------------
+
+    /// The outcome of a run goes into its job's status, because its pods are about to go.
+    pub(super) fn record_outcome(&mut self, number: JobNumber, run: &Run) {
+        let Some(entry) = self.jobs.get(number) else { return };
+        if !self.writing.contains_key(&entry.job.uid) {
+            self.write_record(number, run);
+        }
+    }
+
+    fn write_record(&mut self, number: JobNumber, run: &Run) {
+        let Some(entry) = self.jobs.get(number) else { return };
+        let status = self.status_of_run(entry, run);
+        self.jobs.set_state(number, JobState::Finishing, self.now);
+        self.say(number, JobStatus { state: JobState::Finishing, since: self.now, ..status }, WriteKind::Record);
+    }
+
+    fn unrecorded(&self, uid: &Uid) -> Option<Run> {
+        let run = self.runs_of(uid).into_iter().filter_map(|id| self.runs.get(&id));
+        run.into_iter().find(|run| run.errand == Some(Errand::Record)).cloned()
+    }
+
+    fn outcome_recorded(&mut self, uid: &Uid, done: bool) {
+        for id in self.runs_of(uid) {
+            if let Some(run) = self.runs.get_mut(&id).filter(|run| run.errand == Some(Errand::Record)) {
+                run.errand = None;
+                run.recorded = done;
+                run.not_before = (!done).then(|| self.now + RETRY);
+                self.dirty_runs.insert(id);
+            }
+        }
+    }
+
+    // ---- what -------------------------------------------------------------------------------------------------
+
+    fn status_of_waiting(&self, entry: &JobEntry, number: QueueNumber, rank: &Rank) -> JobStatus {
+        let Some(queue) = self.gate.queue(number) else { return blank(entry, entry.state) };
+        let mut blockers = self.gate.blockers(queue);
+        let first = self.first_of(&queue.key.operation);
+        let position = first.iter().position(|other| other == rank);
+        if position.is_none() {
+            blockers.truncate(1);
+            blockers.iter_mut().for_each(|blocker| blocker.holders.clear());
+        }
+        let position = position.and_then(|position| u32::try_from(position + 1).ok());
+        JobStatus {
+            reason: queue.reason.as_str(),
+            message: blockers.first().map(|blocker| blocker.message.clone()).unwrap_or_default(),
+            accepted: queue.reason.is_accepted(),
+            queue: Some(QueueStatus { waiting_since: entry.job.created, position, blockers }),
+            runs: entry.job.published.runs.clone(),
+            ..blank(entry, entry.state)
+        }
+    }
+
+    fn status_of_run(&self, entry: &JobEntry, run: &Run) -> JobStatus {
+        let (reason, message) = match (entry.state, &run.denied) {
+            (JobState::Starting, Some((_, words))) => ("SubmissionRefused", words.to_string()),
+            (JobState::Starting, None) => ("Admitted", format!("SparkApplication {} is starting", run.key.name)),
+            (JobState::Finishing, _) => ("Finishing", "its last pods are going".to_owned()),
+            _ => ("DriverRunning", format!("SparkApplication {} is running", run.key.name)),
+        };
+        let mut runs = entry.job.published.runs.clone();
+        runs.push(self.run_status(run));
+        JobStatus {
+            reason,
+            message,
+            cluster: Some(run.holder.cluster.clone()),
+            runs,
+            start: Some(run.holder.granted),
+            waited: Some(run.holder.granted - entry.job.created),
+            executors: Some(run.holder.max_executors),
+            ..blank(entry, entry.state)
+        }
+    }
+
+    fn status_of_end(&self, entry: &JobEntry, run: &Run) -> JobStatus {
+        let closed = run.closed.unwrap_or(self.now);
+        let status = self.status_of_run(entry, run);
+        let (state, reason, message, result) = match &run.outcome {
+            Some(Outcome::Succeeded(Some(reported))) => {
+                let result = (reported.uri.clone(), reported.source);
+                (JobState::Succeeded, EndReason::Completed, reported.uri.to_string(), Some(result))
+            }
+            Some(Outcome::Succeeded(None)) => {
+                (JobState::Succeeded, EndReason::Completed, "it reported no result".to_owned(), None)
+            }
+            Some(Outcome::Failed(reason, words)) => (JobState::Failed, *reason, words.to_string(), None),
+            Some(Outcome::Cancelled) | None => {
+                let ran = if run.running_since.is_some() { "while it ran" } else { "before it ran" };
+                (JobState::Cancelled, EndReason::Cancelled, format!("cancelled {ran}"), None)
+            }
+        };
+        JobStatus {
+            state,
+            reason: reason.as_str(),
+            message,
+            since: closed,
+            completion: Some(closed),
+            took: Some(closed - run.holder.granted),
+            declared_result: state == JobState::Succeeded && result.is_none(),
+            result,
+            ..status
+        }
+    }
+
+    fn run_status(&self, run: &Run) -> RunStatus {
+        let application = self.sightings.applications.get(&run.id);
+        let (outcome, reason, message, result_uri) = match &run.outcome {
+            None => (None, None, None, None),
+            Some(Outcome::Succeeded(result)) => {
+                let uri = result.as_ref().map(|result| result.uri.clone());
+                (Some("Succeeded"), Some(EndReason::Completed), None, uri)
+            }
+            Some(Outcome::Failed(reason, words)) => (Some("Failed"), Some(*reason), Some(words.clone()), None),
+            Some(Outcome::Cancelled) => (Some("Cancelled"), Some(EndReason::Cancelled), None, None),
+        };
+        RunStatus {
+            number: run.id.number,
+            application: (&*run.key.name).into(),
+            application_id: application.and_then(|application| application.application_id.clone()),
+            driver_pod: application.and_then(|application| application.driver_pod.clone()),
+            outcome: outcome.map(Into::into),
+            reason: reason.map(|reason| reason.as_str().into()),
+            message,
+            result_uri,
+            start: Some(run.holder.granted),
+            completion: run.closed,
+        }
+    }
+
+    // ---- operations and clusters ------------------------------------------------------------------------------
+
+    pub(super) fn publish_operation(&mut self, key: &ObjectKey) {
+        let Some(entry) = self.gate.operation(key) else { return };
+        let Some(declared) = &entry.declared else { return };
+        let queued: usize = entry.queues.iter().filter_map(|queue| Some(self.gate.queue(*queue)?.len())).sum();
+        let status = OperationStatus {
+            observed_generation: declared.generation,
+            alive: entry.alive(),
+            queued: u32::try_from(queued).unwrap_or(u32::MAX),
+            defect: declared.defect.clone(),
+        };
+        let publication = self.operations.entry(key.clone()).or_default();
+        if publication.take_if_new(&status) {
+            self.out.push(Command::WriteOperationStatus { key: key.clone(), status: Box::new(status) });
+        }
+    }
+
+    pub(super) fn operation_status_written(&mut self, key: &ObjectKey, result: &Result<(), Failure>) {
+        let Some(publication) = self.operations.get_mut(key) else { return };
+        if publication.written(result) {
+            self.wakes.set(Wake::Operation(key.clone()), self.now + RETRY);
+        }
+    }
+
+    pub(super) fn publish_clusters(&mut self) {
+        let declared: Vec<Name> = self.clusters.keys().cloned().collect();
+        declared.iter().for_each(|name| self.publish_cluster(name));
+    }
+
+    fn publish_cluster(&mut self, name: &Name) {
+        let Some(entry) = self.gate.cluster(name) else { return };
+        let Some(declared) = &entry.declared else { return };
+        let bounded = |most: u64| (most != u64::MAX).then_some(most);
+        let room = entry.room();
+        let status = ClusterStatus {
+            observed_generation: declared.generation,
+            running: entry.alive(),
+            queued: entry.queued,
+            executors_in_use: entry.used.executors,
+            executors_max: bounded(declared.capacity.executors),
+            occupancy_percent: occupancy(entry.used, declared.capacity),
+            saturated: entry.queued > 0 && (entry.vacancy.at_job_limit || room.executors == 0 || room.milli_cores == 0),
+            held: declared.held,
+            spark_operator_available: self.gate.operator_available(),
+            defect: declared.defect.clone(),
+        };
+        let publication = self.clusters.entry(name.clone()).or_default();
+        if publication.take_if_new(&status) {
+            self.out.push(Command::WriteClusterStatus { name: name.clone(), status: Box::new(status) });
+        }
+    }
+
+    pub(super) fn cluster_status_written(&mut self, name: &Name, result: &Result<(), Failure>) {
+        let Some(publication) = self.clusters.get_mut(name) else { return };
+        if publication.written(result) {
+            self.wakes.set(Wake::Clusters, self.now + RETRY);
+        }
+    }
+}
+
+impl<T: PartialEq + Clone> super::Publication<T> {
+    /// Whether this has to be written now; then it counts as said.
+    fn take_if_new(&mut self, status: &T) -> bool {
+        if self.writing {
+            self.again = true;
+            return false;
+        }
+        if self.said.as_ref() == Some(status) {
+            return false;
+        }
+        self.said = Some(status.clone());
+        self.writing = true;
+        true
+    }
+
+    /// A write ended; tells whether to look again.
+    fn written(&mut self, result: &Result<(), Failure>) -> bool {
+        self.writing = false;
+        let failed = !matches!(result, Ok(()) | Err(Failure::Gone));
+        if failed {
+            self.said = None;
+        }
+        std::mem::take(&mut self.again) || failed
+    }
+}
+
+fn blank(entry: &JobEntry, state: JobState) -> JobStatus {
+    JobStatus {
+        observed_generation: entry.job.generation,
+        state,
+        reason: "",
+        message: String::new(),
+        created: entry.job.created,
+        since: entry.since,
+        accepted: true,
+        cluster: None,
+        queue: None,
+        runs: Vec::new(),
+        start: None,
+        completion: None,
+        waited: None,
+        took: None,
+        executors: None,
+        result: None,
+        declared_result: false,
+    }
+}
+
+fn said(status: &JobStatus) -> Said {
+    let mut hasher = DefaultHasher::new();
+    status.message.hash(&mut hasher);
+    if let Some(queue) = &status.queue {
+        queue.position.hash(&mut hasher);
+        queue.blockers.iter().for_each(|blocker: &Blocker| blocker.message.hash(&mut hasher));
+    }
+    Said {
+        state: status.state,
+        reason: status.reason.into(),
+        generation: status.observed_generation,
+        details: Some(hasher.finish()),
+    }
+}
+
+/// The fullest bounded dimension, in percent.
+fn occupancy(used: Resources, capacity: Resources) -> Option<u32> {
+    let of = |used: u64, most: u64| match most {
+        u64::MAX => None,
+        0 => Some(100),
+        _ => u32::try_from(u128::from(used) * 100 / u128::from(most)).ok(),
+    };
+    [
+        of(used.executors, capacity.executors),
+        of(used.milli_cores, capacity.milli_cores),
+        of(used.memory_mib, capacity.memory_mib),
+    ]
+    .into_iter()
+    .flatten()
+    .max()
+}

@@ -1,0 +1,280 @@
+//! Brings each run to its end: asks `lifecycle` what it needs next, and carries that out.
+
+use std::collections::BTreeMap;
+
+use super::{Engine, Wake};
+use crate::command::{Command, Failure};
+use crate::index::Stage;
+use crate::lifecycle::{Errand, Intent, RETRY, Run, Step, View, next, observe};
+use crate::model::{
+    ApplicationSeen, JobState, Name, ObjectKey, Outcome, Placeholder, PodPhase, PodRole, PodSeen, RunId, Span,
+};
+
+/// Tombstones younger than this are never dropped for their number: far longer than a request can be on its way.
+const YOUNGEST_DROPPED: Span = Span::seconds(300);
+
+impl Engine {
+    /// Looks after one run until it needs nothing more at present.
+    pub(super) fn look_after(&mut self, id: &RunId) {
+        let Some(mut run) = self.runs.remove(id) else { return };
+        while self.advance(&mut run) {}
+        self.runs.insert(id.clone(), run);
+        self.show_state(id);
+    }
+
+    /// One step of a run; tells whether to look again at once.
+    fn advance(&mut self, run: &mut Run) -> bool {
+        let nothing = BTreeMap::new();
+        let view = View {
+            application: self.sightings.applications.get(&run.id),
+            pods: self.sightings.pods.get(&run.id).unwrap_or(&nothing),
+            terminating: self.gate.is_terminating(&run.key.namespace),
+        };
+        if run.closed.is_some() {
+            return self.end_closed(run);
+        }
+        observe(run, &view, self.now);
+        let intent = self.intent(run);
+        let step = next(run, &view, intent, &self.settings, self.now);
+        let application = view.application.map(|application| (application.key.clone(), application.uid.clone()));
+        match step {
+            Step::Wait(Some(until)) => self.wakes.set(Wake::Run(run.id.clone()), until),
+            Step::Wait(None) => {}
+            Step::Create(placeholder) => self.create(run, placeholder),
+            Step::Confirm => {
+                run.errand = Some(Errand::Confirm);
+                self.out.push(Command::ConfirmRun { run: run.id.clone(), key: run.key.clone() });
+            }
+            Step::Record => return self.record(run, intent),
+            Step::Delete => {
+                let Some((key, uid)) = application else { return false };
+                run.errand = Some(Errand::Delete);
+                run.deleted = true;
+                self.out.push(Command::DeleteApplication { run: run.id.clone(), key, uid });
+            }
+            Step::Close(outcome) => {
+                run.outcome = Some(outcome);
+                run.closed = Some(self.now);
+                return true;
+            }
+            Step::CloseForReplan => self.replan(run),
+        }
+        false
+    }
+
+    fn create(&mut self, run: &mut Run, placeholder: Option<Placeholder>) {
+        run.errand = Some(Errand::Create);
+        let holder = Box::new(run.holder.clone());
+        self.out.push(Command::CreateApplication { run: run.id.clone(), holder, placeholder });
+    }
+
+    /// Pods are about to be deleted: the outcome has to stand in the job's status first.
+    fn record(&mut self, run: &mut Run, intent: Intent) -> bool {
+        if intent == Intent::End {
+            run.outcome.get_or_insert(Outcome::Cancelled);
+        }
+        let number = self.jobs.by_uid(&run.id.job);
+        match number.and_then(|number| Some((number, self.jobs.get(number)?))) {
+            Some((number, entry)) if entry.stage != Stage::Ended => {
+                run.errand = Some(Errand::Record);
+                self.record_outcome(number, run);
+                false
+            }
+            _ => {
+                run.recorded = true;
+                true
+            }
+        }
+    }
+
+    /// A closed run: the job's end is written, then the slot is given back.
+    fn end_closed(&mut self, run: &mut Run) -> bool {
+        let Some(number) = self.jobs.by_uid(&run.id.job) else {
+            self.ended.insert(run.id.clone());
+            return false;
+        };
+        let Some(entry) = self.jobs.get(number) else { return false };
+        let is_current = entry.stage == Stage::Granted(run.id.number);
+        if is_current {
+            self.end_run(number, run);
+        } else if entry.ending.is_none() {
+            self.ended.insert(run.id.clone());
+        }
+        false
+    }
+
+    /// The run never started: its slot goes back and its job queues again as the next run.
+    fn replan(&mut self, run: &mut Run) {
+        run.closed = Some(self.now);
+        self.ended.insert(run.id.clone());
+        let Some(number) = self.jobs.by_uid(&run.id.job) else { return };
+        if let Some(entry) = self.jobs.get_mut(number) {
+            entry.used_up = entry.used_up.max(run.id.number);
+        }
+    }
+
+    /// A run left the ledger. Its application stays as a tombstone; a replanned job queues again.
+    pub(super) fn forget_run(&mut self, id: &RunId) {
+        self.ended.remove(id);
+        let Some(run) = self.runs.remove(id) else { return };
+        self.operation_changed(&ObjectKey { namespace: run.key.namespace.clone(), name: run.holder.operation.clone() });
+        self.bury(id, run.closed.unwrap_or(self.now));
+        if let Some(number) = self.jobs.by_uid(&id.job)
+            && let Some(entry) = self.jobs.get_mut(number)
+            && entry.stage == Stage::Granted(id.number)
+        {
+            entry.stage = Stage::New;
+            self.place(number);
+        }
+    }
+
+    /// The state of a job that has a run, from what is seen of the run.
+    fn show_state(&mut self, id: &RunId) {
+        let Some(number) = self.jobs.by_uid(&id.job) else { return };
+        let Some(run) = self.runs.get(id) else { return };
+        let Some(entry) = self.jobs.get(number) else { return };
+        if entry.stage != Stage::Granted(id.number) {
+            return;
+        }
+        let pods = self.sightings.pods.get(id);
+        let driver = pods.and_then(|pods| pods.values().find(|pod| pod.role == PodRole::Driver));
+        let running = driver.is_some_and(|driver| driver.phase == PodPhase::Running);
+        let state = match () {
+            () if run.outcome.is_some() || run.deleted => JobState::Finishing,
+            () if running || run.running_since.is_some() => JobState::Running,
+            () => JobState::Starting,
+        };
+        self.enter_state(number, state);
+    }
+
+    // ---- receipts ---------------------------------------------------------------------------------------------
+
+    pub(super) fn created(&mut self, id: &RunId, result: Result<Box<ApplicationSeen>, Failure>) {
+        let Some(run) = self.runs.get_mut(id) else { return };
+        run.errand = None;
+        let again = self.now + RETRY;
+        match result {
+            Ok(application) if application.run.as_ref() == Some(id) && application.key == run.key => {
+                let known = self.sightings.applications.get(id).is_some_and(|known| known.uid == application.uid);
+                if !known {
+                    self.sightings.set_application(id.clone(), *application);
+                }
+            }
+            Ok(application) => {
+                let words = format!("SparkApplication {} was made by somebody else", application.key.name);
+                run.denied.get_or_insert((self.now, words.into()));
+                run.not_before = Some(again);
+            }
+            Err(Failure::GrantOutdated) => run.outdated = true,
+            Err(Failure::Denied(words)) => {
+                let since = run.denied.as_ref().map_or(self.now, |(since, _)| *since);
+                run.denied = Some((since, words));
+                run.not_before = Some(again);
+            }
+            Err(Failure::NamespaceTerminating) => {
+                run.denied.get_or_insert((self.now, "its namespace is being deleted".into()));
+                run.not_before = Some(again);
+            }
+            Err(
+                Failure::Unknown(_) | Failure::NotSent(_) | Failure::Conflict(_) | Failure::Gone | Failure::KindMissing,
+            ) => {
+                run.not_before = Some(again);
+            }
+        }
+        self.dirty_runs.insert(id.clone());
+    }
+
+    pub(super) fn confirmed(
+        &mut self,
+        id: &RunId,
+        result: Result<(Option<Box<ApplicationSeen>>, Vec<PodSeen>), Failure>,
+    ) {
+        let Some(run) = self.runs.get_mut(id) else { return };
+        run.errand = None;
+        self.dirty_runs.insert(id.clone());
+        let Ok((application, pods)) = result else {
+            run.not_before = Some(self.now + RETRY);
+            return;
+        };
+        run.confirmed = !pods.iter().any(|pod| pod.run == *id && pod.phase.is_live());
+        let named: BTreeMap<Name, _> =
+            pods.into_iter().filter(|pod| pod.run == *id).map(|pod| (pod.key.name.clone(), pod)).collect();
+        let known: Vec<_> = self.sightings.pods.get(id).into_iter().flat_map(BTreeMap::values).cloned().collect();
+        for pod in known.iter().filter(|pod| !named.contains_key(&pod.key.name)) {
+            self.sightings.remove_pod(&pod.key, &pod.uid);
+        }
+        named.into_values().for_each(|pod| self.sightings.set_pod(pod));
+        match application {
+            Some(application) if application.run.as_ref() == Some(id) => {
+                self.sightings.set_application(id.clone(), *application);
+            }
+            _ => {
+                if let Some((key, uid)) = self.sightings.applications.get(id).map(|it| (it.key.clone(), it.uid.clone()))
+                {
+                    self.sightings.remove_application(&key, &uid);
+                }
+            }
+        }
+    }
+
+    pub(super) fn deleted(&mut self, id: &RunId, result: &Result<(), Failure>) {
+        let Some(run) = self.runs.get_mut(id) else { return };
+        run.errand = None;
+        // Until the watch shows the deletion there is nothing more to do; a failed one is tried again.
+        let pause = if result.is_ok() { Span::seconds(15) } else { RETRY };
+        run.not_before = Some(self.now + pause);
+        self.dirty_runs.insert(id.clone());
+    }
+
+    // ---- tombstones -------------------------------------------------------------------------------------------
+
+    pub(super) fn drop_tombstone(&mut self, id: &RunId) {
+        if !self.tombstones.contains(id) || self.runs.contains_key(id) || self.dropping.contains(id) {
+            return;
+        }
+        if let Some(application) = self.sightings.applications.get(id) {
+            self.dropping.insert(id.clone());
+            let (key, uid) = (application.key.clone(), application.uid.clone());
+            self.out.push(Command::DropTombstone { key, uid });
+        }
+    }
+
+    pub(super) fn tombstone_dropped(&mut self, key: &ObjectKey, result: &Result<(), Failure>) {
+        let Some(id) = self.dropping.iter().find(|id| self.is_application(id, key)).cloned() else { return };
+        self.dropping.remove(&id);
+        if matches!(result, Ok(()) | Err(Failure::Gone)) {
+            self.tombstones.remove(&id);
+        } else {
+            self.wakes.set(Wake::Tombstone(id), self.now + Span::seconds(30));
+        }
+    }
+
+    fn is_application(&self, id: &RunId, key: &ObjectKey) -> bool {
+        self.sightings.applications.get(id).is_some_and(|application| application.key == *key)
+    }
+
+    /// Nothing can be created in a namespace that is being deleted: tombstones only hold it up.
+    pub(super) fn drop_tombstones_in(&mut self, namespace: &Name) {
+        let inside: Vec<RunId> = self
+            .tombstones
+            .oldest_first()
+            .map(|(_, run)| run)
+            .filter(|run| self.sightings.applications.get(*run).is_some_and(|it| it.key.namespace == *namespace))
+            .cloned()
+            .collect();
+        inside.iter().for_each(|run| self.drop_tombstone(run));
+    }
+
+    /// The oldest go first where there are too many.
+    pub(super) fn cap_tombstones(&mut self) {
+        let excess = self.tombstones.len().saturating_sub(self.settings.max_tombstones + self.dropping.len());
+        let oldest: Vec<_> = self.tombstones.oldest_first().take(excess).cloned().collect();
+        for (since, run) in oldest {
+            if self.now - since >= YOUNGEST_DROPPED {
+                self.drop_tombstone(&run);
+            } else {
+                self.wakes.set(Wake::Tombstone(run), since + YOUNGEST_DROPPED);
+            }
+        }
+    }
+}

@@ -1,0 +1,465 @@
+//! Takes in what the watches show, and puts every job in its place once all lists are complete.
+
+use super::{Engine, Wake};
+use crate::admission::{QueueKey, Rank};
+use crate::command::{Change, Kind};
+use crate::index::Stage;
+use crate::lifecycle::{Intent, Run};
+use crate::model::{
+    ApplicationSeen, Cluster, ExecutorBounds, Footprint, Holder, Job, JobState, Name, ObjectKey, Operation,
+    Placeholder, PodSeen, RunId, Uid, child_name,
+};
+
+use crate::admission::JobNumber;
+
+impl Engine {
+    pub(super) fn watched(&mut self, change: Change) {
+        match change {
+            Change::Namespace { name, labels, terminating } => {
+                self.relists.name(Kind::Namespace, &cluster_key(&name));
+                self.gate.set_namespace(&name, labels, terminating);
+                if terminating {
+                    self.drop_tombstones_in(&name);
+                }
+            }
+            Change::NamespaceGone(name) => self.gate.remove_namespace(&name),
+            Change::Cluster(cluster) => {
+                self.relists.name(Kind::Cluster, &cluster_key(&cluster.name));
+                self.cluster_seen(cluster);
+            }
+            Change::ClusterGone(name) => self.cluster_gone(&name),
+            Change::Operation(operation) => {
+                self.relists.name(Kind::Operation, &operation.key);
+                self.operation_seen(operation);
+            }
+            Change::OperationGone(key) => self.operation_gone(&key),
+            Change::Job(job) => {
+                self.relists.name(Kind::Job, &job.key);
+                self.job_seen(*job);
+            }
+            Change::JobGone(key, uid) => self.job_gone(&key, &uid),
+            Change::Application(application) => {
+                self.relists.name(Kind::Application, &application.key);
+                self.application_seen(*application);
+            }
+            Change::ApplicationGone(key, uid) => self.application_gone(&key, &uid),
+            Change::Pod(pod) => {
+                self.relists.name(Kind::Pod, &pod.key);
+                self.pod_seen(*pod);
+            }
+            Change::PodGone(key, uid) => self.pod_gone(&key, &uid),
+        }
+    }
+
+    /// What a complete list did not name is gone.
+    pub(super) fn relist_done(&mut self, kind: Kind) {
+        let named = self.relists.finish(kind);
+        match kind {
+            Kind::Namespace => {
+                for name in self.gate.namespace_names() {
+                    if !named.contains(&cluster_key(&name)) {
+                        self.gate.remove_namespace(&name);
+                    }
+                }
+            }
+            Kind::Cluster => {
+                for name in self.declared_clusters() {
+                    if !named.contains(&cluster_key(&name)) {
+                        self.cluster_gone(&name);
+                    }
+                }
+            }
+            Kind::Operation => {
+                for key in self.declared_operations() {
+                    if !named.contains(&key) {
+                        self.operation_gone(&key);
+                    }
+                }
+            }
+            Kind::Job => {
+                let known = self.jobs.numbers().into_iter().filter_map(|number| self.jobs.get(number));
+                let gone: Vec<_> = known
+                    .filter(|entry| !named.contains(&entry.job.key))
+                    .map(|entry| (entry.job.key.clone(), entry.job.uid.clone()))
+                    .collect();
+                gone.iter().for_each(|(key, uid)| self.job_gone(key, uid));
+            }
+            Kind::Application => {
+                let gone: Vec<_> = self.sightings.application_keys().filter(|(key, _)| !named.contains(key)).collect();
+                gone.iter().for_each(|(key, uid)| self.application_gone(key, uid));
+            }
+            Kind::Pod => {
+                let gone: Vec<_> = self.sightings.pod_keys().filter(|(key, _)| !named.contains(key)).collect();
+                gone.iter().for_each(|(key, uid)| self.pod_gone(key, uid));
+            }
+        }
+        if !self.synced && self.relists.is_synced() {
+            self.take_stock();
+        }
+    }
+
+    /// Everything is listed for the first time: find the runs that the ledger does not name, place every job.
+    fn take_stock(&mut self) {
+        self.synced = true;
+        self.end_needless_quarantine();
+        for run in self.sightings.applications.keys().cloned().collect::<Vec<_>>() {
+            self.take_in(&run);
+        }
+        for number in self.jobs.numbers() {
+            self.take_in_vanished(number);
+            self.place(number);
+        }
+        self.dirty_runs.extend(self.runs.keys().cloned());
+    }
+
+    // ---- clusters and operations ------------------------------------------------------------------------------
+
+    fn declared_clusters(&self) -> Vec<Name> {
+        let declared = self.gate.clusters().filter(|(_, entry)| entry.declared.is_some());
+        declared.map(|(name, _)| name.clone()).collect()
+    }
+
+    fn declared_operations(&self) -> Vec<ObjectKey> {
+        let declared = self.gate.operations().filter(|(_, entry)| entry.declared.is_some());
+        declared.map(|(key, _)| key.clone()).collect()
+    }
+
+    fn cluster_seen(&mut self, mut cluster: Box<Cluster>) {
+        let name = cluster.name.clone();
+        let published = cluster.published.take();
+        self.clusters.entry(name.clone()).or_default().said = published;
+        let known = self.gate.cluster(&name).and_then(|entry| entry.declared.as_ref());
+        if known != Some(&cluster) {
+            self.gate.set_cluster(cluster);
+            self.limits_changed();
+        }
+        self.clusters_changed();
+    }
+
+    fn cluster_gone(&mut self, name: &Name) {
+        self.gate.remove_cluster(name);
+        self.clusters.remove(name);
+    }
+
+    fn operation_seen(&mut self, mut operation: Box<Operation>) {
+        let key = operation.key.clone();
+        let published = operation.published.take();
+        self.operations.entry(key.clone()).or_default().said = published;
+        let known = self.gate.operation(&key).and_then(|entry| entry.declared.as_ref());
+        if known != Some(&operation) {
+            let rekey = known
+                .is_none_or(|known| known.defaults != operation.defaults || known.parameters != operation.parameters);
+            self.gate.set_operation(operation);
+            self.limits_changed();
+            if rekey {
+                self.place_jobs_of(&key);
+            }
+        }
+        self.operation_changed(&key);
+    }
+
+    fn operation_gone(&mut self, key: &ObjectKey) {
+        self.gate.remove_operation(key);
+        self.operations.remove(key);
+        self.place_jobs_of(key);
+    }
+
+    pub(super) fn operator_available(&mut self, available: bool) {
+        self.gate.set_operator_available(available);
+        self.clusters_changed();
+    }
+
+    // ---- jobs -------------------------------------------------------------------------------------------------
+
+    fn job_seen(&mut self, job: Job) {
+        if let Some(number) = self.jobs.by_key(&job.key) {
+            let Some(entry) = self.jobs.get_mut(number) else { return };
+            if entry.job.uid == job.uid {
+                let same = entry.job.generation == job.generation && entry.job.deleting == job.deleting;
+                entry.job = Job { published: std::mem::take(&mut entry.job.published), ..job };
+                if !same {
+                    self.job_edited(number);
+                }
+                return;
+            }
+            let (key, uid) = (entry.job.key.clone(), entry.job.uid.clone());
+            self.job_gone(&key, &uid);
+        }
+        let number = self.jobs.add(job, self.now);
+        if self.synced {
+            self.place(number);
+        }
+    }
+
+    fn job_edited(&mut self, number: JobNumber) {
+        if self.synced {
+            self.place(number);
+        }
+        self.job_changed(number);
+    }
+
+    fn job_gone(&mut self, key: &ObjectKey, uid: &Uid) {
+        let Some(number) = self.jobs.by_key(key) else { return };
+        if self.jobs.get(number).is_none_or(|entry| entry.job.uid != *uid) {
+            return;
+        }
+        self.leave_queue(number);
+        self.jobs.remove(number);
+        self.backlog.retain(|(_, waiting)| *waiting != number);
+        for run in self.runs_of(uid) {
+            self.dirty_runs.insert(run);
+        }
+    }
+
+    pub(super) fn runs_of(&self, uid: &Uid) -> Vec<RunId> {
+        let first = RunId { job: uid.clone(), number: 0 };
+        self.runs.range(first..).map(|(run, _)| run).take_while(|run| run.job == *uid).cloned().collect()
+    }
+
+    /// Jobs of an operation are looked at anew: their defaults changed.
+    fn place_jobs_of(&mut self, key: &ObjectKey) {
+        let queues = self.gate.operation(key).map(|entry| entry.queues.clone()).unwrap_or_default();
+        let waiting: Vec<JobNumber> = queues
+            .iter()
+            .filter_map(|number| self.gate.queue(*number))
+            .flat_map(|queue| queue.iter().map(|rank| rank.job))
+            .collect();
+        waiting.into_iter().for_each(|number| self.place(number));
+    }
+
+    /// Puts a job where it belongs: at its end, with its run, or into a queue.
+    pub(super) fn place(&mut self, number: JobNumber) {
+        let Some(entry) = self.jobs.get(number) else { return };
+        if entry.stage == Stage::Ended {
+            return;
+        }
+        if entry.job.published.state.is_some_and(JobState::is_terminal) {
+            self.leave_queue(number);
+            if let Some(entry) = self.jobs.get_mut(number) {
+                entry.stage = Stage::Ended;
+            }
+            return;
+        }
+        if let Stage::Granted(run) = entry.stage {
+            self.dirty_runs.insert(RunId { job: entry.job.uid.clone(), number: run });
+            return;
+        }
+        if let Some(run) = self.runs_of(&entry.job.uid.clone()).pop() {
+            self.leave_queue(number);
+            if let Some(entry) = self.jobs.get_mut(number) {
+                entry.stage = Stage::Granted(run.number);
+            }
+            self.dirty_runs.insert(run);
+            return;
+        }
+        if entry.job.deleting {
+            self.leave_queue(number);
+        } else if entry.job.cancel {
+            self.leave_queue(number);
+            self.end_waiting(number);
+        } else {
+            self.queue(number);
+        }
+    }
+
+    fn queue(&mut self, number: JobNumber) {
+        let Some(entry) = self.jobs.get(number) else { return };
+        let (key, rank) = self.queue_key(&entry.job, number);
+        if let Stage::Waiting(queue, old) = &entry.stage {
+            if *old == rank && self.gate.queue(*queue).is_some_and(|queue| queue.key == key) {
+                return;
+            }
+            self.leave_queue(number);
+        }
+        let operation = key.operation.clone();
+        let queue = self.gate.enqueue(key, rank.clone());
+        if let Some(entry) = self.jobs.get_mut(number) {
+            entry.stage = Stage::Waiting(queue, rank);
+        }
+        self.operation_changed(&operation);
+        self.waits_in(number, queue);
+    }
+
+    /// What decides where a job waits: its own fields, then the operation's defaults.
+    fn queue_key(&self, job: &Job, number: JobNumber) -> (QueueKey, Rank) {
+        let operation = ObjectKey { namespace: job.key.namespace.clone(), name: job.operation.clone() };
+        let declared = self.gate.operation(&operation).and_then(|entry| entry.declared.as_deref());
+        let defaults = declared.map(|declared| &declared.defaults);
+        let priority = job.priority.or_else(|| defaults?.priority).unwrap_or_default();
+        let key = QueueKey {
+            cluster: job.cluster.clone().or_else(|| defaults?.cluster.clone()),
+            bounds: job.executors.or_else(|| defaults?.executors).unwrap_or_else(ExecutorBounds::default),
+            own_limit: job.own_limit.or_else(|| defaults?.own_limit),
+            defect: job.defect.clone().or_else(|| missing_parameter(job, declared?)),
+            operation,
+        };
+        (key, Rank::new(priority, job.created, job.key.name.clone(), number))
+    }
+
+    /// Takes a job out of its queue, if it waits in one.
+    pub(super) fn leave_queue(&mut self, number: JobNumber) {
+        let Some(entry) = self.jobs.get_mut(number) else { return };
+        let stage = std::mem::replace(&mut entry.stage, Stage::New);
+        let Stage::Waiting(queue, rank) = stage else {
+            entry.stage = stage;
+            return;
+        };
+        let operation = ObjectKey { namespace: entry.job.key.namespace.clone(), name: entry.job.operation.clone() };
+        self.gate.dequeue(queue, &rank);
+        self.operation_changed(&operation);
+    }
+
+    // ---- applications and pods --------------------------------------------------------------------------------
+
+    fn application_seen(&mut self, application: ApplicationSeen) {
+        let Some(run) = application.run.clone().filter(|run| is_ours(run, &application)) else { return };
+        if self.sightings.applications.get(&run) == Some(&application) {
+            return;
+        }
+        self.sightings.set_application(run.clone(), application);
+        if !self.synced {
+            return;
+        }
+        if self.runs.contains_key(&run) {
+            self.dirty_runs.insert(run);
+        } else {
+            self.take_in(&run);
+        }
+    }
+
+    fn application_gone(&mut self, key: &ObjectKey, uid: &Uid) {
+        let Some(run) = self.sightings.remove_application(key, uid) else { return };
+        self.dropping.remove(&run);
+        self.tombstones.remove(&run);
+        if self.runs.contains_key(&run) {
+            self.dirty_runs.insert(run);
+        }
+    }
+
+    fn pod_seen(&mut self, pod: PodSeen) {
+        let run = pod.run.clone();
+        self.sightings.set_pod(pod);
+        self.pods_changed(run);
+    }
+
+    fn pod_gone(&mut self, key: &ObjectKey, uid: &Uid) {
+        if let Some(run) = self.sightings.remove_pod(key, uid) {
+            self.pods_changed(run);
+        }
+    }
+
+    fn pods_changed(&mut self, run: RunId) {
+        if self.runs.contains_key(&run) {
+            self.dirty_runs.insert(run);
+        }
+    }
+
+    /// An application whose run the ledger does not name: a tombstone, or (after a lost ledger) a live run.
+    fn take_in(&mut self, run: &RunId) {
+        let in_flight = self.flight.as_ref().is_some_and(|flight| flight.grants.contains_key(run));
+        if self.runs.contains_key(run) || in_flight {
+            return;
+        }
+        let Some(application) = self.sightings.applications.get(run) else { return };
+        let replanned = application.placeholder == Some(Placeholder::Replan);
+        let has_live_pod =
+            self.sightings.pods.get(run).is_some_and(|pods| pods.values().any(|pod| pod.phase.is_live()));
+        let over = (application.placeholder.is_some() || application.state.is_terminal()) && !has_live_pod;
+        let job_open = self
+            .jobs
+            .of(&run.job)
+            .is_some_and(|entry| entry.stage != Stage::Ended && !is_published_terminal(&entry.job));
+        if replanned && let Some(number) = self.jobs.by_uid(&run.job) {
+            if let Some(entry) = self.jobs.get_mut(number) {
+                entry.used_up = entry.used_up.max(run.number);
+            }
+        }
+        if over && (replanned || !job_open) {
+            let since = application.terminated.or(application.deleting).unwrap_or(application.created);
+            self.bury(run, since);
+            return;
+        }
+        let holder = holder_of(application);
+        self.hold(run.clone(), holder);
+        self.ledger_dirty = true;
+    }
+
+    /// A job whose status names a run that was seen, while neither the ledger nor the cluster knows it: that run is
+    /// not started again.
+    fn take_in_vanished(&mut self, number: JobNumber) {
+        let Some(entry) = self.jobs.get(number) else { return };
+        let Some((attempt, true)) = entry.job.published.run else { return };
+        let run = RunId { job: entry.job.uid.clone(), number: attempt };
+        let known = self.runs.contains_key(&run) || self.sightings.applications.contains_key(&run);
+        let ended_before = entry.job.published.runs.iter().any(|run| run.number == attempt);
+        if known || ended_before || is_published_terminal(&entry.job) {
+            return;
+        }
+        let holder = Holder {
+            job: entry.job.key.clone(),
+            operation: entry.job.operation.clone(),
+            cluster: entry.job.cluster.clone().unwrap_or_else(|| "unknown".into()),
+            footprint: Footprint::default(),
+            min_executors: 0,
+            max_executors: 0,
+            granted: entry.since,
+            seen: true,
+        };
+        self.hold(run, holder);
+        self.ledger_dirty = true;
+    }
+
+    /// What the owner of a run's job wants of it.
+    pub(super) fn intent(&self, run: &Run) -> Intent {
+        match self.jobs.of(&run.id.job) {
+            Some(entry) if !entry.job.cancel && !entry.job.deleting && entry.stage != Stage::Ended => Intent::Run,
+            _ => Intent::End,
+        }
+    }
+
+    pub(super) fn bury(&mut self, run: &RunId, since: crate::model::Time) {
+        if self.sightings.applications.contains_key(run) {
+            self.tombstones.insert(run.clone(), since);
+            self.wakes.set(Wake::Tombstone(run.clone()), since + self.settings.tombstone);
+            self.cap_tombstones();
+        }
+    }
+}
+
+/// The API's scope has no namespace here; one key type serves both.
+fn cluster_key(name: &Name) -> ObjectKey {
+    ObjectKey { namespace: "".into(), name: name.clone() }
+}
+
+fn is_published_terminal(job: &Job) -> bool {
+    job.published.state.is_some_and(JobState::is_terminal)
+}
+
+/// An application is its run's only if it bears the derived name: a label alone proves nothing.
+fn is_ours(run: &RunId, application: &ApplicationSeen) -> bool {
+    let job = application.job.as_deref().unwrap_or_default();
+    child_name(job, &run.job, run.number) == *application.key.name
+}
+
+fn holder_of(application: &ApplicationSeen) -> Holder {
+    let (footprint, executors) = application.grant.unwrap_or_default();
+    let unknown = || Name::from("unknown");
+    Holder {
+        job: ObjectKey {
+            namespace: application.key.namespace.clone(),
+            name: application.job.clone().unwrap_or_else(unknown),
+        },
+        operation: application.operation.clone().unwrap_or_else(unknown),
+        cluster: application.cluster.clone().unwrap_or_else(unknown),
+        footprint,
+        min_executors: executors,
+        max_executors: executors,
+        granted: application.created,
+        seen: true,
+    }
+}
+
+fn missing_parameter(job: &Job, operation: &Operation) -> Option<Box<str>> {
+    let missing = operation.parameters.iter().find(|wanted| job.parameters.binary_search(wanted).is_err())?;
+    Some(format!("spec.parameters.{missing} is missing: Operation {} refers to it", operation.key.name).into())
+}
