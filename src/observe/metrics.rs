@@ -7,6 +7,9 @@ use prometheus::{
     TextEncoder,
 };
 
+use crate::engine::Figures;
+use crate::model::JobState;
+
 /// Every metric of the keeper.
 #[derive(Debug, Clone)]
 pub struct Metrics {
@@ -23,8 +26,10 @@ pub struct Metrics {
     pub queued: IntGaugeVec,
     /// Runs that are alive.
     pub runs: IntGauge,
-    /// Holders in the ledger.
-    pub holders: IntGauge,
+    /// The ledger's epoch: grows with every leader.
+    pub epoch: IntGauge,
+    /// 1 while jobs may be admitted.
+    pub admitting: IntGauge,
     /// Tombstones that stay.
     pub tombstones: IntGauge,
     /// Bytes of the last ledger write.
@@ -77,8 +82,9 @@ impl Metrics {
             step: room.step(),
             jobs: room.gauges("slowlane_jobs", "Jobs by state.", &["state"]),
             queued: room.gauges("slowlane_jobs_waiting", "Waiting jobs by their first reason.", &["reason"]),
-            runs: room.gauge("slowlane_runs_alive", "Runs that are granted and not closed."),
-            holders: room.gauge("slowlane_ledger_holders", "Holders in the ledger."),
+            runs: room.gauge("slowlane_runs_alive", "Runs that are granted and not closed: the holders in the ledger."),
+            epoch: room.gauge("slowlane_ledger_epoch", "Epoch of the ledger; grows with every leader."),
+            admitting: room.gauge("slowlane_admitting", "1 while jobs may be admitted."),
             tombstones: room.gauge("slowlane_tombstones", "Applications of closed runs that stay."),
             ledger_bytes: room.gauge("slowlane_ledger_bytes", "Size of the last ledger write."),
             leading: room.gauge("slowlane_leading", "1 while this process leads."),
@@ -99,6 +105,23 @@ impl Metrics {
             waiting: room.gauges("slowlane_writer_waiting", "Commands that wait in the writer.", &["lane"]),
             registry: room.0,
         }
+    }
+
+    /// Takes over what the engine counts.
+    pub fn take_figures(&self, figures: &Figures) {
+        let whole = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        for state in JobState::ALL {
+            let number = figures.jobs.get(&state).copied().unwrap_or(0);
+            self.jobs.with_label_values(&[state.as_str()]).set(whole(number));
+        }
+        self.queued.reset();
+        for (reason, number) in &figures.waiting {
+            self.queued.with_label_values(&[reason.as_str()]).set(whole(*number));
+        }
+        self.runs.set(whole(figures.live_runs));
+        self.tombstones.set(whole(figures.tombstones));
+        self.epoch.set(figures.epoch);
+        self.admitting.set(figures.admitting.into());
     }
 
     /// The text that Prometheus reads.
