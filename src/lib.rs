@@ -11,9 +11,17 @@ pub mod lifecycle;
 pub mod model;
 
 #[cfg(feature = "controller")]
+pub mod api;
+#[cfg(feature = "controller")]
+pub mod app;
+#[cfg(feature = "controller")]
+pub mod cli;
+#[cfg(feature = "controller")]
 pub mod clock;
 #[cfg(feature = "controller")]
 pub mod config;
+#[cfg(feature = "controller")]
+pub mod generate;
 #[cfg(feature = "controller")]
 pub mod lease;
 #[cfg(feature = "controller")]

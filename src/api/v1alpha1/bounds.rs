@@ -1,0 +1,48 @@
+//! How long and how many: the bounds of the schema that whoever writes an object must keep.
+//!
+//! Lengths are in characters. A writer cuts to them; the API server refuses what is beyond.
+
+/// A URI: `result.uri`, `status.resultUri`.
+pub const URI: u32 = 1024;
+
+/// A message: `status.message`, `status.runs[].message`.
+pub const MESSAGE: u32 = 2048;
+
+/// A blocker's message: `status.queue.blockers[].message`.
+pub const BLOCKER_MESSAGE: u32 = 1024;
+
+/// A condition's message.
+pub const CONDITION_MESSAGE: u32 = 4096;
+
+/// A reason, and a condition's type: one word in CamelCase.
+pub const WORD: u32 = 64;
+
+/// A duration as text: `status.waited`, `status.took`.
+pub const DURATION: u32 = 32;
+
+/// Entries of `status.queue.blockers`.
+pub const BLOCKERS: u32 = 16;
+
+/// Entries of a blocker's `holders`.
+pub const BLOCKER_HOLDERS: u32 = 10;
+
+/// Entries of `status.runs`.
+pub const RUNS: u32 = 64;
+
+/// Entries of `status.conditions`.
+pub const CONDITIONS: u32 = 16;
+
+/// Keys of a ledger's `limits`, and of its `clusters`.
+pub const LEDGER_KEYS: u32 = 1000;
+
+/// Holders of one limit in a ledger.
+pub const LEDGER_HOLDERS: u32 = 1000;
+
+/// A holder's text, and an entry of `closed`.
+pub const LEDGER_TEXT: u32 = 400;
+
+/// Entries of a ledger's `closed`.
+pub const LEDGER_CLOSED: u32 = 128;
+
+/// Arguments of an application taken together.
+pub const ARGUMENTS_TOTAL: u32 = 65_536;

@@ -1,0 +1,195 @@
+//! `ComputeCluster`: a named share of Spark capacity.
+
+use k8s_openapi::apimachinery::pkg::{
+    api::resource::Quantity,
+    apis::meta::v1::{Condition, LabelSelector},
+};
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{ApplicationSpec, schema};
+
+/// Whether a cluster may start jobs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum StopPolicy {
+    /// Jobs start as there is room.
+    #[default]
+    None,
+    /// Nothing starts; what runs goes on to its end.
+    Hold,
+}
+
+/// A share of Spark capacity: who may use it, how much of it there is, and how applications are made for it.
+#[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[kube(
+    group = "slowlane.dev",
+    version = "v1alpha1",
+    kind = "ComputeCluster",
+    doc = "A named share of Spark capacity: which namespaces may use it, how many jobs and executors it holds, and the \
+           template that every application in it follows.",
+    status = "ComputeClusterStatus",
+    derive = "PartialEq",
+    shortname = "ccl",
+    category = "slowlane",
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].status"#,
+        description = "Whether jobs can start in it"
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].reason"#,
+        description = "Why, in a word"
+    ),
+    printcolumn(
+        name = "Running",
+        type_ = "integer",
+        json_path = ".status.jobs.running",
+        description = "Jobs with a run alive"
+    ),
+    printcolumn(
+        name = "Queued",
+        type_ = "integer",
+        json_path = ".status.jobs.queued",
+        description = "Jobs that wait for it"
+    ),
+    printcolumn(
+        name = "Executors",
+        type_ = "integer",
+        json_path = ".status.executors.inUse",
+        description = "Executors reserved"
+    ),
+    printcolumn(
+        name = "Max",
+        type_ = "integer",
+        json_path = ".spec.executors.max",
+        description = "Executors at most; empty: no limit"
+    ),
+    printcolumn(
+        name = "Occupancy",
+        type_ = "integer",
+        json_path = ".status.occupancyPercent",
+        description = "Percent of its capacity in use"
+    ),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+)]
+#[serde(rename_all = "camelCase")]
+pub struct ComputeClusterSpec {
+    /// Namespaces whose jobs may use it. Left out: none; `{}`: all.
+    #[schemars(schema_with = "schema::label_selector")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace_selector: Option<LabelSelector>,
+
+    /// Counts that it holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<ClusterLimits>,
+
+    /// Its executor pool. Left out: no bound.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub executors: Option<ExecutorPool>,
+
+    /// The pool's unit: what one executor pod requests, overhead included. Its capacity is `executors.max` times this,
+    /// and drivers are charged to it as well. Left out: executors are counted, cores and memory are not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub executor: Option<ExecutorUnit>,
+
+    /// `Hold`: nothing starts in it, what runs goes on. Default `None`.
+    #[serde(default)]
+    pub stop_policy: StopPolicy,
+
+    /// Values for every application in it; they stand above the Operation's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<ApplicationSpec>,
+}
+
+/// Counts that a cluster holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ClusterLimits {
+    /// Jobs with a run alive in it at once. Left out: no limit; 0: hold all. Lowering it never ends a run.
+    #[schemars(range(min = 0))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_concurrent_jobs: Option<i32>,
+}
+
+/// The executor pool of a cluster.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ExecutorPool {
+    /// Executors that it holds at most. Left out: no bound; 0: none.
+    #[schemars(range(min = 0, max = 1_000_000))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max: Option<i32>,
+}
+
+/// What one executor pod requests, overhead included.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ExecutorUnit {
+    /// Processor, a Kubernetes quantity: `2`, `500m`.
+    #[schemars(schema_with = "schema::cpu")]
+    pub cores: Quantity,
+
+    /// Memory, a Kubernetes quantity: `4Gi`, `512Mi`.
+    #[schemars(schema_with = "schema::bytes")]
+    pub memory: Quantity,
+}
+
+/// What the keeper says of a cluster. Written by the keeper only.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(extend("default" = {"observedGeneration": -1}))]
+#[serde(rename_all = "camelCase")]
+pub struct ComputeClusterStatus {
+    /// The `metadata.generation` that this status speaks of; -1 before the keeper has seen the cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+
+    /// Its executors.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub executors: Option<ExecutorCounts>,
+
+    /// Its jobs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jobs: Option<JobCounts>,
+
+    /// Percent of its capacity in use: the fullest of executors, cores and memory. Above 100 after a limit was lowered.
+    #[schemars(range(min = 0))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub occupancy_percent: Option<i32>,
+
+    /// `Ready`: jobs can start in it. `Saturated`: it is full. `Held`: by its `stopPolicy`. `SparkOperatorAvailable`:
+    /// `SparkApplications` are served. `Reconciling` and `Stalled` as kstatus knows them. One entry a type.
+    #[schemars(schema_with = "schema::conditions")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<Condition>,
+}
+
+/// Executors of a cluster.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ExecutorCounts {
+    /// Executors reserved by runs alive.
+    #[schemars(range(min = 0))]
+    pub in_use: i32,
+
+    /// Executors that it holds at most. Absent: no bound.
+    #[schemars(range(min = 0))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max: Option<i32>,
+}
+
+/// Jobs of a cluster.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct JobCounts {
+    /// Jobs with a run alive in it.
+    #[schemars(range(min = 0))]
+    pub running: i32,
+
+    /// Jobs that wait and may run in it.
+    #[schemars(range(min = 0))]
+    pub queued: i32,
+}

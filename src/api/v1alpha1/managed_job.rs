@@ -1,0 +1,162 @@
+//! `ManagedJob`: one job that somebody wants done.
+
+use std::collections::BTreeMap;
+
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::{ManagedJobStatus, bounds, rules, schema};
+
+/// Order in the queue: a higher class starts first, within a class the older job.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum Priority {
+    /// May wait for everything else.
+    Low,
+    /// The usual class.
+    #[default]
+    Normal,
+    /// Somebody waits for it.
+    High,
+    /// Before everything else.
+    Critical,
+}
+
+/// One job: an operation with its parameters, and where its result shall go.
+///
+/// Everything but `priority` and `cancel` is immutable: a job that should be different is another job.
+#[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[kube(
+    group = "slowlane.dev",
+    version = "v1alpha1",
+    kind = "ManagedJob",
+    doc = "A job that somebody wants done. The keeper decides when and where it runs, runs it as a SparkApplication in \
+           this namespace, and answers with the URI of its result. While it waits, its status says why.",
+    namespaced,
+    status = "ManagedJobStatus",
+    derive = "PartialEq",
+    shortname = "mj",
+    shortname = "mjob",
+    category = "slowlane",
+    selectable = ".spec.operation",
+    selectable = ".status.state",
+    printcolumn(name = "State", type_ = "string", json_path = ".status.state", description = "Where it stands"),
+    printcolumn(name = "Reason", type_ = "string", json_path = ".status.reason", description = "Why, in a word"),
+    printcolumn(name = "Cluster", type_ = "string", json_path = ".status.clusterName", description = "Where it runs"),
+    printcolumn(name = "Since", type_ = "date", json_path = ".status.since", description = "How long in this state"),
+    printcolumn(name = "Waited", type_ = "string", json_path = ".status.waited", description = "Time in the queue"),
+    printcolumn(
+        name = "Took",
+        type_ = "string",
+        json_path = ".status.took",
+        description = "Time from its start to its end"
+    ),
+    printcolumn(
+        name = "Detail",
+        type_ = "string",
+        json_path = ".status.message",
+        description = "What holds it, its result, or why it failed"
+    )
+)]
+#[x_kube(
+    validation = rules::immutable_required("operation"),
+    validation = rules::immutable("parameters"),
+    validation = rules::immutable_number("maxConcurrentRuns"),
+    validation = rules::immutable_text("clusterName"),
+    validation = rules::immutable_executors(),
+    validation = rules::immutable_result(),
+    validation = rules::immutable_text("correlationId"),
+    validation = rules::immutable_text("submittedBy"),
+    validation = rules::immutable("context"),
+    validation = Rule::new("!has(oldSelf.cancel) || !oldSelf.cancel || (has(self.cancel) && self.cancel)")
+        .field_path(".cancel")
+        .message("spec.cancel is final: it is true and cannot be taken back; create another job instead"),
+)]
+#[serde(rename_all = "camelCase")]
+pub struct ManagedJobSpec {
+    /// Name of the Operation in this namespace. It says what runs, and it is the key of the limit: its template,
+    /// limits and defaults apply. Not declared yet: the job waits (`UnknownOperation`) and starts when it is.
+    #[schemars(schema_with = "schema::object_name")]
+    pub operation: String,
+
+    /// Values for `$(params.x)` in the Operation's arguments, environment and result. Any JSON object.
+    #[schemars(schema_with = "schema::free_form")]
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub parameters: Map<String, Value>,
+
+    /// `Low`, `Normal`, `High` or `Critical`. Left out: the Operation's default, else `Normal`. May be changed.
+    #[schemars(with = "Priority")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority: Option<Priority>,
+
+    /// Start only while fewer than this many runs of the operation are alive; the Operation's own limit holds as well.
+    /// At least 1. Left out: the Operation's default, else only the Operation's limit.
+    #[schemars(range(min = 1))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_concurrent_runs: Option<i32>,
+
+    /// Name of the only `ComputeCluster` that may run it. Left out: the Operation's default, else any that accepts this
+    /// namespace.
+    #[schemars(schema_with = "schema::object_name")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster_name: Option<String>,
+
+    /// Bounds of its share of the cluster's executors. Left out: the Operation's default, else 1 executor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub executors: Option<ExecutorBounds>,
+
+    /// Where the result goes. Left out: the Operation's default, else what the application itself reports.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result: Option<ResultTarget>,
+
+    /// Identifier of the caller's, carried into logs, events and the driver's environment. At most 256 characters.
+    #[schemars(length(min = 1, max = 256))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub correlation_id: Option<String>,
+
+    /// Who asked for it: a person or a service, as the caller says. At most 256 characters.
+    #[schemars(length(min = 1, max = 256))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub submitted_by: Option<String>,
+
+    /// Business context (tenant, location, ...), carried along unread. At most 64 entries of 1024 characters.
+    #[schemars(schema_with = "schema::texts::<64, 1024>")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub context: BTreeMap<String, String>,
+
+    /// Set to true to cancel the job before it starts: it never runs and ends as `Cancelled`. Final: it cannot be taken
+    /// back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cancel: bool,
+}
+
+/// How many executors a job wants: it starts with at least `min` and is granted up to `max`, as the cluster has room.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[x_kube(validation = rules::rule(
+    ".min",
+    "!has(self.min) || !has(self.max) || self.min <= self.max",
+    "'executors.min is %d, above executors.max, which is %d'.format([self.min, self.max])",
+))]
+#[serde(rename_all = "camelCase")]
+pub struct ExecutorBounds {
+    /// Executors without which it does not start. At least 0. Left out: 1, or `max` if that is less.
+    #[schemars(range(min = 0, max = 100_000))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min: Option<i32>,
+
+    /// Executors it may have at most. At least 1. Left out: the same as `min`.
+    #[schemars(range(min = 1, max = 100_000))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max: Option<i32>,
+}
+
+/// Where a result goes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ResultTarget {
+    /// URI that is published when the run has succeeded and the application reported none of its own. `$(params.x)`,
+    /// `$(job.name)`, `$(job.namespace)`, `$(job.uid)` and `$(run.number)` are replaced. At most 1024 characters.
+    #[schemars(length(min = 1, max = bounds::URI), regex(pattern = r"^\S+$"))]
+    pub uri: String,
+}

@@ -1,0 +1,126 @@
+//! Operation: a declared kind of job, and the key of its limit.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{ApplicationSpec, ExecutorBounds, Priority, ResultTarget, schema};
+
+/// A kind of job: what runs, how many at once, and what a job need not say itself.
+#[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[kube(
+    group = "slowlane.dev",
+    version = "v1alpha1",
+    kind = "Operation",
+    doc = "A declared kind of job: what Spark runs for it, how many of it may run at once, and defaults for its jobs. \
+           ManagedJobs of this namespace name it.",
+    namespaced,
+    status = "OperationStatus",
+    derive = "PartialEq",
+    shortname = "sop",
+    category = "slowlane",
+    printcolumn(
+        name = "Limit",
+        type_ = "integer",
+        json_path = ".spec.maxConcurrentRuns",
+        description = "Runs at once; empty: no limit"
+    ),
+    printcolumn(name = "Alive", type_ = "integer", json_path = ".status.runs.alive", description = "Runs alive now"),
+    printcolumn(name = "Queued", type_ = "integer", json_path = ".status.runs.queued", description = "Jobs that wait"),
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].status"#,
+        description = "Whether its jobs can run"
+    ),
+    printcolumn(name = "Owner", type_ = "string", json_path = ".spec.owner", description = "Who answers for it"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+)]
+#[serde(rename_all = "camelCase")]
+pub struct OperationSpec {
+    /// What it does, for people. At most 1024 characters.
+    #[schemars(length(max = 1024))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+
+    /// Who answers for it: a team, an address. At most 256 characters.
+    #[schemars(length(max = 256))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+
+    /// Runs of it that may be alive at once. Left out: no limit; 0: hold all. Raising it starts the next at once,
+    /// lowering it never ends a run.
+    #[schemars(range(min = 0))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_concurrent_runs: Option<i32>,
+
+    /// What a job of it need not say itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub defaults: Option<JobDefaults>,
+
+    /// What Spark runs. `type` and `mainApplicationFile` are required.
+    #[schemars(extend("required" = ["mainApplicationFile", "type"]))]
+    pub application: ApplicationSpec,
+}
+
+/// `ManagedJob` fields for jobs that leave them out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct JobDefaults {
+    /// `Low`, `Normal`, `High` or `Critical`. Left out: `Normal`.
+    #[schemars(with = "Priority")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority: Option<Priority>,
+
+    /// A job starts only while fewer than this many runs of the operation are alive. At least 1.
+    #[schemars(range(min = 1))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_concurrent_runs: Option<i32>,
+
+    /// Name of the only `ComputeCluster` that may run its jobs. Left out: any that accepts this namespace.
+    #[schemars(schema_with = "schema::object_name")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster_name: Option<String>,
+
+    /// Bounds of a job's share of the cluster's executors. Left out: 1 executor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub executors: Option<ExecutorBounds>,
+
+    /// Where results go.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result: Option<ResultTarget>,
+}
+
+/// What the keeper says of an operation. Written by the keeper only.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(extend("default" = {"observedGeneration": -1}))]
+#[serde(rename_all = "camelCase")]
+pub struct OperationStatus {
+    /// The `metadata.generation` that this status speaks of; -1 before the keeper has seen the operation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+
+    /// How many runs and waiting jobs of it there are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runs: Option<RunCounts>,
+
+    /// `Ready`: its jobs can run; False says what is wrong with it. `Reconciling` and `Stalled` as kstatus knows them.
+    /// One entry a type.
+    #[schemars(schema_with = "schema::conditions")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<Condition>,
+}
+
+/// Runs and waiting jobs of an operation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RunCounts {
+    /// Runs alive: granted a place and not yet closed.
+    #[schemars(range(min = 0))]
+    pub alive: i32,
+
+    /// Jobs that wait.
+    #[schemars(range(min = 0))]
+    pub queued: i32,
+}

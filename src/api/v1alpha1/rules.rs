@@ -1,0 +1,92 @@
+//! CEL rules that several fields share. Each has its rows in `tests/api`, on a real API server: only it knows what a
+//! rule costs and what `has()` says of a null.
+
+use kube::core::{Message, Rule};
+
+/// What follows a refusal to change a job.
+const INSTEAD: &str = "create another job instead";
+
+/// The optional field `spec.FIELD` stays as it was created: no change, no addition, no removal.
+///
+/// Stands at `.spec`, because a rule at the field itself does not see it come and go.
+pub(super) fn immutable(field: &str) -> Rule {
+    unchanged(field).message(format!("spec.{field} is immutable: {INSTEAD}").as_str())
+}
+
+/// As [`immutable`], for a string: the message names the value that stands.
+pub(super) fn immutable_text(field: &str) -> Rule {
+    let value = format!("[has(oldSelf.{field}) ? '\"' + oldSelf.{field} + '\"' : 'unset']");
+    unchanged(field).message(naming(field, "%s", &value))
+}
+
+/// As [`immutable`], for an integer: the message names the value that stands.
+pub(super) fn immutable_number(field: &str) -> Rule {
+    let value = format!("[has(oldSelf.{field}) ? dyn(oldSelf.{field}) : dyn('unset')]");
+    unchanged(field).message(naming(field, "%s", &value))
+}
+
+/// The result stays as it was created.
+pub(super) fn immutable_result() -> Rule {
+    let value = "[has(oldSelf.result) ? '\"' + oldSelf.result.uri + '\"' : 'unset']";
+    unchanged("result").message(naming("result", "%s", value))
+}
+
+/// The bounds of executors stay as they were created.
+pub(super) fn immutable_executors() -> Rule {
+    let bound = |name: &str| {
+        format!(
+            "has(oldSelf.executors) && has(oldSelf.executors.{name}) ? dyn(oldSelf.executors.{name}) : dyn('unset')"
+        )
+    };
+    let values = format!("[{}, {}]", bound("min"), bound("max"));
+    unchanged("executors").message(naming("executors", "min %s, max %s", &values))
+}
+
+/// The required string `spec.FIELD` stays as it was created.
+pub(super) fn immutable_required(field: &str) -> Rule {
+    Rule::new(format!("self.{field} == oldSelf.{field}")).field_path(format!(".{field}")).message(naming(
+        field,
+        "\"%s\"",
+        &format!("[oldSelf.{field}]"),
+    ))
+}
+
+fn unchanged(field: &str) -> Rule {
+    Rule::new(format!(
+        "has(self.{field}) == has(oldSelf.{field}) && (!has(self.{field}) || self.{field} == oldSelf.{field})"
+    ))
+    .field_path(format!(".{field}"))
+}
+
+fn naming(field: &str, verb: &str, values: &str) -> Message {
+    Message::Expression(format!("'spec.{field} is immutable: it is {verb}; {INSTEAD}'.format({values})"))
+}
+
+/// The texts of a list have no more than `limit` characters taken together.
+pub(super) fn at_most_in_all(field: &str, limit: u32) -> Rule {
+    let total = "self.map(text, size(text)).sum()";
+    Rule::new(format!("{total} <= {limit}")).message(Message::Expression(format!(
+        "'{field} have %d characters, at most {limit} are allowed'.format([{total}])"
+    )))
+}
+
+/// A rule whose message is computed: it names what was asked for.
+pub(super) fn rule(path: &str, condition: &str, message: &str) -> Rule {
+    Rule::new(condition).field_path(path).message(Message::Expression(message.to_owned()))
+}
+
+/// A rule that judges a new entry by itself and a changed one by what was there: worse is refused, better is let pass.
+pub(super) fn ratchet(condition: &str, message: &str) -> Rule {
+    Rule::new(condition).optional_old_self(true).message(Message::Expression(message.to_owned()))
+}
+
+/// The integer `used` stays within `max`, or at least does not grow.
+pub(super) fn within(used: &str, max: &str) -> Rule {
+    ratchet(
+        &format!(
+            "!has(self.{max}) || self.{used} <= self.{max} \
+             || (oldSelf.hasValue() && self.{used} <= oldSelf.value().{used})"
+        ),
+        &format!("'{used} is %d, above {max}, which is %d'.format([self.{used}, self.{max}])"),
+    )
+}

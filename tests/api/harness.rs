@@ -1,0 +1,169 @@
+//! The API server under test: the definitions installed, plain requests, and whole answers - code, body, warnings.
+
+use std::{
+    sync::atomic::{AtomicU32, Ordering},
+    time::{Duration, Instant},
+};
+
+use http::{Method, Request, Response};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::{
+    Api, Client, ResourceExt,
+    api::{Patch, PatchParams},
+    client::Body,
+};
+use serde_json::{Value, json};
+use slowlane::api::v1alpha1::definitions;
+use tokio::sync::OnceCell;
+
+/// Prefix of the paths of our API group.
+pub(crate) const GROUP: &str = "/apis/slowlane.dev/v1alpha1";
+
+static INSTALLED: OnceCell<()> = OnceCell::const_new();
+static NAMES: AtomicU32 = AtomicU32::new(0);
+
+/// How the server treats fields that it does not know.
+#[derive(Clone, Copy)]
+pub(crate) enum Fields {
+    /// Refuse them, as `kubectl` asks for.
+    Strict,
+    /// Warn and prune, as is usual for clients that say nothing.
+    Warn,
+}
+
+/// A whole answer of the server.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) code: u16,
+    pub(crate) body: Value,
+    pub(crate) warnings: Vec<String>,
+}
+
+impl Answer {
+    pub(crate) fn is_ok(&self) -> bool {
+        (200..300).contains(&self.code)
+    }
+
+    /// The server's own words for a refusal.
+    pub(crate) fn message(&self) -> &str {
+        self.body["message"].as_str().unwrap_or_default()
+    }
+
+    /// The body, if the request was accepted.
+    #[track_caller]
+    pub(crate) fn accepted(self) -> Value {
+        assert!(self.is_ok(), "refused with {}: {}", self.code, self.message());
+        self.body
+    }
+}
+
+/// The API server, with our definitions installed.
+pub(crate) struct Server {
+    client: Client,
+}
+
+impl Server {
+    /// Connect by `KUBECONFIG`, and install the definitions unless another test has done so.
+    pub(crate) async fn connect() -> Self {
+        let client = Client::try_default().await.expect("KUBECONFIG names a running API server");
+        INSTALLED.get_or_init(|| install(client.clone())).await;
+        Self { client }
+    }
+
+    /// A namespace that no other test uses.
+    pub(crate) async fn namespace(&self) -> String {
+        let body = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"generateName": "api-test-"}});
+        let made = self.send(Method::POST, "/api/v1/namespaces", "", &body).await.accepted();
+        made["metadata"]["name"].as_str().expect("it has a name").to_owned()
+    }
+
+    /// Create `object` under the collection `path`; nothing is stored with `dry`.
+    pub(crate) async fn create(&self, path: &str, object: &Value, fields: Fields, dry: bool) -> Answer {
+        self.send(Method::POST, path, &query(fields, dry), object).await
+    }
+
+    /// Replace the object, or its status, at `path`; nothing is stored with `dry`.
+    pub(crate) async fn replace(&self, path: &str, object: &Value, dry: bool) -> Answer {
+        self.send(Method::PUT, path, &query(Fields::Strict, dry), object).await
+    }
+
+    /// Read `path` as plain JSON.
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.exchange(Method::GET, path, "application/json", Body::empty()).await
+    }
+
+    /// Read the collection at `path` as the table that `kubectl get` prints.
+    pub(crate) async fn table(&self, path: &str) -> Value {
+        let accept = "application/json;as=Table;v=v1;g=meta.k8s.io";
+        self.exchange(Method::GET, path, accept, Body::empty()).await.accepted()
+    }
+
+    async fn send(&self, method: Method, path: &str, query: &str, body: &Value) -> Answer {
+        let body = Body::from(serde_json::to_vec(body).expect("a value is JSON"));
+        self.exchange(method, &format!("{path}?{query}"), "application/json", body).await
+    }
+
+    async fn exchange(&self, method: Method, path: &str, accept: &str, body: Body) -> Answer {
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("accept", accept)
+            .header("content-type", "application/json")
+            .body(body)
+            .expect("the request is well formed");
+        answer(self.client.send(request).await.expect("the server answers")).await
+    }
+}
+
+async fn answer(response: Response<Body>) -> Answer {
+    let code = response.status().as_u16();
+    let warnings = response.headers().get_all("warning").iter();
+    let warnings = warnings.filter_map(|value| value.to_str().ok()).map(str::to_owned).collect();
+    let bytes = response.into_body().collect_bytes().await.expect("the answer is complete");
+    Answer { code, body: serde_json::from_slice(&bytes).unwrap_or_default(), warnings }
+}
+
+fn query(fields: Fields, dry: bool) -> String {
+    let validation = match fields {
+        Fields::Strict => "Strict",
+        Fields::Warn => "Warn",
+    };
+    format!("fieldValidation={validation}{}", if dry { "&dryRun=All" } else { "" })
+}
+
+/// A name that no other object of this run, or of a run before on the same server, has.
+pub(crate) fn unique(stem: &str) -> String {
+    format!("{stem}-{}-{}", std::process::id(), NAMES.fetch_add(1, Ordering::Relaxed))
+}
+
+async fn install(client: Client) {
+    let api: Api<CustomResourceDefinition> = Api::all(client);
+    let mut changed = false;
+    for crd in definitions() {
+        let before = api.get_opt(&crd.name_any()).await.expect("definitions can be read");
+        let params = PatchParams::apply("slowlane-tests").force();
+        let after = api.patch(&crd.name_any(), &params, &Patch::Apply(&crd)).await.expect("the definition is accepted");
+        changed |= before.is_some_and(|before| before.metadata.generation != after.metadata.generation);
+    }
+    for crd in definitions() {
+        established(&api, &crd.name_any()).await;
+    }
+    if changed {
+        // An older schema is served for a moment, and no condition says until when.
+        tokio::time::sleep(Duration::from_secs(3)).await;
+    }
+}
+
+async fn established(api: &Api<CustomResourceDefinition>, name: &str) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        let crd = api.get(name).await.expect("the definition is there");
+        let conditions = crd.status.and_then(|status| status.conditions).unwrap_or_default();
+        let holds = |kind: &str| conditions.iter().any(|c| c.type_ == kind && c.status == "True");
+        if holds("Established") && !holds("NonStructuralSchema") {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{name} is not established: {conditions:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}

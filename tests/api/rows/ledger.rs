@@ -1,0 +1,142 @@
+//! The ledger: the API server refuses one that is over its limit, and lets pass whatever makes it no worse.
+
+use serde_json::{Map, Value, json};
+
+use crate::table::{Kind::Ledger, Row, ask};
+
+#[tokio::test]
+async fn an_over_full_ledger_is_refused_by_the_server() {
+    ask(&rows()).await;
+}
+
+pub(super) fn rows() -> Vec<Row> {
+    [limits(), capacity(), epochs()].concat()
+}
+
+fn ledger(limits: &Value, clusters: &Value) -> Value {
+    json!({"epoch": 1, "leader": "slowlane-0", "limits": limits, "clusters": clusters})
+}
+
+fn limited(limits: &Value) -> Value {
+    ledger(limits, &json!({}))
+}
+
+/// A ledger with one limit and these holders.
+fn held(limit: Option<i32>, holders: &[&str]) -> Value {
+    let holders: Map<String, Value> = holders.iter().map(|&run| (run.to_owned(), json!("1/1000/1024"))).collect();
+    let mut entry = json!({"holders": holders});
+    if let Some(limit) = limit {
+        entry["limit"] = json!(limit);
+    }
+    limited(&json!({"op/jobs/daily": entry}))
+}
+
+fn crowd(size: i32, limit: i32) -> Value {
+    let holders: Map<String, Value> =
+        (0..size).map(|n| (format!("0f9ca1a0-uid-{n}.1"), json!("x".repeat(200)))).collect();
+    limited(&json!({"op/jobs/daily": {"limit": limit, "holders": holders}}))
+}
+
+fn limits() -> Vec<Row> {
+    let changed = |title, old, new| Row::changed(Ledger, title, old, new);
+    let two_keys = json!({
+        "op/jobs/daily": {"limit": 1, "holders": {"a": ""}},
+        "op/jobs/other": {"limit": 1, "holders": {"b": "", "c": ""}},
+    });
+    vec![
+        Row::created(Ledger, "empty", json!({"epoch": 0, "leader": ""})),
+        Row::created(Ledger, "at its limit", held(Some(2), &["a", "b"])),
+        Row::created(Ledger, "without a limit", held(None, &["a", "b", "c"])),
+        Row::created(Ledger, "held by nobody at limit zero", held(Some(0), &[])),
+        Row::created(Ledger, "a thousand holders", crowd(1000, 1000)),
+        Row::created(Ledger, "over its limit", held(Some(2), &["a", "b", "c"]))
+            .refused(&["spec.limits[op/jobs/daily]", "3 holders exceed limit 2"]),
+        Row::created(Ledger, "held at limit zero", held(Some(0), &["a"])).refused(&["1 holders exceed limit 0"]),
+        changed("one more within the limit", held(Some(2), &["a"]), held(Some(2), &["a", "b"])),
+        changed("one more above the limit", held(Some(1), &["a"]), held(Some(1), &["a", "b"]))
+            .refused(&["2 holders exceed limit 1"]),
+        changed("a new key above its limit", held(Some(1), &["a"]), limited(&two_keys))
+            .refused(&["spec.limits[op/jobs/other]", "2 holders exceed limit 1"]),
+        changed("the first keys above a limit", json!({"epoch": 1, "leader": ""}), held(Some(1), &["a", "b"]))
+            .refused(&["2 holders exceed limit 1"]),
+        changed("the limit is raised with the grant", held(Some(1), &["a"]), held(Some(2), &["a", "b"])),
+        changed(
+            "the limit is lowered below its holders",
+            held(Some(3), &["a", "b", "c"]),
+            held(Some(1), &["a", "b", "c"]),
+        ),
+        changed("the limit comes below its holders", held(None, &["a", "b", "c"]), held(Some(1), &["a", "b", "c"])),
+        changed("a release", held(Some(2), &["a", "b"]), held(Some(2), &["a"])),
+        changed("the last release, the key goes", held(Some(2), &["a"]), limited(&json!({}))),
+        changed("a swap at the limit", held(Some(2), &["a", "b"]), held(Some(2), &["a", "c"])),
+        changed(
+            "a holder's text changes at the limit",
+            held(Some(1), &["a"]),
+            limited(&json!({"op/jobs/daily": {"limit": 1, "holders": {"a": "seen"}}})),
+        ),
+    ]
+    .into_iter()
+    .chain(over_limit())
+    .collect()
+}
+
+/// What may be done to a ledger whose limit was lowered below its holders.
+fn over_limit() -> Vec<Row> {
+    let three = |limit| held(Some(limit), &["a", "b", "c"]);
+    let over = |title, new: &[&str]| Row::after(Ledger, title, vec![three(3), three(1)], held(Some(1), new));
+    vec![
+        over("over: a release", &["a", "b"]),
+        over("over: nothing changes", &["a", "b", "c"]),
+        over("over: a swap", &["a", "b", "d"]).refused(&["3 holders exceed limit 1"]),
+        over("over: a release and a new one", &["a", "d"]).refused(&["2 holders exceed limit 1"]),
+        over("over: down to the limit by a swap", &["d"]),
+    ]
+}
+
+fn cluster(entry: &Value) -> Value {
+    ledger(&json!({}), &json!({"business": entry}))
+}
+
+fn used(executors: i64, milli_cores: i64, memory: i64) -> Value {
+    cluster(&json!({
+        "executors": executors, "maxExecutors": 10, "milliCores": milli_cores, "maxMilliCores": 10_000,
+        "memoryMiB": memory, "maxMemoryMiB": 40_960,
+    }))
+}
+
+fn capacity() -> Vec<Row> {
+    let unbounded = || cluster(&json!({"executors": 99, "milliCores": 99_000, "memoryMiB": 999_999}));
+    let changed = |title, old, new| Row::changed(Ledger, title, old, new);
+    vec![
+        Row::created(Ledger, "a full cluster", used(10, 10_000, 40_960)),
+        Row::created(Ledger, "a cluster without bounds", unbounded()),
+        Row::created(Ledger, "too many executors", used(11, 0, 0))
+            .refused(&["spec.clusters[business]", "executors is 11, above maxExecutors, which is 10"]),
+        Row::created(Ledger, "too many cores", used(0, 10_001, 0))
+            .refused(&["milliCores is 10001, above maxMilliCores, which is 10000"]),
+        Row::created(Ledger, "too much memory", used(0, 0, 40_961))
+            .refused(&["memoryMiB is 40961, above maxMemoryMiB, which is 40960"]),
+        changed("more within its bounds", used(1, 1000, 1024), used(10, 10_000, 40_960)),
+        changed("more executors than it has", used(10, 0, 0), used(11, 0, 0))
+            .refused(&["executors is 11, above maxExecutors, which is 10"]),
+        changed("bounds come below what is used", unbounded(), used(99, 99_000, 999_999)),
+        changed("bounds come, and more is used", unbounded(), used(100, 99_000, 999_999))
+            .refused(&["executors is 100, above maxExecutors, which is 10"]),
+        changed("bounds come, less is used, still above", unbounded(), used(98, 98_000, 999_998)),
+        changed("one falls, another rises above", unbounded(), used(1, 99_001, 1))
+            .refused(&["milliCores is 99001, above maxMilliCores, which is 10000"]),
+        changed("a cluster is added above its bounds", limited(&json!({})), used(11, 0, 0))
+            .refused(&["executors is 11"]),
+        changed("a cluster goes", used(1, 1, 1), limited(&json!({}))),
+    ]
+}
+
+fn epochs() -> Vec<Row> {
+    let epoch = |epoch: i64| json!({"epoch": epoch, "leader": "slowlane-1"});
+    vec![
+        Row::changed(Ledger, "a take-over", epoch(4), epoch(5)),
+        Row::changed(Ledger, "the same epoch", epoch(4), epoch(4)),
+        Row::changed(Ledger, "an older epoch", epoch(4), epoch(3))
+            .refused(&["spec.epoch", "spec.epoch never goes down: it is 4, not 3"]),
+    ]
+}

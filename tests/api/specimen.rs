@@ -1,0 +1,143 @@
+//! One object of each kind in which every field is set.
+
+use serde_json::{Value, json};
+
+use crate::table::Kind;
+
+/// Spec of an object of this kind with all its fields.
+pub(crate) fn spec(kind: Kind) -> Value {
+    match kind {
+        Kind::Job => job(),
+        Kind::Operation => json!({
+            "description": "Builds the daily report",
+            "owner": "data-team",
+            "maxConcurrentRuns": 1,
+            "defaults": {
+                "priority": "High", "maxConcurrentRuns": 2, "clusterName": "business",
+                "executors": {"min": 1, "max": 4}, "result": {"uri": "s3a://lake/$(job.name)"},
+            },
+            "application": application(),
+        }),
+        Kind::Cluster => json!({
+            "namespaceSelector": {
+                "matchLabels": {"team": "data"},
+                "matchExpressions": [{"key": "stage", "operator": "In", "values": ["prod"]}],
+            },
+            "limits": {"maxConcurrentJobs": 10},
+            "executors": {"max": 20},
+            "executor": {"cores": 2, "memory": "4Gi"},
+            "stopPolicy": "Hold",
+            "template": application(),
+        }),
+        Kind::Ledger => json!({
+            "epoch": 3,
+            "leader": "slowlane-0",
+            "limits": {"op/jobs/daily": {"limit": 2, "limitGeneration": 1, "holders": {"uid.1": "2/2000/4096"}}},
+            "clusters": {"business": {
+                "executors": 2, "maxExecutors": 20, "milliCores": 3000, "maxMilliCores": 40000,
+                "memoryMiB": 4096, "maxMemoryMiB": 81920,
+            }},
+            "closed": ["uid.0"],
+        }),
+    }
+}
+
+/// Status of an object of this kind with all its fields; a ledger has none.
+pub(crate) fn status(kind: Kind) -> Option<Value> {
+    match kind {
+        Kind::Job => Some(job_status()),
+        Kind::Operation => Some(json!({
+            "observedGeneration": 1, "runs": {"alive": 1, "queued": 2}, "conditions": [condition("Ready", "True")],
+        })),
+        Kind::Cluster => Some(json!({
+            "observedGeneration": 1, "executors": {"inUse": 3, "max": 20}, "jobs": {"running": 1, "queued": 2},
+            "occupancyPercent": 15, "conditions": [condition("Ready", "True")],
+        })),
+        Kind::Ledger => None,
+    }
+}
+
+/// A condition as the keeper writes it.
+pub(crate) fn condition(kind: &str, status: &str) -> Value {
+    json!({
+        "type": kind, "status": status, "reason": "Because", "message": "",
+        "lastTransitionTime": "2026-11-22T10:00:00Z", "observedGeneration": 1,
+    })
+}
+
+fn job() -> Value {
+    json!({
+        "operation": "daily",
+        "parameters": {"day": "2026-11-22", "nested": {"list": [1, {"deep": null}]}},
+        "priority": "Low",
+        "maxConcurrentRuns": 3,
+        "clusterName": "business",
+        "executors": {"min": 1, "max": 4},
+        "result": {"uri": "s3a://lake/daily"},
+        "correlationId": "c-1",
+        "submittedBy": "ann@example.com",
+        "context": {"tenant": "t1"},
+        "cancel": false,
+    })
+}
+
+fn job_status() -> Value {
+    let time = "2026-11-22T10:00:00Z";
+    json!({
+        "observedGeneration": 1,
+        "state": "Succeeded",
+        "reason": "Completed",
+        "message": "s3a://lake/daily",
+        "since": time,
+        "clusterName": "business",
+        "queue": {
+            "waitingSince": time,
+            "position": 1,
+            "blockers": [{
+                "reason": "OperationLimitReached", "message": "1 of 1 runs", "limit": 1, "inUse": 1,
+                "holders": ["jobs/other"],
+            }],
+        },
+        "runs": [{
+            "number": 1, "sparkApplication": "daily-0a1b2c3d4e-1", "applicationId": "spark-1", "driverPod": "d-driver",
+            "outcome": "Succeeded", "reason": "Completed", "message": "", "resultUri": "s3a://lake/daily",
+            "start": time, "completion": time,
+        }],
+        "startTime": time,
+        "completionTime": time,
+        "waited": "3s",
+        "took": "1m2s",
+        "executors": {"granted": 4},
+        "result": {"uri": "s3a://lake/daily", "reportedBy": "TerminationMessage"},
+        "resultUri": "s3a://lake/daily",
+        "conditions": [condition("Finished", "True"), condition("Succeeded", "True")],
+    })
+}
+
+fn application() -> Value {
+    json!({
+        "type": "Python",
+        "mainApplicationFile": "s3a://lake/code/daily.py",
+        "mainClass": "com.example.Daily",
+        "arguments": ["--day", "$(params.day)"],
+        "sparkVersion": "4.0.1",
+        "image": "registry.example/spark:4.0.1",
+        "sparkConf": {"spark.sql.shuffle.partitions": "64"},
+        "hadoopConf": {"fs.s3a.endpoint": "http://s3"},
+        "deps": {
+            "jars": ["s3a://lake/a.jar"], "files": ["s3a://lake/a.txt"], "pyFiles": ["s3a://lake/a.zip"],
+            "archives": ["s3a://lake/a.tgz"],
+        },
+        "driver": pod(),
+        "executor": pod(),
+        "serviceAccount": "spark",
+        "env": {"DAY": "$(params.day)"},
+    })
+}
+
+fn pod() -> Value {
+    json!({
+        "cores": 1, "memory": "512m", "memoryOverhead": "384m", "coreRequest": "500m", "coreLimit": 2,
+        "labels": {"team": "data"}, "annotations": {"note": "none"},
+    })
+}
