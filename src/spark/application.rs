@@ -1,0 +1,297 @@
+//! An Operation's application and a cluster's template, checked and merged into what is run.
+//!
+//! The administrator beats the user: a value of the template wins over the Operation's, key by key in maps. Lists of
+//! `deps` are joined (the template's first); `arguments` of a template, should it have any, replace the Operation's.
+//! What comes out has been checked as a whole, so that building a run from it can fail only for its parameters.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::api::v1alpha1::{ApplicationSpec, ApplicationType, Dependencies, SparkPod};
+
+use super::error::{BuildError, shown};
+use super::footprint::{Footprint, check_sizes, ending, footprint};
+use super::keys::{Place, Refusal, refused, refused_hadoop};
+use super::reserved::{is_label_value, refused_env, refused_key};
+use super::substitute;
+use super::uri::check_file;
+
+/// A complete application: merged, checked, and with its true size.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Application {
+    spec: ApplicationSpec,
+    language: ApplicationType,
+    footprint: Footprint,
+}
+
+impl Application {
+    /// Merges an Operation's application with the template of the cluster that shall run it.
+    ///
+    /// # Errors
+    /// The first field that is missing, refused, unreadable or in contradiction to another, with its path.
+    pub fn merge(operation: &ApplicationSpec, template: Option<&ApplicationSpec>) -> Result<Self, BuildError> {
+        check(operation, Place::Operation)?;
+        if let Some(template) = template {
+            check(template, Place::Template)?;
+        }
+        let none = ApplicationSpec::default();
+        let spec = merged(folded(operation), folded(template.unwrap_or(&none)));
+        let language = check_whole(&spec)?;
+        let footprint = footprint("application", &spec)?;
+        Ok(Self { spec, language, footprint })
+    }
+
+    /// The merged fields.
+    #[must_use]
+    pub fn spec(&self) -> &ApplicationSpec {
+        &self.spec
+    }
+
+    /// Python, Scala or Java.
+    #[must_use]
+    pub fn language(&self) -> ApplicationType {
+        self.language
+    }
+
+    /// What its pods request.
+    #[must_use]
+    pub fn footprint(&self) -> Footprint {
+        self.footprint
+    }
+
+    /// The parameters that a job must have for this application and result.
+    #[must_use]
+    pub fn referenced_parameters(&self, result_uri: Option<&str>) -> BTreeSet<String> {
+        referenced_parameters(&self.spec, result_uri)
+    }
+}
+
+/// The parameters that `arguments`, `env` and a result's URI refer to.
+///
+/// Admission asks before it grants: a job that lacks one would fail at its start.
+#[must_use]
+pub fn referenced_parameters(app: &ApplicationSpec, result_uri: Option<&str>) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let texts = app.arguments.iter().chain(app.env.values()).map(String::as_str);
+    texts.chain(result_uri).for_each(|text| substitute::parameters_of(text, &mut found));
+    found
+}
+
+/// Checks an application by itself, as far as it goes: fields that the other place must give may be absent.
+///
+/// # Errors
+/// The first field that is wrong, with its path.
+pub fn check(app: &ApplicationSpec, place: Place) -> Result<(), BuildError> {
+    let at = root(place);
+    check_keys(at, "sparkConf", &app.spark_conf, |key| refused(key, place))?;
+    check_keys(at, "hadoopConf", &app.hadoop_conf, |key| refused_hadoop(key, place))?;
+    check_keys(at, "env", &app.env, |name| refused_env(name, place))?;
+    check_texts(at, app)?;
+    check_words(at, app)?;
+    check_files(at, app)?;
+    for (role, pod) in [("driver", &app.driver), ("executor", &app.executor)] {
+        if let Some(pod) = pod {
+            check_pod(&format!("{at}.{role}"), pod, place)?;
+        }
+    }
+    check_sizes(at, app)
+}
+
+fn root(place: Place) -> &'static str {
+    match place {
+        Place::Operation => "application",
+        Place::Template => "template",
+    }
+}
+
+type Texts = BTreeMap<String, String>;
+
+fn check_keys(at: &str, field: &str, map: &Texts, refused: impl Fn(&str) -> Option<Refusal>) -> Result<(), BuildError> {
+    for (key, value) in map {
+        let path = format!("{at}.{field}[{}]", shown(key));
+        if let Some(refusal) = refused(key) {
+            return Err(BuildError::Refused { path, refusal });
+        }
+        if value.contains('\0') {
+            return Err(BuildError::malformed(path, value, "a text without null characters"));
+        }
+    }
+    Ok(())
+}
+
+fn check_texts(at: &str, app: &ApplicationSpec) -> Result<(), BuildError> {
+    for (number, argument) in app.arguments.iter().enumerate() {
+        substitute::check(&format!("{at}.arguments[{number}]"), argument)?;
+    }
+    for (name, value) in &app.env {
+        substitute::check(&format!("{at}.env[{name}]"), value)?;
+    }
+    Ok(())
+}
+
+/// Fields that become part of a command line or of the object's own fields.
+fn check_words(at: &str, app: &ApplicationSpec) -> Result<(), BuildError> {
+    for (field, value, also, expected) in [
+        ("mainClass", &app.main_class, "_$.", "the full name of a class, such as com.example.Report"),
+        ("sparkVersion", &app.spark_version, ".-", "a version of Spark, such as 4.0.1"),
+        ("image", &app.image, "._-/:@", "a container image, such as registry.example.com/spark:4.0.1"),
+        ("serviceAccount", &app.service_account, ".-", "the name of a ServiceAccount"),
+    ] {
+        match value {
+            Some(value) if !is_word(value, also) => {
+                return Err(BuildError::malformed(format!("{at}.{field}"), value, expected));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Letters, digits and some other characters, beginning with one that is no punctuation but `_`.
+fn is_word(value: &str, also: &str) -> bool {
+    let start = |c: char| c.is_ascii_alphanumeric() || (c == '_' && also.contains('_'));
+    (1..=512).contains(&value.len())
+        && value.starts_with(start)
+        && value.chars().all(|c| c.is_ascii_alphanumeric() || also.contains(c))
+}
+
+fn check_files(at: &str, app: &ApplicationSpec) -> Result<(), BuildError> {
+    if let Some(file) = &app.main_application_file {
+        check_file(&format!("{at}.mainApplicationFile"), file)?;
+    }
+    let none = Dependencies::default();
+    let deps = app.deps.as_ref().unwrap_or(&none);
+    let lists =
+        [("jars", &deps.jars), ("files", &deps.files), ("pyFiles", &deps.py_files), ("archives", &deps.archives)];
+    for (field, list) in lists {
+        for (number, file) in list.iter().enumerate() {
+            check_file(&format!("{at}.deps.{field}[{number}]"), file)?;
+        }
+    }
+    Ok(())
+}
+
+fn check_pod(at: &str, pod: &SparkPod, place: Place) -> Result<(), BuildError> {
+    check_keys(at, "labels", &pod.labels, |key| refused_key(key, place))?;
+    check_keys(at, "annotations", &pod.annotations, |key| refused_key(key, place))?;
+    match pod.labels.iter().find(|(_, value)| !is_label_value(value)) {
+        Some((key, value)) => Err(BuildError::malformed(format!("{at}.labels[{key}]"), value, LABEL_VALUE)),
+        None => Ok(()),
+    }
+}
+
+const LABEL_VALUE: &str =
+    "at most 63 letters, digits, dots, dashes and underscores with a letter or digit at both ends";
+
+/// What must be there in the end, and what must go together.
+fn check_whole(app: &ApplicationSpec) -> Result<ApplicationType, BuildError> {
+    let missing = |field: &str, hint| BuildError::Missing { path: format!("application.{field}"), hint };
+    let language = app.type_.ok_or_else(|| missing("type", "say Python, Scala or Java"))?;
+    let file = app.main_application_file.as_deref();
+    let file = file.ok_or_else(|| missing("mainApplicationFile", "name the script or jar that Spark runs"))?;
+    app.image.as_ref().ok_or_else(|| missing("image", "name it here or in the cluster's template"))?;
+    app.spark_version.as_ref().ok_or_else(|| missing("sparkVersion", "name it here or in the cluster's template"))?;
+    match (language, &app.main_class) {
+        (ApplicationType::Python, Some(_)) => {
+            return Err(BuildError::conflict("application.mainClass", "is for Scala and Java, but type is Python"));
+        }
+        (ApplicationType::Scala | ApplicationType::Java, None) => {
+            return Err(missing("mainClass", "a jar needs the class that is run"));
+        }
+        _ => {}
+    }
+    check_ending(language, file).map(|()| language)
+}
+
+/// Spark goes by the file's ending: one that contradicts `type` would be run as something else, and sized as such.
+fn check_ending(language: ApplicationType, file: &str) -> Result<(), BuildError> {
+    let script = matches!(ending(file), "py" | "R" | "r");
+    let problem = match language {
+        ApplicationType::Python if ending(file) != "py" => "must end in .py: Spark takes anything else for a jar",
+        ApplicationType::Scala | ApplicationType::Java if script => "is a script, but type says that it is a jar",
+        ApplicationType::Python | ApplicationType::Scala | ApplicationType::Java => return Ok(()),
+    };
+    Err(BuildError::conflict("application.mainApplicationFile", problem))
+}
+
+/// One name for every property: `spark.hadoop.x` of `sparkConf` is `x` of `hadoopConf`, which wins as it does in the
+/// spark-operator. Else a user's one form would stand beside an administrator's other.
+fn folded(app: &ApplicationSpec) -> ApplicationSpec {
+    let mut folded = app.clone();
+    folded.spark_conf.retain(|key, value| match key.strip_prefix("spark.hadoop.") {
+        Some(hadoop_key) => {
+            folded.hadoop_conf.entry(hadoop_key.to_owned()).or_insert_with(|| value.clone());
+            false
+        }
+        None => true,
+    });
+    folded
+}
+
+fn merged(user: ApplicationSpec, admin: ApplicationSpec) -> ApplicationSpec {
+    ApplicationSpec {
+        type_: admin.type_.or(user.type_),
+        main_application_file: admin.main_application_file.or(user.main_application_file),
+        main_class: admin.main_class.or(user.main_class),
+        arguments: if admin.arguments.is_empty() { user.arguments } else { admin.arguments },
+        spark_version: admin.spark_version.or(user.spark_version),
+        image: admin.image.or(user.image),
+        spark_conf: merged_conf(user.spark_conf, admin.spark_conf),
+        hadoop_conf: merged_maps(user.hadoop_conf, admin.hadoop_conf),
+        deps: merged_with(user.deps, admin.deps, merged_deps),
+        driver: merged_with(user.driver, admin.driver, merged_pods),
+        executor: merged_with(user.executor, admin.executor, merged_pods),
+        service_account: admin.service_account.or(user.service_account),
+        env: merged_maps(user.env, admin.env),
+    }
+}
+
+fn merged_with<T>(user: Option<T>, admin: Option<T>, both: impl Fn(T, T) -> T) -> Option<T> {
+    match (user, admin) {
+        (Some(user), Some(admin)) => Some(both(user, admin)),
+        (one, other) => other.or(one),
+    }
+}
+
+fn merged_maps(user: Texts, admin: Texts) -> Texts {
+    user.into_iter().chain(admin).collect()
+}
+
+/// Spark's keys differ by case, ours must not: what an administrator has set cannot be doubled in another case.
+fn merged_conf(mut user: Texts, admin: Texts) -> Texts {
+    let set: BTreeSet<String> = admin.keys().map(|key| key.to_ascii_lowercase()).collect();
+    user.retain(|key, _| !set.contains(&key.to_ascii_lowercase()));
+    merged_maps(user, admin)
+}
+
+fn merged_deps(user: Dependencies, admin: Dependencies) -> Dependencies {
+    Dependencies {
+        jars: joined(user.jars, admin.jars),
+        files: joined(user.files, admin.files),
+        py_files: joined(user.py_files, admin.py_files),
+        archives: joined(user.archives, admin.archives),
+    }
+}
+
+fn joined(user: Vec<String>, mut admin: Vec<String>) -> Vec<String> {
+    for file in user {
+        if !admin.contains(&file) {
+            admin.push(file);
+        }
+    }
+    admin
+}
+
+fn merged_pods(user: SparkPod, admin: SparkPod) -> SparkPod {
+    SparkPod {
+        cores: admin.cores.or(user.cores),
+        memory: admin.memory.or(user.memory),
+        memory_overhead: admin.memory_overhead.or(user.memory_overhead),
+        core_request: admin.core_request.or(user.core_request),
+        core_limit: admin.core_limit.or(user.core_limit),
+        labels: merged_maps(user.labels, admin.labels),
+        annotations: merged_maps(user.annotations, admin.annotations),
+    }
+}
+
+#[cfg(test)]
+mod tests;
