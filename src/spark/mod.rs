@@ -15,6 +15,7 @@ mod name;
 mod pods;
 mod reserved;
 mod size;
+mod sizing;
 mod substitute;
 mod types;
 mod uri;
@@ -29,6 +30,7 @@ pub use name::{MAX_CHILD_NAME, child_name, short_hash};
 pub use pods::{DRIVER_CONTAINER, EXECUTOR_CONTAINER};
 pub use reserved::{is_label_value, refused_env, refused_key};
 pub use size::{cpu_quantity, memory_quantity};
+pub use sizing::sizing;
 pub use types::{
     ApplicationState, DriverInfo, GROUP, KIND, PLURAL, SparkApplication, Spec, StateAndMessage, Status, VERSION,
     api_resource,
