@@ -29,6 +29,8 @@ pub mod observe;
 #[cfg(feature = "controller")]
 pub mod serve;
 #[cfg(feature = "controller")]
+pub mod spark;
+#[cfg(feature = "controller")]
 pub mod watch;
 #[cfg(feature = "controller")]
 pub mod writer;

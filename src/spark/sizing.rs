@@ -81,12 +81,14 @@ mod tests {
     }
 
     fn pods() -> impl Strategy<Value = SparkPod> {
-        (of(1..9_i32), of(memory()), of(memory()), of(1..4000_u32)).prop_map(|(cores, memory, overhead, request)| SparkPod {
-            cores,
-            memory,
-            memory_overhead: overhead,
-            core_request: request.map(|milli| Quantity(format!("{milli}m"))),
-            ..SparkPod::default()
+        (of(1..9_i32), of(memory()), of(memory()), of(1..4000_u32)).prop_map(|(cores, memory, overhead, request)| {
+            SparkPod {
+                cores,
+                memory,
+                memory_overhead: overhead,
+                core_request: request.map(|milli| Quantity(format!("{milli}m"))),
+                ..SparkPod::default()
+            }
         })
     }
 
