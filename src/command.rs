@@ -42,6 +42,8 @@ pub enum Change {
         /** Nothing can be created in it any more. */
         terminating: bool,
     },
+    /// An object that cannot be read: it is there, and that is all that is known.
+    Unreadable(Kind, ObjectKey),
     /// A namespace is gone.
     NamespaceGone(Name),
     /// A cluster is there.
@@ -102,7 +104,7 @@ pub enum Command {
         /** What to write. */
         ledger: Box<Ledger>,
     },
-    /// Start the watches: the ledger is fenced.
+    /// Start the watches, or drop and start them anew: every kind is listed with a quorum read, then watched.
     StartWatches,
     /// Create the application of a granted run under its derived name, complete, or suspended as a placeholder.
     CreateApplication {

@@ -7,126 +7,15 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::entry::{Candidate, ClusterEntry, OperationEntry};
 use super::queue::{JobNumber, Queue, QueueKey, QueueNumber, Rank};
 use crate::model::{
-    Cluster, ExecutorBounds, Footprint, Holder, Name, ObjectKey, Operation, Priority, Resources, RunId, Settings, Span,
-    Time, WaitReason,
+    Cluster, ExecutorBounds, Footprint, Holder, Name, ObjectKey, Operation, Resources, RunId, Settings, Span, Time,
+    WaitReason,
 };
 
 /// Labels of a namespace.
 pub(super) type Labels = BTreeMap<Box<str>, Box<str>>;
-
-/// A cluster that could take the jobs of a queue when it is empty, or could not even then.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Candidate {
-    pub(super) cluster: Name,
-    pub(super) footprint: Footprint,
-    pub(super) need: Resources,
-    pub(super) ever_fits: bool,
-}
-
-/// An operation, declared or only named by jobs.
-#[derive(Debug, Default)]
-pub struct OperationEntry {
-    /// What is declared.
-    pub declared: Option<Box<Operation>>,
-    /// Its live runs and their jobs' names.
-    pub holders: BTreeMap<RunId, Name>,
-    /// Its queues.
-    pub queues: BTreeSet<QueueNumber>,
-}
-
-impl OperationEntry {
-    /// Live runs.
-    #[must_use]
-    pub fn alive(&self) -> u32 {
-        u32::try_from(self.holders.len()).unwrap_or(u32::MAX)
-    }
-
-    fn is_idle(&self) -> bool {
-        self.declared.is_none() && self.holders.is_empty() && self.queues.is_empty()
-    }
-}
-
-/// Why nothing (more) starts on a cluster at present, beyond what each queue needs.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Vacancy {
-    /// It runs as many jobs as it may.
-    pub at_job_limit: bool,
-    /// What is free is kept for this job.
-    pub reserved_for: Option<JobNumber>,
-}
-
-/// A cluster, declared or only named by live runs.
-#[derive(Debug, Default)]
-pub struct ClusterEntry {
-    /// What is declared.
-    pub declared: Option<Box<Cluster>>,
-    /// Live runs on it and their jobs.
-    pub holders: BTreeMap<RunId, ObjectKey>,
-    /// What the live runs take.
-    pub used: Resources,
-    /// Jobs that could go to it.
-    pub queued: u32,
-    /// As found at the end of the last cycle that touched it.
-    pub vacancy: Vacancy,
-    heads: BTreeMap<Resources, BTreeSet<(Rank, QueueNumber)>>,
-}
-
-impl ClusterEntry {
-    /// Live runs.
-    #[must_use]
-    pub fn alive(&self) -> u32 {
-        u32::try_from(self.holders.len()).unwrap_or(u32::MAX)
-    }
-
-    /// What is free.
-    #[must_use]
-    pub fn room(&self) -> Resources {
-        self.declared.as_ref().map_or_else(Resources::default, |declared| declared.capacity.minus(self.used))
-    }
-
-    fn is_at_job_limit(&self) -> bool {
-        self.declared.as_ref().is_some_and(|declared| declared.max_jobs.is_some_and(|most| self.alive() >= most))
-    }
-
-    /// The best-ranked head that fits, unless room is reserved for one ranked above it.
-    fn pick(&self, now: Time, bound: Span) -> (Option<(Rank, QueueNumber, Resources)>, Vacancy) {
-        if self.is_at_job_limit() {
-            return (None, Vacancy { at_job_limit: true, reserved_for: None });
-        }
-        let room = self.room();
-        let best = self
-            .heads
-            .iter()
-            .filter(|(need, _)| need.fits(room))
-            .filter_map(|(need, heads)| heads.first().map(|(rank, queue)| (rank.clone(), *queue, *need)))
-            .min();
-        let reserved_for = self.overdue(room, best.as_ref().map(|(rank, ..)| rank), now, bound);
-        let vacancy = Vacancy { at_job_limit: false, reserved_for };
-        (best.filter(|_| reserved_for.is_none()), vacancy)
-    }
-
-    /// The first job that does not fit, ranks above `candidate` and has waited longer than the bound.
-    fn overdue(&self, room: Resources, candidate: Option<&Rank>, now: Time, bound: Span) -> Option<JobNumber> {
-        let candidate = candidate?;
-        self.heads
-            .iter()
-            .filter(|(need, _)| !need.fits(room))
-            .flat_map(|(_, heads)| first_of_each_class(heads))
-            .filter(|rank| *rank < candidate && now - rank.created >= bound)
-            .min()
-            .map(|rank| rank.job)
-    }
-}
-
-/// The oldest of each class: two steps down the tree a class.
-fn first_of_each_class(heads: &BTreeSet<(Rank, QueueNumber)>) -> impl Iterator<Item = &Rank> {
-    Priority::DESCENDING.into_iter().filter_map(|class| {
-        let from = (Rank::new(class, Time(i64::MIN), "".into(), 0), 0);
-        heads.range(from..).next().map(|(rank, _)| rank).filter(|rank| rank.priority() == class)
-    })
-}
 
 /// A job that may start now, and with what.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -532,7 +421,7 @@ impl Gate {
         if queue.entered != wanted {
             let old = self.queue_mut(number).map(|queue| std::mem::replace(&mut queue.entered, wanted.clone()));
             for (cluster, need, rank) in old.unwrap_or_default() {
-                self.take_out(&cluster, need, (rank, number));
+                self.take_out(&cluster, need, &(rank, number));
             }
             for (cluster, need, rank) in wanted {
                 let entry = self.clusters.entry(cluster.clone()).or_default();
@@ -543,10 +432,10 @@ impl Gate {
         self.unsettled.insert(number);
     }
 
-    fn take_out(&mut self, cluster: &Name, need: Resources, head: (Rank, QueueNumber)) {
+    fn take_out(&mut self, cluster: &Name, need: Resources, head: &(Rank, QueueNumber)) {
         let Some(entry) = self.clusters.get_mut(cluster) else { return };
         if let Some(heads) = entry.heads.get_mut(&need) {
-            heads.remove(&head);
+            heads.remove(head);
             if heads.is_empty() {
                 entry.heads.remove(&need);
             }

@@ -59,7 +59,7 @@ pub struct Queue {
     /// What holds them, as last found.
     pub reason: WaitReason,
     /// Clusters that could ever take them, and what the smallest run of theirs needs there.
-    pub(super) candidates: Vec<super::gate::Candidate>,
+    pub(super) candidates: Vec<super::entry::Candidate>,
     /// Where the heads are entered at present.
     pub(super) entered: Vec<(Name, crate::model::Resources, Rank)>,
 }

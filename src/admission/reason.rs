@@ -1,6 +1,7 @@
 //! What holds a waiting job, in words. Short: the first blocker's message stands in a column of `kubectl get`.
 
-use super::gate::{Candidate, ClusterEntry, Gate, OperationEntry};
+use super::entry::{Candidate, ClusterEntry, OperationEntry};
+use super::gate::Gate;
 use super::queue::Queue;
 use crate::model::{Blocker, Name, Resources, WaitReason};
 

@@ -5,9 +5,12 @@ use std::collections::BTreeMap;
 use super::{Engine, Flight, Phase, Wake};
 use crate::admission::Grant;
 use crate::command::{Command, Failure};
-use crate::index::Stage;
+use crate::index::{Relists, Stage};
 use crate::lifecycle::{RETRY, Run};
-use crate::model::{Holder, JobState, Ledger, LedgerVersion, Name, ObjectKey, Resources, RunId};
+use crate::model::{Holder, JobState, Ledger, LedgerVersion, Name, ObjectKey, Resources, RunId, Span};
+
+/// How long a job waits whose grant the API server refused.
+const SET_ASIDE: Span = Span::seconds(60);
 
 impl Engine {
     /// Whether jobs may be admitted now.
@@ -18,6 +21,7 @@ impl Engine {
     pub(super) fn lead(&mut self, identity: Box<str>, first: bool) {
         self.identity = identity;
         self.first_leader = first;
+        self.led_since = self.now;
         self.read_ledger();
     }
 
@@ -49,19 +53,21 @@ impl Engine {
     fn ledger_found(&mut self, version: LedgerVersion, content: Ledger) {
         let ours = content.epoch == self.epoch && content.leader == self.identity;
         self.version = Some(version);
-        if ours {
+        if ours && content.sequence >= self.acknowledged.sequence {
             self.fenced(content);
         } else if !self.fenced {
             self.fence(content);
-        } else if content.epoch >= self.epoch {
+        } else if !ours && content.epoch >= self.epoch {
             self.out.push(Command::StepDown);
             self.phase = Phase::Standby;
         } else {
             // An older copy was restored: what memory acknowledged still holds, and what the copy shows may, too.
-            self.acknowledged = content.clone();
+            let sequence = content.sequence.max(self.acknowledged.sequence);
+            self.acknowledged = Ledger { sequence, ..content.clone() };
             self.rebuild();
             self.follow(content);
             self.phase = Phase::Open;
+            self.list_anew();
         }
     }
 
@@ -69,6 +75,7 @@ impl Engine {
         self.epoch = content.epoch.saturating_add(1);
         content.epoch = self.epoch;
         content.leader = self.identity.clone();
+        content.sequence = content.sequence.saturating_add(1);
         self.phase = Phase::Fencing;
         self.flight = Some(Flight { content: Box::new(content.clone()), ..Flight::default() });
         self.out.push(Command::WriteLedger { base: self.version.clone(), ledger: Box::new(content) });
@@ -77,6 +84,7 @@ impl Engine {
     /// The ledger carries our epoch: every older leader's compare-and-swap fails from here on.
     fn fenced(&mut self, content: Ledger) {
         self.fenced = true;
+        self.rebuilding = false;
         self.acknowledged = content.clone();
         self.follow(content);
         self.phase = Phase::Open;
@@ -90,11 +98,28 @@ impl Engine {
         }
     }
 
+    /// Caches that may be older than what was restored are dropped: nothing is decided before all is listed again.
+    fn list_anew(&mut self) {
+        if self.watching {
+            self.synced = false;
+            self.relists = Relists::default();
+            self.out.push(Command::StartWatches);
+        }
+    }
+
+    /// The quarantine is over. What it waited for may have come while a watch lagged: list once more, then admit.
+    pub(super) fn quarantine_over(&mut self) {
+        if self.quarantined_until.is_some_and(|until| self.now >= until) {
+            self.quarantined_until = None;
+            self.list_anew();
+        }
+    }
+
     /// There is no ledger. A missing one is not an empty one: it is written anew from the runs that are there, and
     /// nothing is admitted for a while, since a create may still be on its way.
     fn ledger_missing(&mut self) {
         self.version = None;
-        self.acknowledged = Ledger::default();
+        self.acknowledged = Ledger { sequence: self.acknowledged.sequence, ..Ledger::default() };
         self.rebuild();
         self.phase = Phase::Open;
         self.start_watches();
@@ -107,12 +132,19 @@ impl Engine {
         self.epoch = self.epoch.saturating_add(1).max(self.now.0 / 1000);
         let until = self.now + self.settings.quarantine;
         self.quarantined_until = Some(until);
-        self.wakes.set(Wake::Ledger, until);
+        self.wakes.set(Wake::Quarantine, until);
     }
 
     /// Everything is listed: is this an installation that has never granted anything?
     pub(super) fn end_needless_quarantine(&mut self) {
-        if self.first_leader && self.version.is_none() && self.sightings.applications.is_empty() {
+        let nothing_before = || {
+            self.sightings.applications.is_empty()
+                && self.jobs.numbers().into_iter().filter_map(|number| self.jobs.get(number)).all(|entry| {
+                    // Creation times have whole seconds.
+                    entry.job.created + Span::seconds(1) > self.led_since
+                })
+        };
+        if self.first_leader && self.version.is_none() && nothing_before() {
             self.quarantined_until = None;
         }
     }
@@ -163,7 +195,10 @@ impl Engine {
                 self.land(flight);
             }
             Err(failure) => {
-                self.turn_back(flight);
+                self.turn_back(&flight);
+                if matches!(failure, Failure::Denied(_)) {
+                    self.beware(&flight);
+                }
                 match failure {
                     Failure::Unknown(_) | Failure::Conflict(_) | Failure::Gone => self.read_ledger(),
                     Failure::NotSent(_)
@@ -183,6 +218,7 @@ impl Engine {
         }
         self.fenced = true;
         self.rebuilding = false;
+        self.cautious &= flight.grants.is_empty();
         self.acknowledged = *flight.content;
         for run in flight.releases.keys() {
             self.forget_run(run);
@@ -193,8 +229,20 @@ impl Engine {
         }
     }
 
+    /// The API server refused a write. One grant among many may be what it does not take: from now on they go one by
+    /// one, and one that is refused alone is set aside for a while.
+    fn beware(&mut self, flight: &Flight) {
+        self.cautious = true;
+        if let (1, Some((run, _))) = (flight.grants.len(), flight.grants.first_key_value())
+            && let Some(number) = self.jobs.by_uid(&run.job)
+        {
+            self.leave_queue(number);
+            self.wakes.set(Wake::Place(number), self.now + SET_ASIDE);
+        }
+    }
+
     /// A write did not go through, as far as we know: its releases hold again, its grants queue again.
-    fn turn_back(&mut self, flight: Flight) {
+    fn turn_back(&mut self, flight: &Flight) {
         self.ledger_dirty = true;
         for (run, holder) in &flight.releases {
             self.gate.take(run, holder);
@@ -222,14 +270,18 @@ impl Engine {
         for (run, holder) in &releases {
             self.gate.give_back(run, holder);
         }
-        let grants = if self.is_admitting() && !self.rebuilding { self.grant() } else { BTreeMap::new() };
+        // A write that takes in runs from elsewhere may raise limits: it carries no grants.
+        let adopts = self.runs.keys().any(|run| !self.acknowledged.holders.contains_key(run));
+        let may_grant = self.is_admitting() && !self.rebuilding && !adopts;
+        let grants = if may_grant { self.grant() } else { BTreeMap::new() };
         self.settle_reasons();
         if releases.is_empty() && grants.is_empty() && !self.ledger_dirty {
             return;
         }
         self.ledger_dirty = false;
         let content = self.compose(&releases, &grants);
-        if content == self.acknowledged && self.version.is_some() {
+        let same = Ledger { sequence: self.acknowledged.sequence, ..content.clone() } == self.acknowledged;
+        if same && self.version.is_some() {
             return;
         }
         let (base, ledger) = (self.version.clone(), Box::new(content.clone()));
@@ -239,7 +291,10 @@ impl Engine {
 
     fn grant(&mut self) -> BTreeMap<RunId, Holder> {
         let mut grants = BTreeMap::new();
-        while let Some(grant) = self.gate.next_start(self.now) {
+        let most = if self.cautious { 1 } else { usize::MAX };
+        while grants.len() < most
+            && let Some(grant) = self.gate.next_start(self.now)
+        {
             let Some((run, holder)) = self.accept(&grant) else { break };
             self.gate.take(&run, &holder);
             grants.insert(run, holder);
@@ -277,17 +332,18 @@ impl Engine {
             live.map(|(run, record)| (run.clone(), record.holder.clone())).collect();
         holders.extend(grants.iter().map(|(run, holder)| (run.clone(), holder.clone())));
         let mut ledger = Ledger { epoch: self.epoch, leader: self.identity.clone(), holders, ..Ledger::default() };
-        self.compose_limits(&mut ledger);
+        ledger.sequence = self.acknowledged.sequence.saturating_add(1);
+        self.compose_limits(&mut ledger, grants);
         ledger
     }
 
     /// Limits as declared. Runs that have to be taken in over a limit (after a lost ledger) raise it for one write,
     /// which the API server would refuse otherwise; the next write lowers it again.
-    fn compose_limits(&mut self, ledger: &mut Ledger) {
+    fn compose_limits(&mut self, ledger: &mut Ledger, grants: &BTreeMap<RunId, Holder>) {
         let mut operations: BTreeMap<ObjectKey, (u32, bool)> = BTreeMap::new();
         let mut clusters: BTreeMap<Name, (u32, bool, Resources)> = BTreeMap::new();
         for (run, holder) in &ledger.holders {
-            let is_new = !self.acknowledged.holders.contains_key(run);
+            let is_new = !self.acknowledged.holders.contains_key(run) && !grants.contains_key(run);
             let key = ObjectKey { namespace: holder.job.namespace.clone(), name: holder.operation.clone() };
             let operation = operations.entry(key).or_default();
             *operation = (operation.0 + 1, operation.1 | is_new);

@@ -25,6 +25,8 @@ use crate::model::{
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Wake {
     Ledger,
+    Quarantine,
+    Place(JobNumber),
     Job(JobNumber),
     Run(RunId),
     Tombstone(RunId),
@@ -88,6 +90,7 @@ pub struct Engine {
     phase: Phase,
     identity: Box<str>,
     first_leader: bool,
+    led_since: Time,
     epoch: i64,
     /// The ledger carried our epoch once: from then on a higher one means that somebody else leads.
     fenced: bool,
@@ -101,6 +104,10 @@ pub struct Engine {
     /// Nothing is admitted before this.
     quarantined_until: Option<Time>,
     flight: Option<Flight>,
+    /// The API server refused a write: grants go out one by one until one is accepted.
+    cautious: bool,
+    /// Jobs that are there but cannot be read: their runs go on.
+    unreadable_jobs: BTreeSet<ObjectKey>,
     watching: bool,
     synced: bool,
     relists: Relists,
@@ -135,6 +142,9 @@ impl Engine {
             phase: Phase::Standby,
             identity: "".into(),
             first_leader: false,
+            led_since: Time::default(),
+            unreadable_jobs: BTreeSet::new(),
+            cautious: false,
             epoch: 0,
             fenced: false,
             version: None,
@@ -214,6 +224,8 @@ impl Engine {
         while let Some(wake) = self.wakes.pop_due(self.now) {
             match wake {
                 Wake::Ledger => self.ledger_woken(),
+                Wake::Quarantine => self.quarantine_over(),
+                Wake::Place(number) => self.place(number),
                 Wake::Job(number) => self.publish_job(number),
                 Wake::Run(run) => _ = self.dirty_runs.insert(run),
                 Wake::Tombstone(run) => self.drop_tombstone(&run),

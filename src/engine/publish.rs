@@ -162,7 +162,8 @@ impl Engine {
         // A job that is gone, or was made anew under its name, has nothing to be told any more.
         let done = matches!(result, Ok(()) | Err(Failure::Gone | Failure::Conflict(_)));
         if kind == WriteKind::Record {
-            self.outcome_recorded(uid, done);
+            // What the API server refuses to record is not worth a slot: the run goes on to its end without.
+            self.outcome_recorded(uid, done || matches!(result, Err(Failure::Denied(_))));
         }
         let Some(number) = self.jobs.by_uid(uid) else { return };
         let Some(entry) = self.jobs.get_mut(number) else { return };

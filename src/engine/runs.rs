@@ -5,13 +5,18 @@ use std::collections::BTreeMap;
 use super::{Engine, Wake};
 use crate::command::{Command, Failure};
 use crate::index::Stage;
-use crate::lifecycle::{Errand, Intent, RETRY, Run, Step, View, next, observe};
+use crate::lifecycle::{Errand, Intent, RETRY, Run, Step, View, next, observe, outcome_of};
 use crate::model::{
     ApplicationSeen, JobState, Name, ObjectKey, Outcome, Placeholder, PodPhase, PodRole, PodSeen, RunId, Span,
 };
 
 /// Tombstones younger than this are never dropped for their number: far longer than a request can be on its way.
 const YOUNGEST_DROPPED: Span = Span::seconds(300);
+
+/// How long the watch may take to show an application that was created.
+const UNTIL_WATCHED: Span = Span::seconds(10);
+/// How long a job waits whose run was granted for something that was edited since.
+const REPLAN: Span = Span::seconds(5);
 
 impl Engine {
     /// Looks after one run until it needs nothing more at present.
@@ -32,6 +37,11 @@ impl Engine {
         };
         if run.closed.is_some() {
             return self.end_closed(run);
+        }
+        if run.outcome.is_none() {
+            let published = self.jobs.of(&run.id.job).map(|entry| &entry.job.published);
+            let recorded = published.filter(|published| published.run.is_some_and(|(last, _)| last == run.id.number));
+            run.outcome = recorded.and_then(|published| published.outcome.clone());
         }
         observe(run, &view, self.now);
         let intent = self.intent(run);
@@ -124,7 +134,7 @@ impl Engine {
             && entry.stage == Stage::Granted(id.number)
         {
             entry.stage = Stage::New;
-            self.place(number);
+            self.wakes.set(Wake::Place(number), self.now + REPLAN);
         }
     }
 
@@ -150,15 +160,19 @@ impl Engine {
     // ---- receipts ---------------------------------------------------------------------------------------------
 
     pub(super) fn created(&mut self, id: &RunId, result: Result<Box<ApplicationSeen>, Failure>) {
+        let Some(is_ending) = self.runs.get(id).map(|run| self.intent(run) == Intent::End || run.holder.seen) else {
+            return;
+        };
         let Some(run) = self.runs.get_mut(id) else { return };
         run.errand = None;
         let again = self.now + RETRY;
         match result {
             Ok(application) if application.run.as_ref() == Some(id) && application.key == run.key => {
-                let known = self.sightings.applications.get(id).is_some_and(|known| known.uid == application.uid);
-                if !known {
-                    self.sightings.set_application(id.clone(), *application);
-                }
+                // The watch shows it: taking it in from here could bring back one that is gone again. From now on the
+                // run is never created a second time; should the watch never show it, a placeholder takes the name.
+                run.holder.seen |= application.placeholder.is_none();
+                run.denied = None;
+                run.not_before = Some(self.now + UNTIL_WATCHED);
             }
             Ok(application) => {
                 let words = format!("SparkApplication {} was made by somebody else", application.key.name);
@@ -175,11 +189,21 @@ impl Engine {
                 run.denied.get_or_insert((self.now, "its namespace is being deleted".into()));
                 run.not_before = Some(again);
             }
-            Err(
-                Failure::Unknown(_) | Failure::NotSent(_) | Failure::Conflict(_) | Failure::Gone | Failure::KindMissing,
-            ) => {
+            // No job can be gone for a placeholder: the namespace or the kind is.
+            Err(Failure::Gone | Failure::KindMissing) => {
+                if is_ending {
+                    run.denied.get_or_insert((self.now, "its namespace or its kind is gone".into()));
+                }
                 run.not_before = Some(again);
             }
+            // It may have been created: patience begins anew.
+            Err(Failure::Unknown(_)) => {
+                if let Some((since, _)) = &mut run.denied {
+                    *since = self.now;
+                }
+                run.not_before = Some(again);
+            }
+            Err(Failure::NotSent(_) | Failure::Conflict(_)) => run.not_before = Some(again),
         }
         self.dirty_runs.insert(id.clone());
     }
@@ -192,28 +216,19 @@ impl Engine {
         let Some(run) = self.runs.get_mut(id) else { return };
         run.errand = None;
         self.dirty_runs.insert(id.clone());
-        let Ok((application, pods)) = result else {
-            run.not_before = Some(self.now + RETRY);
-            return;
-        };
-        run.confirmed = !pods.iter().any(|pod| pod.run == *id && pod.phase.is_live());
-        let named: BTreeMap<Name, _> =
-            pods.into_iter().filter(|pod| pod.run == *id).map(|pod| (pod.key.name.clone(), pod)).collect();
-        let known: Vec<_> = self.sightings.pods.get(id).into_iter().flat_map(BTreeMap::values).cloned().collect();
-        for pod in known.iter().filter(|pod| !named.contains_key(&pod.key.name)) {
-            self.sightings.remove_pod(&pod.key, &pod.uid);
-        }
-        named.into_values().for_each(|pod| self.sightings.set_pod(pod));
-        match application {
-            Some(application) if application.run.as_ref() == Some(id) => {
-                self.sightings.set_application(id.clone(), *application);
-            }
-            _ => {
-                if let Some((key, uid)) = self.sightings.applications.get(id).map(|it| (it.key.clone(), it.uid.clone()))
-                {
-                    self.sightings.remove_application(&key, &uid);
+        // A verdict, not news: the watches may be ahead of it by now, so nothing of it is taken into the view. Only a
+        // finished driver that the watch has not shown tells its outcome.
+        let own = result.map(|(_, pods)| pods.into_iter().filter(|pod| pod.run == *id).collect::<Vec<_>>());
+        match own {
+            Ok(pods) if !pods.iter().any(|pod| pod.phase.is_live()) => {
+                run.confirmed = true;
+                let driver = pods.iter().find(|pod| pod.role == PodRole::Driver);
+                let killed = run.deleted || run.leaving.is_some();
+                if let Some(driver) = driver.filter(|pod| pod.phase == PodPhase::Succeeded || !killed) {
+                    run.outcome.get_or_insert_with(|| outcome_of(driver));
                 }
             }
+            _ => run.not_before = Some(self.now + RETRY),
         }
     }
 

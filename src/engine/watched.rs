@@ -4,10 +4,10 @@ use super::{Engine, Wake};
 use crate::admission::{QueueKey, Rank};
 use crate::command::{Change, Kind};
 use crate::index::Stage;
-use crate::lifecycle::{Intent, Run};
+use crate::lifecycle::{Errand, Intent, Run};
 use crate::model::{
-    ApplicationSeen, Cluster, ExecutorBounds, Footprint, Holder, Job, JobState, Name, ObjectKey, Operation,
-    Placeholder, PodSeen, RunId, Uid, child_name,
+    ApplicationSeen, Cluster, Footprint, Holder, Job, JobState, Name, ObjectKey, Operation, Placeholder, PodSeen,
+    RunId, Uid, child_name,
 };
 
 use crate::admission::JobNumber;
@@ -20,6 +20,12 @@ impl Engine {
                 self.gate.set_namespace(&name, labels, terminating);
                 if terminating {
                     self.drop_tombstones_in(&name);
+                }
+            }
+            Change::Unreadable(kind, key) => {
+                self.relists.name(kind, &key);
+                if kind == Kind::Job {
+                    self.unreadable_jobs.insert(key);
                 }
             }
             Change::NamespaceGone(name) => self.gate.remove_namespace(&name),
@@ -172,12 +178,17 @@ impl Engine {
     // ---- jobs -------------------------------------------------------------------------------------------------
 
     fn job_seen(&mut self, job: Job) {
+        self.unreadable_jobs.remove(&job.key);
         if let Some(number) = self.jobs.by_key(&job.key) {
             let Some(entry) = self.jobs.get_mut(number) else { return };
             if entry.job.uid == job.uid {
                 let same = entry.job.generation == job.generation && entry.job.deleting == job.deleting;
-                entry.job = Job { published: std::mem::take(&mut entry.job.published), ..job };
-                if !same {
+                let ended = is_published_terminal(&job) && entry.stage != Stage::Ended;
+                let published = if ended { job.published.clone() } else { std::mem::take(&mut entry.job.published) };
+                entry.job = Job { published, ..job };
+                if ended {
+                    self.ended_in_api(number);
+                } else if !same {
                     self.job_edited(number);
                 }
                 return;
@@ -191,6 +202,20 @@ impl Engine {
         }
     }
 
+    /// A terminal status stands in the API, whoever wrote it: that never changes again.
+    fn ended_in_api(&mut self, number: JobNumber) {
+        self.leave_queue(number);
+        let Some(entry) = self.jobs.get_mut(number) else { return };
+        entry.stage = Stage::Ended;
+        entry.ending = None;
+        let (uid, state) = (entry.job.uid.clone(), entry.job.published.state);
+        if let Some(state) = state {
+            self.jobs.set_state(number, state, self.now);
+        }
+        let runs = self.runs_of(&uid);
+        self.dirty_runs.extend(runs);
+    }
+
     fn job_edited(&mut self, number: JobNumber) {
         if self.synced {
             self.place(number);
@@ -199,6 +224,7 @@ impl Engine {
     }
 
     fn job_gone(&mut self, key: &ObjectKey, uid: &Uid) {
+        self.unreadable_jobs.remove(key);
         let Some(number) = self.jobs.by_key(key) else { return };
         if self.jobs.get(number).is_none_or(|entry| entry.job.uid != *uid) {
             return;
@@ -206,8 +232,13 @@ impl Engine {
         self.leave_queue(number);
         self.jobs.remove(number);
         self.backlog.retain(|(_, waiting)| *waiting != number);
-        for run in self.runs_of(uid) {
-            self.dirty_runs.insert(run);
+        for id in self.runs_of(uid) {
+            // Nobody is left to tell: an outcome that was to be recorded is not waited for.
+            if let Some(run) = self.runs.get_mut(&id).filter(|run| run.errand == Some(Errand::Record)) {
+                run.errand = None;
+                run.recorded = true;
+            }
+            self.dirty_runs.insert(id);
         }
     }
 
@@ -288,7 +319,7 @@ impl Engine {
         let priority = job.priority.or_else(|| defaults?.priority).unwrap_or_default();
         let key = QueueKey {
             cluster: job.cluster.clone().or_else(|| defaults?.cluster.clone()),
-            bounds: job.executors.or_else(|| defaults?.executors).unwrap_or_else(ExecutorBounds::default),
+            bounds: job.executors.or_else(|| defaults?.executors).unwrap_or_default(),
             own_limit: job.own_limit.or_else(|| defaults?.own_limit),
             defect: job.defect.clone().or_else(|| missing_parameter(job, declared?)),
             operation,
@@ -313,6 +344,12 @@ impl Engine {
 
     fn application_seen(&mut self, application: ApplicationSeen) {
         let Some(run) = application.run.clone().filter(|run| is_ours(run, &application)) else { return };
+        if !self.is_at_home(&run, &application.key.namespace) {
+            return;
+        }
+        if let Some(record) = self.runs.get_mut(&run) {
+            record.confirmed = false;
+        }
         if self.sightings.applications.get(&run) == Some(&application) {
             return;
         }
@@ -336,8 +373,19 @@ impl Engine {
         }
     }
 
+    /// Labels can be copied anywhere: what bears a run's label counts only in the namespace of the run.
+    fn is_at_home(&self, run: &RunId, namespace: &Name) -> bool {
+        let home = self.runs.get(run).map(|record| &record.key.namespace);
+        let home = home.or_else(|| self.jobs.of(&run.job).map(|entry| &entry.job.key.namespace));
+        let home = home.or_else(|| self.sightings.applications.get(run).map(|it| &it.key.namespace));
+        home.is_none_or(|home| home == namespace)
+    }
+
     fn pod_seen(&mut self, pod: PodSeen) {
         let run = pod.run.clone();
+        if !self.is_at_home(&run, &pod.key.namespace) {
+            return;
+        }
         self.sightings.set_pod(pod);
         self.pods_changed(run);
     }
@@ -351,6 +399,8 @@ impl Engine {
     fn pods_changed(&mut self, run: RunId) {
         if self.runs.contains_key(&run) {
             self.dirty_runs.insert(run);
+        } else if self.synced {
+            self.take_in(&run);
         }
     }
 
@@ -369,10 +419,11 @@ impl Engine {
             .jobs
             .of(&run.job)
             .is_some_and(|entry| entry.stage != Stage::Ended && !is_published_terminal(&entry.job));
-        if replanned && let Some(number) = self.jobs.by_uid(&run.job) {
-            if let Some(entry) = self.jobs.get_mut(number) {
-                entry.used_up = entry.used_up.max(run.number);
-            }
+        if replanned
+            && let Some(number) = self.jobs.by_uid(&run.job)
+            && let Some(entry) = self.jobs.get_mut(number)
+        {
+            entry.used_up = entry.used_up.max(run.number);
         }
         if over && (replanned || !job_open) {
             let since = application.terminated.or(application.deleting).unwrap_or(application.created);
@@ -380,6 +431,7 @@ impl Engine {
             return;
         }
         let holder = holder_of(application);
+        self.tombstones.remove(run);
         self.hold(run.clone(), holder);
         self.ledger_dirty = true;
     }
@@ -412,6 +464,7 @@ impl Engine {
     /// What the owner of a run's job wants of it.
     pub(super) fn intent(&self, run: &Run) -> Intent {
         match self.jobs.of(&run.id.job) {
+            None if self.unreadable_jobs.contains(&run.holder.job) => Intent::Run,
             Some(entry) if !entry.job.cancel && !entry.job.deleting && entry.stage != Stage::Ended => Intent::Run,
             _ => Intent::End,
         }

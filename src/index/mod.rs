@@ -108,6 +108,9 @@ impl Jobs {
     }
 
     /// Adds a job that was not there.
+    ///
+    /// # Panics
+    /// With more than 2^32 jobs: no API server holds that many.
     pub fn add(&mut self, job: Job, now: Time) -> JobNumber {
         let number = self.free.pop().unwrap_or_else(|| {
             self.entries.push(None);
@@ -115,18 +118,16 @@ impl Jobs {
         });
         self.by_key.insert(job.key.clone(), number);
         self.by_uid.insert(job.uid.clone(), number);
-        let published = &job.published;
-        let state = published.state.unwrap_or(JobState::Pending);
-        let said = published.state.map(|state| Said {
+        let state = job.published.state.unwrap_or(JobState::Pending);
+        let since = job.published.since.unwrap_or(job.created.min(now));
+        let said = job.published.state.map(|state| Said {
             state,
-            reason: published.reason.clone().unwrap_or_default(),
-            generation: published.observed_generation,
+            reason: job.published.reason.clone().unwrap_or_default(),
+            generation: job.published.observed_generation,
             details: None,
         });
-        let since = published.since.unwrap_or(job.created.min(now));
         *self.by_state.entry(state).or_default() += 1;
-        let (stage, ending) = (Stage::New, None);
-        let entry = JobEntry { job, stage, state, since, said, again: false, ending, used_up: 0 };
+        let entry = JobEntry { job, stage: Stage::New, state, since, said, again: false, ending: None, used_up: 0 };
         self.entries[number as usize] = Some(Box::new(entry));
         number
     }

@@ -52,6 +52,12 @@ pub struct Run {
     pub outdated: bool,
     /// A quorum read found its application as the watch shows it, and no live pod.
     pub confirmed: bool,
+    /// When its application was first seen here; the API server's clock is not ours.
+    pub sighted: Option<Time>,
+    /// When its application was first seen being deleted.
+    pub leaving: Option<Time>,
+    /// Where its application was when it was last seen, placeholders aside.
+    pub last_state: Option<ApplicationState>,
     /// Since when its application is terminal or on its way out with no driver alive.
     pub settled: Option<Time>,
     /// Since when no pod of it was seen while its application was being deleted.
@@ -83,6 +89,9 @@ impl Run {
             denied: None,
             outdated: false,
             confirmed: false,
+            sighted: None,
+            leaving: None,
+            last_state: None,
             settled: None,
             podless: None,
             deleted: false,
@@ -140,9 +149,14 @@ pub enum Step {
 
 /// Takes in what the world shows: moments and the outcome are remembered, since pods and applications go.
 pub fn observe(run: &mut Run, view: &View<'_>, now: Time) {
-    if view.application.is_some() {
-        run.holder.seen = true;
+    if let Some(application) = view.application {
         run.denied = None;
+        run.sighted.get_or_insert(now);
+        if application.placeholder.is_none() {
+            run.holder.seen = true;
+            run.last_state = Some(application.state);
+        }
+        run.leaving = application.deleting.map(|_| run.leaving.unwrap_or(now));
     }
     if let Some(driver) = view.driver() {
         match driver.phase {
@@ -155,14 +169,16 @@ pub fn observe(run: &mut Run, view: &View<'_>, now: Time) {
     }
     let over = view.application.is_none_or(|it| it.state.is_terminal() || it.deleting.is_some());
     run.settled = (over && !view.has_live_driver()).then(|| run.settled.unwrap_or(now));
-    let leaving = view.application.is_none_or(|it| it.deleting.is_some());
+    let leaving = view.application.is_none_or(|it| it.deleting.is_some() || it.placeholder.is_some());
     run.podless = (leaving && !view.has_live_pod()).then(|| run.podless.unwrap_or(now));
     if view.has_live_pod() {
         run.confirmed = false;
     }
 }
 
-fn outcome_of(driver: &PodSeen) -> Outcome {
+/// What a finished driver says.
+#[must_use]
+pub fn outcome_of(driver: &PodSeen) -> Outcome {
     let end = driver.end.clone().unwrap_or_default();
     if driver.phase == PodPhase::Succeeded {
         return Outcome::Succeeded(end.reported);
@@ -215,13 +231,13 @@ fn with_application(
     now: Time,
 ) -> Step {
     if let Some(placeholder) = application.placeholder {
-        return with_placeholder(run, placeholder, view, intent);
+        return with_placeholder(run, placeholder, view, intent, settings, now);
     }
     if application.state.is_terminal() {
         return with_terminal(run, application, view, settings, now);
     }
-    if let Some(since) = application.deleting {
-        return with_deleted(run, application, since, view, intent, settings, now);
+    if application.deleting.is_some() {
+        return with_deleted(run, application, view, intent, settings, now);
     }
     match intent {
         Intent::Run => Step::Wait(None),
@@ -232,31 +248,63 @@ fn with_application(
 /// Ends a living run, once the spark-operator has let go of it: an application that is deleted before its state has
 /// left "" is submitted twice.
 fn end(run: &Run, application: &ApplicationSeen, settings: &Settings, now: Time) -> Step {
-    let patience = application.created + settings.operator_absent;
+    let patience = run.sighted.unwrap_or(now) + settings.operator_absent;
     if application.state == ApplicationState::New && now < patience {
         return Step::Wait(Some(patience));
     }
     if run.recorded { Step::Delete } else { Step::Record }
 }
 
-fn with_placeholder(run: &Run, placeholder: Placeholder, view: &View<'_>, intent: Intent) -> Step {
+fn with_placeholder(
+    run: &Run,
+    placeholder: Placeholder,
+    view: &View<'_>,
+    intent: Intent,
+    settings: &Settings,
+    now: Time,
+) -> Step {
     if view.has_live_pod() {
         return Step::Wait(None);
     }
     if placeholder == Placeholder::Replan && intent == Intent::Run {
         return Step::CloseForReplan;
     }
-    // Pods of an application that vanished may not have been seen: look before the slot is given away.
-    if run.holder.seen && !run.confirmed && (run.running_since.is_some() || run.deleted || run.outcome.is_none()) {
-        return Step::Confirm;
+    // An application stood here before and vanished: its pods may live on, or be about to come.
+    if run.holder.seen {
+        if let Some(patience) = submission_may_follow(run, settings, now) {
+            return Step::Wait(Some(patience));
+        }
+        if !run.confirmed {
+            return Step::Confirm;
+        }
     }
-    Step::Close(run.outcome.clone().unwrap_or_else(|| match intent {
+    Step::Close(outcome_of_vanished(run, intent))
+}
+
+/// Until when a submission that was in hand may still bring a driver, although the application is gone or going.
+fn submission_may_follow(run: &Run, settings: &Settings, now: Time) -> Option<Time> {
+    let submitted = matches!(
+        run.last_state,
+        Some(
+            ApplicationState::Submitted
+                | ApplicationState::Running
+                | ApplicationState::Completed
+                | ApplicationState::Failed
+        )
+    );
+    let patience = run.podless.unwrap_or(now) + settings.operator_absent;
+    (!submitted && now < patience).then_some(patience)
+}
+
+/// How a run ended whose application is gone, or was deleted before it ended.
+fn outcome_of_vanished(run: &Run, intent: Intent) -> Outcome {
+    run.outcome.clone().unwrap_or_else(|| match intent {
         Intent::End => Outcome::Cancelled,
         Intent::Run => Outcome::Failed(
             EndReason::ApplicationDeleted,
             "its SparkApplication was deleted by somebody else before it ended".into(),
         ),
-    }))
+    })
 }
 
 fn with_terminal(run: &Run, application: &ApplicationSeen, view: &View<'_>, settings: &Settings, now: Time) -> Step {
@@ -293,35 +341,26 @@ fn outcome_without_driver(application: &ApplicationSeen) -> Outcome {
 fn with_deleted(
     run: &Run,
     application: &ApplicationSeen,
-    since: Time,
     view: &View<'_>,
     intent: Intent,
     settings: &Settings,
     now: Time,
 ) -> Step {
-    let untouched = application.state == ApplicationState::New;
-    if untouched {
-        // It may be submitted once more: only a minute without pods tells that it was not.
-        let patience = run.podless.unwrap_or(now).max(since) + settings.operator_absent;
-        if view.has_live_pod() && now >= since + settings.operator_absent && !application.foreground {
-            return Step::Delete;
-        }
-        if view.has_live_pod() || now < patience {
-            return Step::Wait(Some(patience.max(now + RETRY)));
-        }
-    } else if !application.foreground && view.has_live_pod() {
-        return if run.recorded || view.has_live_driver() { Step::Delete } else { Step::Record };
-    } else if view.has_live_pod() {
-        return Step::Wait(None);
+    if view.has_live_pod() {
+        let patience = run.leaving.unwrap_or(now) + settings.operator_absent;
+        return match () {
+            () if application.foreground => Step::Wait(None),
+            // The submission in hand has to settle first.
+            () if application.state == ApplicationState::New && now < patience => Step::Wait(Some(patience)),
+            () if !run.recorded => Step::Record,
+            () => Step::Delete,
+        };
+    }
+    if let Some(patience) = submission_may_follow(run, settings, now) {
+        return Step::Wait(Some(patience));
     }
     if !run.confirmed {
         return Step::Confirm;
     }
-    Step::Close(run.outcome.clone().unwrap_or_else(|| match intent {
-        Intent::End => Outcome::Cancelled,
-        Intent::Run => Outcome::Failed(
-            EndReason::ApplicationDeleted,
-            "its SparkApplication was deleted by somebody else before it ended".into(),
-        ),
-    }))
+    Step::Close(outcome_of_vanished(run, intent))
 }

@@ -2,7 +2,7 @@
 
 use super::name::{Name, ObjectKey, Uid};
 use super::resources::ExecutorBounds;
-use super::{JobState, Priority, Time};
+use super::{JobState, Outcome, Priority, Time};
 
 /// A `ManagedJob` as last seen. Parameters, context and the rest stay in the API until the run is created.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +50,8 @@ pub struct Published {
     pub since: Option<Time>,
     /// The newest run that the status knows, and whether that run's application was seen to exist.
     pub run: Option<(u32, bool)>,
+    /// How that run ended, where the status says so already: its pods may be gone.
+    pub outcome: Option<Outcome>,
     /// Runs that ended before the newest one, kept as they are.
     pub runs: Vec<super::RunStatus>,
 }

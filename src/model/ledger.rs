@@ -45,7 +45,9 @@ impl Holder {
 pub struct Ledger {
     /// Grows by one with every leader: an older leader's compare-and-swap fails.
     pub epoch: i64,
-    /// Who wrote it last; for people.
+    /// Grows by one with every write: a smaller one than was acknowledged means that an older copy was restored.
+    pub sequence: i64,
+    /// Who leads.
     pub leader: Box<str>,
     /// Every run that is granted and not yet closed.
     pub holders: BTreeMap<RunId, Holder>,

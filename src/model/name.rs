@@ -51,7 +51,7 @@ pub fn child_name(job: &str, uid: &str, number: u32) -> String {
     }
     let stem = stem.trim_end_matches('-');
     let digest = Sha256::digest(uid.as_bytes());
-    let hash: String = digest.iter().take(HASH_DIGITS / 2).map(|byte| format!("{byte:02x}")).collect();
+    let hash = digest.iter().take(HASH_DIGITS / 2).fold(String::new(), |hash, byte| hash + &format!("{byte:02x}"));
     format!("{stem}-{hash}-{number}")
 }
 

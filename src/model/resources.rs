@@ -69,7 +69,7 @@ impl fmt::Display for Resources {
         write!(f, "{} executors, ", self.executors)?;
         match cores % 1000 {
             0 => write!(f, "{} cores, ", cores / 1000)?,
-            _ => write!(f, "{}m cores, ", cores)?,
+            _ => write!(f, "{cores}m cores, ")?,
         }
         write!(f, "{} MiB", self.memory_mib)
     }
