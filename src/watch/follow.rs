@@ -6,11 +6,13 @@ use std::time::Duration;
 use futures::StreamExt;
 use kube::api::Api;
 use kube::runtime::watcher::{self, Event, watcher};
+use kube::core::ObjectMeta;
 use kube::{Client, ResourceExt};
 use tokio::sync::mpsc::Sender;
 
 use super::object::{Object, View};
 use super::seen::Seen;
+use crate::api::convert;
 use crate::command::{Change, Input, Kind};
 use crate::observe::{Health, Metrics, clean};
 
@@ -26,7 +28,7 @@ pub(super) trait Translate: Send + 'static {
     const LABEL: Option<&'static str> = None;
 
     /// What to tell of an object that is there; `None` = nothing.
-    fn there(&self, object: &Object<Self::View>) -> Option<Change>;
+    fn there(&self, meta: &ObjectMeta, view: &Self::View) -> Option<Change>;
     /// What to tell of an object that is gone.
     fn gone(&self, object: &Object<Self::View>) -> Option<Change>;
     /// A list begins.
@@ -140,16 +142,22 @@ impl<T: Translate> Follow<T> {
     }
 
     async fn pass(&mut self, object: &Object<T::View>) -> Result<(), NobodyListens> {
-        if let Err(error) = &object.content {
-            self.outlets.metrics.malformed.with_label_values(&[T::WORD]).inc();
-            let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
-            tracing::warn!(kind = T::WORD, namespace, name, error = %clean(error, 300), "an object cannot be understood");
-        }
-        let Some(change) = self.translate.there(object) else { return Ok(()) };
+        let change = match &object.content {
+            Ok(view) => self.translate.there(&object.metadata, view),
+            Err(error) => Some(self.unreadable(&object.metadata, error)),
+        };
+        let Some(change) = change else { return Ok(()) };
         if self.seen.is_news(&object.uid().unwrap_or_default(), &change) {
             self.tell(Input::Watched(change)).await?;
         }
         Ok(())
+    }
+
+    fn unreadable(&self, meta: &ObjectMeta, error: &str) -> Change {
+        let key = convert::key(meta);
+        self.outlets.metrics.malformed.with_label_values(&[T::WORD]).inc();
+        tracing::warn!(kind = T::WORD, object = %key, error = %clean(error, 300), "an object cannot be understood");
+        Change::Unreadable(T::KIND, key)
     }
 
     async fn fail(&mut self, error: &watcher::Error, missing: bool) -> Result<(), NobodyListens> {

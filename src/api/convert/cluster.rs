@@ -11,49 +11,36 @@ use crate::api::v1alpha1::{
     self as api, ComputeClusterSpec, ComputeClusterStatus, ExecutorCounts, JobCounts, StopPolicy,
 };
 use crate::model::{
-    Cluster, ClusterStatus, NamespaceSelector, Requirement, RequirementOperator, Resources, Sizing, Time,
+    Cluster, ClusterStatus, NamespaceSelector, Requirement, RequirementOperator, Resources, Time,
 };
 use crate::spark::{BuildError, Place, check, cpu_quantity, memory_quantity, sizing};
 
 /// The cluster. What makes it unusable is its defect, with the path of the field.
 #[must_use]
-pub fn cluster(
-    meta: &ObjectMeta,
-    spec: Result<&ComputeClusterSpec, &str>,
-    status: Option<&ComputeClusterStatus>,
-) -> Cluster {
+pub fn cluster(meta: &ObjectMeta, spec: &ComputeClusterSpec, status: Option<&ComputeClusterStatus>) -> Cluster {
     let bare = Cluster {
         name: name(meta),
         generation: meta.generation.unwrap_or(0),
         selector: None,
-        max_jobs: None,
+        max_jobs: spec.limits.and_then(|limits| limits.max_concurrent_jobs).map(count),
         capacity: Resources::UNBOUNDED,
-        held: false,
-        template: Sizing::default(),
+        held: spec.stop_policy == StopPolicy::Hold,
+        template: spec.template.as_ref().map(sizing).unwrap_or_default(),
         defect: None,
         published: status.and_then(published),
     };
-    let filled = match spec {
-        Ok(spec) => filled(&bare, spec),
-        Err(error) => Err(format!("spec cannot be read: {error}")),
-    };
-    filled.unwrap_or_else(|defect| Cluster { defect: Some(defect.into()), ..bare })
+    match checked(spec) {
+        Ok((selector, capacity)) => Cluster { selector, capacity, ..bare },
+        Err(defect) => Cluster { defect: Some(format!("spec.{defect}").into()), ..bare },
+    }
 }
 
-fn filled(bare: &Cluster, spec: &ComputeClusterSpec) -> Result<Cluster, String> {
-    let in_spec = |error: BuildError| format!("spec.{error}");
-    let template = spec.template.as_ref();
-    if let Some(template) = template {
-        check(template, Place::Template).map_err(in_spec)?;
+fn checked(spec: &ComputeClusterSpec) -> Result<(Option<NamespaceSelector>, Resources), String> {
+    let words = |error: BuildError| error.to_string();
+    if let Some(template) = &spec.template {
+        check(template, Place::Template).map_err(words)?;
     }
-    Ok(Cluster {
-        selector: spec.namespace_selector.as_ref().map(selector).transpose()?,
-        max_jobs: spec.limits.and_then(|limits| limits.max_concurrent_jobs).map(count),
-        capacity: capacity(spec).map_err(in_spec)?,
-        held: spec.stop_policy == StopPolicy::Hold,
-        template: template.map(sizing).unwrap_or_default(),
-        ..bare.clone()
-    })
+    Ok((spec.namespace_selector.as_ref().map(selector).transpose()?, capacity(spec).map_err(words)?))
 }
 
 fn selector(selector: &LabelSelector) -> Result<NamespaceSelector, String> {
@@ -70,7 +57,7 @@ fn selector(selector: &LabelSelector) -> Result<NamespaceSelector, String> {
             "Exists" => RequirementOperator::Exists,
             "DoesNotExist" => RequirementOperator::DoesNotExist,
             other => {
-                let path = format!("spec.namespaceSelector.matchExpressions[{number}].operator");
+                let path = format!("namespaceSelector.matchExpressions[{number}].operator");
                 return Err(format!("{path}: {other:?} is none of In, NotIn, Exists, DoesNotExist"));
             }
         };
@@ -178,7 +165,7 @@ mod tests {
 
     fn read(spec: Value) -> Cluster {
         let meta = ObjectMeta { name: Some("business".into()), ..ObjectMeta::default() };
-        cluster(&meta, Ok(&serde_json::from_value(spec).unwrap()), None)
+        cluster(&meta, &serde_json::from_value(spec).unwrap(), None)
     }
 
     #[test]

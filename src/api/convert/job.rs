@@ -1,55 +1,35 @@
 //! A `ManagedJob` as deciding needs it.
 
+use std::collections::BTreeSet;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::{count, created, key, model_time, uid};
 use crate::api::v1alpha1::{self as api, ManagedJobSpec, ManagedJobStatus};
-use crate::model::{ExecutorBounds, Job, JobState, Priority, Published, RunStatus};
+use crate::model::{
+    EndReason, ExecutorBounds, Job, JobState, Outcome, Priority, Published, ReportedResult, ResultSource, RunStatus,
+};
 use crate::spark::referenced_parameters;
 
-/// The job. A spec that cannot be read gives one that waits for ever and says so: it is still there, and its run, if it
-/// has one, goes on.
+/// The job.
 #[must_use]
-pub fn job(meta: &ObjectMeta, spec: Result<&ManagedJobSpec, &str>, status: Option<&ManagedJobStatus>) -> Job {
-    let bare = Job {
+pub fn job(meta: &ObjectMeta, spec: &ManagedJobSpec, status: Option<&ManagedJobStatus>) -> Job {
+    let parameters: BTreeSet<Box<str>> = spec.parameters.keys().map(|name| name.as_str().into()).collect();
+    Job {
         key: key(meta),
         uid: uid(meta),
         generation: meta.generation.unwrap_or(0),
         created: created(meta),
-        operation: "".into(),
-        priority: None,
-        own_limit: None,
-        cluster: None,
-        executors: None,
-        parameters: Vec::new(),
-        defect: None,
-        cancel: false,
-        deleting: meta.deletion_timestamp.is_some(),
-        published: status.map(published).unwrap_or_default(),
-    };
-    match spec {
-        Ok(spec) => filled(bare, spec),
-        Err(error) => Job { defect: Some(format!("spec cannot be read: {error}").into()), ..bare },
-    }
-}
-
-fn filled(bare: Job, spec: &ManagedJobSpec) -> Job {
-    Job {
         operation: spec.operation.as_str().into(),
         priority: spec.priority.map(priority),
         own_limit: spec.max_concurrent_runs.map(count),
         cluster: spec.cluster_name.as_deref().map(Into::into),
         executors: spec.executors.as_ref().map(bounds),
-        parameters: spec
-            .parameters
-            .keys()
-            .map(|name| name.as_str().into())
-            .collect::<std::collections::BTreeSet<_>>()
-            .into_iter()
-            .collect(),
+        parameters: parameters.into_iter().collect(),
         defect: missing_in_result(spec),
         cancel: spec.cancel,
-        ..bare
+        deleting: meta.deletion_timestamp.is_some(),
+        published: status.map(published).unwrap_or_default(),
     }
 }
 
@@ -80,11 +60,13 @@ fn published(status: &ManagedJobStatus) -> Published {
     runs.sort_by_key(|run| run.number);
     let state = status.state.map(state);
     let newest = runs.pop();
+    let written = status.runs.iter().max_by_key(|run| run.number);
     Published {
         state,
         observed_generation: status.observed_generation.unwrap_or(-1),
         reason: status.reason.as_deref().map(Into::into),
         since: status.since.as_ref().map(model_time),
+        outcome: written.and_then(outcome),
         run: newest.map(|run| (run.number, was_seen(&run, state))),
         runs,
     }
@@ -94,6 +76,34 @@ fn published(status: &ManagedJobStatus) -> Published {
 fn was_seen(run: &RunStatus, state: Option<JobState>) -> bool {
     let told = run.application_id.is_some() || run.driver_pod.is_some() || run.outcome.is_some();
     told || matches!(state, Some(JobState::Running | JobState::Finishing))
+}
+
+/// How a run ended, where its status says so. Who named its result is not written there; the message was read first.
+fn outcome(run: &api::RunStatus) -> Option<Outcome> {
+    Some(match run.outcome? {
+        api::RunOutcome::Succeeded => Outcome::Succeeded(run.result_uri.as_deref().map(|uri| ReportedResult {
+            uri: uri.into(),
+            source: ResultSource::TerminationMessage,
+        })),
+        api::RunOutcome::Failed => {
+            let reason = run.reason.as_deref().and_then(end_reason).unwrap_or(EndReason::ApplicationFailed);
+            Outcome::Failed(reason, run.message.as_deref().unwrap_or_default().into())
+        }
+        api::RunOutcome::Cancelled => Outcome::Cancelled,
+    })
+}
+
+fn end_reason(word: &str) -> Option<EndReason> {
+    const ALL: [EndReason; 7] = [
+        EndReason::Completed,
+        EndReason::ApplicationFailed,
+        EndReason::OutOfMemory,
+        EndReason::DriverLost,
+        EndReason::SubmissionFailed,
+        EndReason::ApplicationDeleted,
+        EndReason::Cancelled,
+    ];
+    ALL.into_iter().find(|reason| reason.as_str() == word)
 }
 
 fn state(state: api::JobState) -> JobState {
@@ -144,7 +154,7 @@ mod tests {
 
     fn read(spec: Value) -> Job {
         let spec = serde_json::from_value(spec).unwrap();
-        job(&meta(), Ok(&spec), None)
+        job(&meta(), &spec, None)
     }
 
     #[test]
@@ -166,13 +176,6 @@ mod tests {
     }
 
     #[test]
-    fn a_job_that_cannot_be_read_is_still_there() {
-        let job = job(&meta(), Err("priority: unknown variant `Urgent`"), None);
-        assert_eq!(&*job.uid, "u");
-        assert!(job.defect.unwrap().starts_with("spec cannot be read: priority"));
-    }
-
-    #[test]
     fn the_newest_run_stands_apart_and_its_application_counts_as_seen_when_something_is_known_of_it() {
         let status = |state: &str, newest: Value| -> Published {
             let status = json!({"state": state, "observedGeneration": 1,
@@ -183,5 +186,15 @@ mod tests {
         assert_eq!((starting.run, starting.runs.len()), (Some((2, false)), 1));
         assert_eq!(status("Starting", json!({"number": 2, "driverPod": "x-driver"})).run, Some((2, true)));
         assert_eq!(status("Running", json!({"number": 2})).run, Some((2, true)));
+    }
+
+    #[test]
+    fn an_outcome_that_was_written_is_read_back() {
+        let read = |run: Value| -> Option<Outcome> { outcome(&serde_json::from_value(run).unwrap()) };
+        let failed = read(json!({"number": 1, "outcome": "Failed", "reason": "OutOfMemory", "message": "killed"}));
+        assert_eq!(failed, Some(Outcome::Failed(EndReason::OutOfMemory, "killed".into())));
+        let succeeded = read(json!({"number": 1, "outcome": "Succeeded", "resultUri": "s3a://x"}));
+        assert!(matches!(succeeded, Some(Outcome::Succeeded(Some(result))) if &*result.uri == "s3a://x"));
+        assert_eq!(read(json!({"number": 1})), None);
     }
 }

@@ -55,6 +55,7 @@ pub fn write_ledger(ledger: &Ledger) -> RunLedgerSpec {
         .map(|(name, capacity)| (name.to_string(), reserved(used.get(name).copied().unwrap_or_default(), *capacity)));
     RunLedgerSpec {
         epoch: ledger.epoch,
+        sequence: ledger.sequence,
         leader: ledger.leader.to_string(),
         limits,
         clusters: clusters.collect(),
@@ -102,7 +103,8 @@ fn text(holder: &Holder) -> String {
 /// # Errors
 /// When it says anything that we would not have written.
 pub fn read_ledger(spec: &RunLedgerSpec) -> Result<Ledger, MalformedLedger> {
-    let mut ledger = Ledger { epoch: spec.epoch, leader: spec.leader.as_str().into(), ..Ledger::default() };
+    let leader = spec.leader.as_str().into();
+    let mut ledger = Ledger { epoch: spec.epoch, sequence: spec.sequence, leader, ..Ledger::default() };
     let mut placed: BTreeMap<RunId, Name> = BTreeMap::new();
     for (key, entry) in &spec.limits {
         let limit = entry.limit.map(super::count);
@@ -226,7 +228,7 @@ mod tests {
         let runs = prop::collection::btree_map(("[a-f0-9-]{3,36}", 1..9_u32), a_holder(), 0..12);
         (runs, any::<i64>(), prop::option::of(0..9_u32), prop::option::of(0..99_u64)).prop_map(
             |(runs, epoch, limit, most)| {
-                let mut ledger = Ledger { epoch, leader: "me".into(), ..Ledger::default() };
+                let mut ledger = Ledger { epoch, sequence: epoch / 2, leader: "me".into(), ..Ledger::default() };
                 for ((uid, number), holder) in runs {
                     let operation =
                         ObjectKey { namespace: holder.job.namespace.clone(), name: holder.operation.clone() };

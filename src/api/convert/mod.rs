@@ -9,6 +9,7 @@ mod job_status;
 mod ledger;
 mod operation;
 mod patch;
+mod pod;
 
 pub use application::{PLACEHOLDER_ANNOTATION, application, placeholder_word};
 pub use cluster::{cluster, cluster_status};
@@ -16,6 +17,7 @@ pub use job::job;
 pub use job_status::job_status;
 pub use ledger::{MalformedLedger, read_ledger, write_ledger};
 pub use operation::{operation, operation_status};
+pub use pod::pod;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time as ApiTime};

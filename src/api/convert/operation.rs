@@ -8,43 +8,24 @@ use super::job::{bounds, priority};
 use super::patch::status_patch;
 use super::{count, key, written};
 use crate::api::v1alpha1::{self as api, OperationSpec, RunCounts};
-use crate::model::{Defaults, Operation, OperationStatus, Sizing, Time};
+use crate::model::{Defaults, Operation, OperationStatus, Time};
 use crate::spark::{Place, check, referenced_parameters, sizing};
 
 /// The operation. What cannot be built of it is its defect, with the path of the field.
 #[must_use]
-pub fn operation(
-    meta: &ObjectMeta,
-    spec: Result<&OperationSpec, &str>,
-    status: Option<&api::OperationStatus>,
-) -> Operation {
-    let bare = Operation {
-        key: key(meta),
-        generation: meta.generation.unwrap_or(0),
-        limit: None,
-        defaults: Defaults::default(),
-        sizing: Sizing::default(),
-        parameters: Vec::new(),
-        defect: None,
-        published: status.and_then(published),
-    };
-    match spec {
-        Ok(spec) => filled(bare, spec),
-        Err(error) => Operation { defect: Some(format!("spec cannot be read: {error}").into()), ..bare },
-    }
-}
-
-fn filled(bare: Operation, spec: &OperationSpec) -> Operation {
+pub fn operation(meta: &ObjectMeta, spec: &OperationSpec, status: Option<&api::OperationStatus>) -> Operation {
     let result = spec.defaults.as_ref().and_then(|defaults| Some(defaults.result.as_ref()?.uri.as_str()));
     let parameters = referenced_parameters(&spec.application, result);
     let defect = check(&spec.application, Place::Operation).err();
     Operation {
+        key: key(meta),
+        generation: meta.generation.unwrap_or(0),
         limit: spec.max_concurrent_runs.map(count),
         defaults: spec.defaults.as_ref().map(defaults).unwrap_or_default(),
         sizing: sizing(&spec.application),
         parameters: parameters.into_iter().map(Into::into).collect(),
         defect: defect.map(|error| format!("spec.{error}").into()),
-        ..bare
+        published: status.and_then(published),
     }
 }
 
@@ -117,7 +98,7 @@ mod tests {
     }
 
     fn read(spec: Value) -> Operation {
-        operation(&meta(), Ok(&serde_json::from_value(spec).unwrap()), None)
+        operation(&meta(), &serde_json::from_value(spec).unwrap(), None)
     }
 
     #[test]

@@ -39,6 +39,11 @@ pub struct RunLedgerSpec {
     #[schemars(range(min = 0))]
     pub epoch: i64,
 
+    /// Counts writes: one below what the keeper remembers means that an older copy was restored.
+    #[schemars(range(min = 0))]
+    #[serde(default)]
+    pub sequence: i64,
+
     /// Identity of the keeper that wrote it last.
     #[schemars(length(max = 253))]
     pub leader: String,
