@@ -6,8 +6,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::app::{self, AppError};
+use crate::app;
 use crate::config::{ConfigError, Settings};
+use crate::generate;
 use crate::observe::{LogError, start_logging};
 
 /// The job keeper for Spark on Kubernetes.
@@ -31,6 +32,12 @@ enum Action {
         /// Settings file (YAML).
         file: PathBuf,
     },
+    /// Write every generated file of the repository.
+    Generate {
+        /// Root of the repository.
+        #[arg(long, value_name = "DIR", default_value = ".")]
+        root: PathBuf,
+    },
     /// Print the version.
     Version,
 }
@@ -41,30 +48,29 @@ enum CliError {
     Settings(#[from] ConfigError),
     #[error("settings: {0}")]
     Log(#[from] LogError),
+    #[error("{0}")]
+    Generate(#[from] generate::Error),
     #[error("cannot start: {0}")]
     Runtime(#[from] std::io::Error),
-    #[error("{0}")]
-    App(#[from] AppError),
 }
 
 impl CliError {
     fn exit_code(&self) -> u8 {
         match self {
             Self::Settings(_) | Self::Log(_) => 2,
-            Self::Runtime(_) | Self::App(_) => 1,
+            Self::Generate(_) | Self::Runtime(_) => 1,
         }
     }
 }
 
-/// Runs the program. Ends the process itself when the keeper failed: nothing that still runs may go on.
+/// Runs the program.
 #[must_use]
 pub fn main() -> ExitCode {
     match act(Arguments::parse().action) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!(error = %error, "the keeper ends");
             eprintln!("slowlane: {error}");
-            std::process::exit(error.exit_code().into())
+            ExitCode::from(error.exit_code())
         }
     }
 }
@@ -73,6 +79,10 @@ fn act(action: Action) -> Result<(), CliError> {
     match action {
         Action::Run { settings } => run(settings),
         Action::CheckSettings { file } => Ok(Settings::load(&file).map(|_| println!("{}: ok", file.display()))?),
+        Action::Generate { root } => {
+            generate::write(&root)?.iter().for_each(|path| println!("{}", path.display()));
+            Ok(())
+        }
         Action::Version => {
             println!("slowlane {}", env!("CARGO_PKG_VERSION"));
             Ok(())
@@ -84,16 +94,14 @@ fn run(file: Option<PathBuf>) -> Result<(), CliError> {
     let settings = file.map_or_else(|| Ok(Settings::default()), |file| Settings::load(&file))?;
     start_logging(&settings.log)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    runtime.block_on(async {
-        let ended = app::run(settings).await;
-        if let Err(error) = ended {
-            // Not by returning: dropping the runtime would let tasks run on until their next await.
-            tracing::error!(error = %error, "the keeper ends");
-            eprintln!("slowlane: {error}");
-            std::process::exit(1);
-        }
-        Ok(())
-    })
+    let ended = runtime.block_on(app::run(settings));
+    if let Err(error) = ended {
+        // Not by returning: dropping the runtime would let tasks run on until their next await.
+        tracing::error!(error = %error, "the keeper ends");
+        eprintln!("slowlane: {error}");
+        std::process::exit(1);
+    }
+    Ok(())
 }
 
 #[cfg(test)]

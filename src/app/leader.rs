@@ -36,8 +36,6 @@ pub enum LeaderError {
     Broken(#[from] JoinError),
 }
 
-/// Inputs of the watches that may wait; a watch that is ahead of the engine by more waits itself.
-const INPUTS: usize = 4096;
 /// Inputs that are taken at once.
 const BATCH: usize = 256;
 /// The loop goes round at least this often, so that a stuck one is noticed.
@@ -101,19 +99,15 @@ impl Leader {
     fn writer(&self, receipts: UnboundedSender<Receipt>) -> Writer<Executor> {
         let Shared { settings, clock, metrics, fence, client, identity, namespace, .. } = &self.shared;
         let caller = Caller::new(*clock, fence.clone(), settings.request_time(), metrics.clone());
-        let names = Names {
-            namespace: namespace.clone(),
-            ledger: settings.ledger.name.clone(),
-            instance: identity.clone(),
-        };
+        let names =
+            Names { namespace: namespace.clone(), ledger: settings.ledger.name.clone(), instance: identity.clone() };
         let executor = Executor::new(client.clone(), caller, names, self.catalog.clone(), *clock, metrics.clone());
         Writer::new(executor, settings.writer.in_flight, *clock, metrics.clone(), receipts)
     }
 
     fn into_term(self, commands: UnboundedSender<Command>, receipts: UnboundedReceiver<Receipt>) -> OneTerm {
-        let (inputs_in, inputs) = mpsc::channel(INPUTS);
         let figures_at = self.shared.clock.instant();
-        OneTerm { leader: self, commands, receipts, inputs_in, inputs, watches: None, figures_at }
+        OneTerm { leader: self, commands, receipts, watches: None, figures_at }
     }
 }
 
@@ -130,8 +124,6 @@ struct OneTerm {
     leader: Leader,
     commands: UnboundedSender<Command>,
     receipts: UnboundedReceiver<Receipt>,
-    inputs_in: mpsc::Sender<Input>,
-    inputs: mpsc::Receiver<Input>,
     watches: Option<Watches>,
     figures_at: Instant,
 }
@@ -157,8 +149,7 @@ impl OneTerm {
             number = self.receipts.recv_many(&mut receipts, BATCH) => {
                 if number == 0 { return Err(LeaderError::Ended("writer")) }
             }
-            ended = ended(&mut self.watches) => return Err(ended.into()),
-            _ = self.inputs.recv_many(&mut inputs, BATCH) => {}
+            watched = next_of(&mut self.watches, &mut inputs) => watched?,
             () = sleep_until(wake.unwrap_or(beat).min(beat)) => inputs.push(Input::Tick),
         }
         Ok(receipts.into_iter().map(Input::Written).chain(inputs).collect())
@@ -183,12 +174,12 @@ impl OneTerm {
         }
     }
 
+    /// Starts the watches, or drops them with all that they still had to say, and starts them anew.
     fn start_watches(&mut self) {
         let Shared { client, health, metrics, .. } = &self.leader.shared;
+        self.watches = None;
         let catalog = self.leader.catalog.clone();
-        let watches =
-            Watches::start(client, &self.inputs_in, health.clone(), metrics.clone(), catalog);
-        self.watches.get_or_insert(watches);
+        self.watches = Some(Watches::start(client, health.clone(), metrics.clone(), catalog));
     }
 
     fn report(&mut self) {
@@ -202,10 +193,10 @@ impl OneTerm {
     }
 }
 
-/// Ends when a watch does; never when none runs.
-async fn ended(watches: &mut Option<Watches>) -> WatchError {
+/// What the watches say next; nothing, ever, while none runs.
+async fn next_of(watches: &mut Option<Watches>, inputs: &mut Vec<Input>) -> Result<(), WatchError> {
     match watches {
-        Some(watches) => watches.ended().await,
+        Some(watches) => watches.next(inputs, BATCH).await,
         None => std::future::pending().await,
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::api::core::v1::PodStatus;
 use kube::core::ObjectMeta;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -233,8 +234,17 @@ impl Translate for Applications {
 
 pub(super) struct Pods;
 
+/// What is read of a pod.
 #[derive(Debug, Clone, Default, Deserialize)]
-pub(super) struct PodView(Box<k8s_openapi::api::core::v1::PodStatus>);
+pub struct PodView(Box<PodStatus>);
+
+impl PodView {
+    /// Its status; empty where it could not be read.
+    #[must_use]
+    pub fn status(&self) -> &PodStatus {
+        &self.0
+    }
+}
 
 impl View for PodView {
     const GROUP: &'static str = "";

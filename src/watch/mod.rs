@@ -15,6 +15,7 @@ use crate::command::Input;
 use crate::observe::{Health, Metrics};
 
 pub use catalog::Catalog;
+pub use kinds::PodView;
 pub use object::{Object, View};
 
 use follow::{Follow, NobodyListens, Outlets, Translate};

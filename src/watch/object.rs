@@ -9,7 +9,7 @@ use std::fmt::Debug;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference, Time};
 use kube::Resource;
-use kube::core::DynamicResourceScope;
+use kube::core::NamespaceResourceScope;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
@@ -107,7 +107,8 @@ impl<'de, V: View> Deserialize<'de> for Object<V> {
 
 impl<V: View> Resource for Object<V> {
     type DynamicType = ();
-    type Scope = DynamicResourceScope;
+    // Also of kinds that are not: `Api::all` does not ask.
+    type Scope = NamespaceResourceScope;
 
     fn kind((): &()) -> Cow<'_, str> {
         V::KIND.into()

@@ -4,6 +4,7 @@
 //! was sent.
 
 mod call;
+mod execute;
 mod outcome;
 mod queue;
 mod window;
@@ -18,6 +19,7 @@ use crate::command::{Command, Receipt};
 use crate::observe::Metrics;
 
 pub use call::Caller;
+pub use execute::{Executor, Names};
 
 use queue::{Lane, Queue, Slot};
 use window::Window;

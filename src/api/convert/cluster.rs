@@ -10,9 +10,7 @@ use super::{count, name, written};
 use crate::api::v1alpha1::{
     self as api, ComputeClusterSpec, ComputeClusterStatus, ExecutorCounts, JobCounts, StopPolicy,
 };
-use crate::model::{
-    Cluster, ClusterStatus, NamespaceSelector, Requirement, RequirementOperator, Resources, Time,
-};
+use crate::model::{Cluster, ClusterStatus, NamespaceSelector, Requirement, RequirementOperator, Resources, Time};
 use crate::spark::{BuildError, Place, check, cpu_quantity, memory_quantity, sizing};
 
 /// The cluster. What makes it unusable is its defect, with the path of the field.

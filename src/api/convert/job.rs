@@ -81,10 +81,11 @@ fn was_seen(run: &RunStatus, state: Option<JobState>) -> bool {
 /// How a run ended, where its status says so. Who named its result is not written there; the message was read first.
 fn outcome(run: &api::RunStatus) -> Option<Outcome> {
     Some(match run.outcome? {
-        api::RunOutcome::Succeeded => Outcome::Succeeded(run.result_uri.as_deref().map(|uri| ReportedResult {
-            uri: uri.into(),
-            source: ResultSource::TerminationMessage,
-        })),
+        api::RunOutcome::Succeeded => Outcome::Succeeded(
+            run.result_uri
+                .as_deref()
+                .map(|uri| ReportedResult { uri: uri.into(), source: ResultSource::TerminationMessage }),
+        ),
         api::RunOutcome::Failed => {
             let reason = run.reason.as_deref().and_then(end_reason).unwrap_or(EndReason::ApplicationFailed);
             Outcome::Failed(reason, run.message.as_deref().unwrap_or_default().into())
