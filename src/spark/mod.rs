@@ -17,6 +17,7 @@ mod outcome;
 mod pods;
 mod reserved;
 mod size;
+mod sizing;
 mod substitute;
 mod types;
 mod uri;
@@ -33,6 +34,7 @@ pub use outcome::{DriverEnd, PodPhase, ReportedResult, driver_end};
 pub use pods::{DRIVER_CONTAINER, EXECUTOR_CONTAINER};
 pub use reserved::{is_label_value, refused_env, refused_key};
 pub use size::{cpu_quantity, memory_quantity};
+pub use sizing::sizing;
 pub use types::{
     ApplicationState, DriverInfo, GROUP, KIND, PLURAL, SparkApplication, Spec, StateAndMessage, Status, VERSION,
     api_resource,
