@@ -297,9 +297,9 @@ impl Engine {
     fn status_of_run(&self, entry: &JobEntry, run: &Run) -> JobStatus {
         let (reason, message) = match (entry.state, &run.denied) {
             (JobState::Starting, Some((_, words))) => ("SubmissionRefused", words.to_string()),
-            (JobState::Starting, None) => ("Admitted", format!("SparkApplication {} is starting", run.key.name)),
+            (JobState::Starting, None) => ("Admitted", format!("as {}", run.key.name)),
             (JobState::Finishing, _) => ("Finishing", "its last pods are going".to_owned()),
-            _ => ("DriverRunning", format!("SparkApplication {} is running", run.key.name)),
+            _ => ("DriverRunning", format!("as {}", run.key.name)),
         };
         let mut runs = entry.job.published.runs.clone();
         runs.push(self.run_status(run));
