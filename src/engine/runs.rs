@@ -38,10 +38,12 @@ impl Engine {
         if run.closed.is_some() {
             return self.end_closed(run);
         }
-        if run.outcome.is_none() {
-            let published = self.jobs.of(&run.id.job).map(|entry| &entry.job.published);
-            let recorded = published.filter(|published| published.run.is_some_and(|(last, _)| last == run.id.number));
-            run.outcome = recorded.and_then(|published| published.outcome.clone());
+        if let Some(published) = self.jobs.of(&run.id.job).map(|entry| &entry.job.published)
+            && let Some((last, seen)) = published.run
+            && last == run.id.number
+        {
+            run.holder.seen |= seen;
+            run.outcome = run.outcome.take().or_else(|| published.outcome.clone());
         }
         observe(run, &view, self.now);
         let intent = self.intent(run);

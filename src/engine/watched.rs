@@ -473,7 +473,10 @@ impl Engine {
     pub(super) fn bury(&mut self, run: &RunId, since: crate::model::Time) {
         if self.sightings.applications.contains_key(run) {
             self.tombstones.insert(run.clone(), since);
-            self.wakes.set(Wake::Tombstone(run.clone()), since + self.settings.tombstone);
+            let namespace = self.sightings.applications.get(run).map(|it| it.key.namespace.clone());
+            let is_needed = namespace.is_some_and(|namespace| !self.gate.is_terminating(&namespace));
+            let until = if is_needed { since + self.settings.tombstone } else { self.now };
+            self.wakes.set(Wake::Tombstone(run.clone()), until);
             self.cap_tombstones();
         }
     }

@@ -5,8 +5,8 @@
 
 use sha2::{Digest, Sha256};
 
-/// Longest name that is derived. Spark adds up to 23 characters (`-<16 hex>-driver-svc`... ) for what it creates, and
-/// labels as well as host names hold 63.
+/// Longest name that is derived. Spark appends to it for services, pods and labels, which hold 63 characters; where its
+/// own long names do not fit it falls back to shorter ones.
 pub const MAX_CHILD_NAME: usize = 40;
 
 /// How much of the job's own name is kept, so that people recognise it.
