@@ -75,7 +75,7 @@ fn every_reason_is_explained() {
 
 #[test]
 fn every_metric_is_explained() {
-    let Ok(source) = fs::read_to_string(root().join("src/observe/metrics.rs")) else { return };
+    let source = read("src/observe/metrics.rs");
     let product = source.split("#[cfg(test)]").next().unwrap_or_default();
     let page = read("docs/reference/metrics.md");
     for name in between(product, "\"slowlane_", "\"") {
