@@ -333,7 +333,9 @@ fn outcome_without_driver(application: &ApplicationSeen) -> Outcome {
     if application.state == ApplicationState::Completed {
         return Outcome::Succeeded(None);
     }
-    let reason = if application.driver_pod.is_some() { EndReason::DriverLost } else { EndReason::SubmissionFailed };
+    // Spark's own id comes with the driver: without one there never was any, whatever name the status gives.
+    let submitted = application.application_id.is_some();
+    let reason = if submitted { EndReason::DriverLost } else { EndReason::SubmissionFailed };
     let words = application.message.clone();
     Outcome::Failed(reason, words.unwrap_or_else(|| "the spark-operator reports FAILED without a reason".into()))
 }
