@@ -112,6 +112,8 @@ pub struct View<'a> {
     pub pods: &'a BTreeMap<Name, PodSeen>,
     /// Its namespace is being deleted.
     pub terminating: bool,
+    /// Pods are being listed anew: what a list has not named yet may be there.
+    pub listing: bool,
 }
 
 impl View<'_> {
@@ -321,7 +323,8 @@ fn with_terminal(run: &Run, application: &ApplicationSeen, view: &View<'_>, sett
         };
     }
     // The two watches are not ordered: without a finished driver in sight its pods may simply not have been seen yet.
-    let finished = view.driver().is_some_and(|driver| !driver.phase.is_live());
+    // In a list a driver may come before its executors.
+    let finished = !view.listing && view.driver().is_some_and(|driver| !driver.phase.is_live());
     if !finished && !run.confirmed {
         return Step::Confirm;
     }
