@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Engine, Wake};
-use crate::command::{Command, Failure};
+use crate::command::{Command, Failure, Kind};
 use crate::index::Stage;
 use crate::lifecycle::{Errand, Intent, RETRY, Run, Step, View, next, observe, outcome_of};
 use crate::model::{
@@ -34,6 +34,7 @@ impl Engine {
             application: self.sightings.applications.get(&run.id),
             pods: self.sightings.pods.get(&run.id).unwrap_or(&nothing),
             terminating: self.gate.is_terminating(&run.key.namespace),
+            listing: self.relists.is_listing(Kind::Pod),
         };
         if run.closed.is_some() {
             return self.end_closed(run);
@@ -107,7 +108,8 @@ impl Engine {
         };
         let Some(entry) = self.jobs.get(number) else { return false };
         let is_current = entry.stage == Stage::Granted(run.id.number);
-        if is_current {
+        // A run without an outcome was closed to be planned anew: its job goes on.
+        if is_current && run.outcome.is_some() {
             self.end_run(number, run);
         } else if entry.ending.is_none() {
             self.ended.insert(run.id.clone());

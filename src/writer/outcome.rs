@@ -54,6 +54,7 @@ fn of_status(status: &Status) -> Verdict {
         404 => Verdict::calm(Failure::KindMissing),
         409 if is_other_uid(status) => Verdict::calm(Failure::Gone),
         409 => Verdict::calm(Failure::Conflict(said)),
+        422 if is_failed_test(status) => Verdict::calm(Failure::Gone),
         403 if is_terminating(status) => Verdict::calm(Failure::NamespaceTerminating),
         429 => Verdict { failure: Failure::NotSent(said), overloaded: true },
         // 401: the token is being rotated. 410: a list's continuation is too old.
@@ -82,7 +83,15 @@ fn is_terminating(status: &Status) -> bool {
 
 /// The object that was meant is gone: another one has its name.
 fn is_other_uid(status: &Status) -> bool {
-    status.message.contains("Precondition failed: UID in precondition")
+    ["Precondition failed: UID in precondition", "the UID in the precondition"]
+        .iter()
+        .any(|words| status.message.contains(words))
+}
+
+/// A test in a JSON patch failed. Only UIDs are tested: the object that was meant is gone.
+fn is_failed_test(status: &Status) -> bool {
+    let causes = status.details.as_ref().is_some_and(|details| !details.causes.is_empty());
+    !causes && status.message == "the server rejected our request due to an error in our request"
 }
 
 /// The request never left: connections are refused, or cannot be made. Anything that is not surely of this kind counts
@@ -169,6 +178,11 @@ mod tests {
     fn another_uid_means_that_ours_is_gone() {
         let text = "Operation cannot be fulfilled: Precondition failed: UID in precondition: a, UID in object meta: b";
         assert_eq!(failure(409, "Conflict", text, None), Failure::Gone);
+        let text =
+            "the UID in the precondition (a) does not match the UID in record (b). The object might have been deleted";
+        assert_eq!(failure(409, "Conflict", text, None), Failure::Gone);
+        let text = "the server rejected our request due to an error in our request";
+        assert_eq!(failure(422, "Invalid", text, Some(details("", &[]))), Failure::Gone);
         let text = "the object has been modified";
         assert_eq!(failure(409, "Conflict", text, None), Failure::Conflict(format!("409 {text}").into()));
     }

@@ -78,6 +78,8 @@ impl World {
                     if is_so(&last) {
                         return last;
                     }
+                    let over = super::condition(&last, "Finished") == "True";
+                    assert!(!over, "job {name} has ended and never was as wanted ({wanted}): {last:#}");
                 }
                 Ok(Ok(None)) | Err(_) => break,
                 Ok(Err(_)) => {}

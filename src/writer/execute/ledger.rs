@@ -1,9 +1,10 @@
 //! The ledger: read with a quorum read, written whole by compare-and-swap.
 
+use http::Method;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::api::{Api, PostParams};
+use kube::api::Api;
 
-use super::{Executor, MANAGER};
+use super::{Executor, JSON, json};
 use crate::api::convert;
 use crate::api::v1alpha1::RunLedger;
 use crate::command::Failure;
@@ -35,11 +36,16 @@ impl Executor {
             ..ObjectMeta::default()
         };
         let object = RunLedger { metadata, spec: convert::write_ledger(ledger) };
-        self.note_size(&object);
-        let (api, params) = (self.ledgers(), PostParams { field_manager: Some(MANAGER.into()), dry_run: false });
+        let body = json(&object)?;
+        self.metrics.ledger_bytes.set(i64::try_from(body.len()).unwrap_or(i64::MAX));
+        let api = self.ledgers();
+        let path = api.resource_url();
         let stored = match base {
-            Some(_) => self.caller.call("update", KIND, api.replace(name, &params, &object)).await?,
-            None => self.caller.call("create", KIND, api.create(&params, &object)).await?,
+            Some(_) => {
+                let path = format!("{path}/{name}");
+                self.caller.call("update", KIND, self.write(Method::PUT, &path, JSON, body)).await?
+            }
+            None => self.caller.call("create", KIND, self.write(Method::POST, path, JSON, body)).await?,
         };
         version(&stored)
     }
@@ -47,20 +53,15 @@ impl Executor {
     fn ledgers(&self) -> Api<RunLedger> {
         Api::namespaced(self.client.clone(), &self.names.namespace)
     }
-
-    fn note_size(&self, object: &RunLedger) {
-        let bytes = serde_json::to_vec(object).map_or(0, |json| json.len());
-        self.metrics.ledger_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
-    }
 }
 
 fn understand(stored: &RunLedger) -> Result<(LedgerVersion, Box<Ledger>), Failure> {
     // What cannot be understood is not an empty ledger: nothing is admitted while it stands like this.
     let ledger = convert::read_ledger(&stored.spec).map_err(|error| Failure::Denied(error.to_string().into()))?;
-    Ok((version(stored)?, Box::new(ledger)))
+    Ok((version(&stored.metadata)?, Box::new(ledger)))
 }
 
-fn version(stored: &RunLedger) -> Result<LedgerVersion, Failure> {
-    let version = stored.metadata.resource_version.as_deref();
+fn version(stored: &ObjectMeta) -> Result<LedgerVersion, Failure> {
+    let version = stored.resource_version.as_deref();
     version.map(Into::into).ok_or_else(|| Failure::Unknown("the answer has no resourceVersion".into()))
 }

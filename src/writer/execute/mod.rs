@@ -9,7 +9,10 @@ mod status;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use http::Method;
 use kube::Client;
+use kube::core::{DynamicObject, ObjectMeta, PartialObjectMeta};
+use serde::Serialize;
 
 use super::Execute;
 use super::call::{Caller, failure_word};
@@ -41,6 +44,13 @@ pub struct Executor {
     events: Arc<AtomicU64>,
 }
 
+const METADATA_ONLY: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
+const JSON: &str = "application/json";
+
+fn json(body: &impl Serialize) -> Result<Vec<u8>, Failure> {
+    serde_json::to_vec(body).map_err(|error| Failure::Denied(error.to_string().into()))
+}
+
 /// Who owns the fields that we write.
 const MANAGER: &str = "slowlane";
 
@@ -49,6 +59,19 @@ impl Executor {
     #[must_use]
     pub fn new(client: Client, caller: Caller, names: Names, catalog: Catalog, clock: Clock, metrics: Metrics) -> Self {
         Self { client, caller, names: Arc::new(names), catalog, clock, metrics, events: Arc::default() }
+    }
+
+    /// Sends a body and reads only the metadata of the answer: the watches bring the rest.
+    async fn write(&self, method: Method, path: &str, content_type: &str, body: Vec<u8>) -> kube::Result<ObjectMeta> {
+        let request = http::Request::builder()
+            .method(method)
+            .uri(format!("{path}?fieldManager={MANAGER}"))
+            .header(http::header::ACCEPT, METADATA_ONLY)
+            .header(http::header::CONTENT_TYPE, content_type)
+            .body(body)
+            .map_err(kube::Error::HttpError)?;
+        let answer: PartialObjectMeta<DynamicObject> = self.client.request(request).await?;
+        Ok(answer.metadata)
     }
 
     fn count<T>(&self, command: &'static str, object: &str, result: &Result<T, Failure>) {

@@ -1,12 +1,12 @@
-//! Statuses: merge patches that say everything, with the UID as precondition where a job of the same name could stand in
-//! for the one that is meant.
+//! Statuses: replaced whole, and tested for the UID where a job of the same name could stand in for the one that is
+//! meant.
 
-use kube::api::{Api, Patch, PatchParams};
+use http::Method;
+use kube::api::Api;
 use kube::{Resource, core::NamespaceResourceScope};
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{Executor, MANAGER};
+use super::{Executor, json};
 use crate::api::convert;
 use crate::api::v1alpha1::{ComputeCluster, ManagedJob, Operation};
 use crate::command::Failure;
@@ -79,12 +79,15 @@ impl Executor {
         Api::namespaced(self.client.clone(), namespace)
     }
 
-    /// Only the metadata of the answer is read: the watch brings the rest.
-    async fn patch_status<K>(&self, kind: &'static str, api: Api<K>, name: &str, patch: &Value) -> Result<(), Failure>
-    where
-        K: Resource + Clone + DeserializeOwned + std::fmt::Debug,
-    {
-        let params = PatchParams { field_manager: Some(MANAGER.into()), ..PatchParams::default() };
-        self.caller.call("patch", kind, api.patch_status(name, &params, &Patch::Merge(patch))).await.map(|_| ())
+    async fn patch_status<K: Resource>(
+        &self,
+        kind: &'static str,
+        api: Api<K>,
+        name: &str,
+        patch: &Value,
+    ) -> Result<(), Failure> {
+        let path = format!("{}/{name}/status", api.resource_url());
+        let request = self.write(Method::PATCH, &path, "application/json-patch+json", json(patch)?);
+        self.caller.call("patch", kind, request).await.map(|_| ())
     }
 }
