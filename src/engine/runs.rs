@@ -240,7 +240,8 @@ impl Engine {
         let Some(run) = self.runs.get_mut(id) else { return };
         run.errand = None;
         // Until the watch shows the deletion there is nothing more to do; a failed one is tried again.
-        let pause = if result.is_ok() { Span::seconds(15) } else { RETRY };
+        // Pods may take their grace period (30 s) to go.
+        let pause = if result.is_ok() { Span::seconds(45) } else { RETRY };
         run.not_before = Some(self.now + pause);
         self.dirty_runs.insert(id.clone());
     }

@@ -352,11 +352,10 @@ fn with_deleted(
     now: Time,
 ) -> Step {
     if view.has_live_pod() {
-        let patience = run.leaving.unwrap_or(now) + settings.operator_absent;
+        // Somebody deleted it in the background: its pods stay until it is deleted in the foreground as well. Should it
+        // have been untouched, a second submission may follow; the wait without pods below sees to that.
         return match () {
             () if application.foreground => Step::Wait(None),
-            // The submission in hand has to settle first.
-            () if application.state == ApplicationState::New && now < patience => Step::Wait(Some(patience)),
             () if !run.recorded => Step::Record,
             () => Step::Delete,
         };
