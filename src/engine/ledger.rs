@@ -109,9 +109,14 @@ impl Engine {
 
     /// The quarantine is over. What it waited for may have come while a watch lagged: list once more, then admit.
     pub(super) fn quarantine_over(&mut self) {
-        if self.quarantined_until.is_some_and(|until| self.now >= until) {
-            self.quarantined_until = None;
-            self.list_anew();
+        match self.quarantined_until {
+            Some(until) if self.now >= until => {
+                self.quarantined_until = None;
+                self.list_anew();
+            }
+            // It began anew meanwhile.
+            Some(until) => self.wakes.set(Wake::Quarantine, until),
+            None => {}
         }
     }
 

@@ -159,8 +159,9 @@ impl Engine {
         if kind == WriteKind::Informational {
             self.informational = self.informational.saturating_sub(1);
         }
-        // A job that is gone, or was made anew under its name, has nothing to be told any more.
-        let done = matches!(result, Ok(()) | Err(Failure::Gone | Failure::Conflict(_)));
+        // A job that is gone, or was made anew under its name, has nothing to be told any more. A conflict may be a mere
+        // race between writers: it is tried again until the watch shows that the job is another one.
+        let done = matches!(result, Ok(()) | Err(Failure::Gone));
         if kind == WriteKind::Record {
             // What the API server refuses to record is not worth a slot: the run goes on to its end without.
             self.outcome_recorded(uid, done || matches!(result, Err(Failure::Denied(_))));
@@ -169,10 +170,13 @@ impl Engine {
         let Some(entry) = self.jobs.get_mut(number) else { return };
         if !done {
             entry.said = None;
+            let is_ending = entry.ending.is_some();
             self.wakes.set(Wake::Job(number), self.now + RETRY);
-            if kind == WriteKind::End {
+            if is_ending {
                 self.wakes.set(Wake::End(number), self.now + RETRY);
             }
+            // An outcome may have waited behind this write.
+            self.outcome_recorded(uid, false);
             return;
         }
         if kind == WriteKind::End {
@@ -297,9 +301,9 @@ impl Engine {
     fn status_of_run(&self, entry: &JobEntry, run: &Run) -> JobStatus {
         let (reason, message) = match (entry.state, &run.denied) {
             (JobState::Starting, Some((_, words))) => ("SubmissionRefused", words.to_string()),
-            (JobState::Starting, None) => ("Admitted", format!("SparkApplication {} is starting", run.key.name)),
+            (JobState::Starting, None) => ("Admitted", format!("as {}", run.key.name)),
             (JobState::Finishing, _) => ("Finishing", "its last pods are going".to_owned()),
-            _ => ("DriverRunning", format!("SparkApplication {} is running", run.key.name)),
+            _ => ("DriverRunning", format!("as {}", run.key.name)),
         };
         let mut runs = entry.job.published.runs.clone();
         runs.push(self.run_status(run));

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Engine, Wake};
-use crate::command::{Command, Failure};
+use crate::command::{Command, Failure, Kind};
 use crate::index::Stage;
 use crate::lifecycle::{Errand, Intent, RETRY, Run, Step, View, next, observe, outcome_of};
 use crate::model::{
@@ -34,14 +34,17 @@ impl Engine {
             application: self.sightings.applications.get(&run.id),
             pods: self.sightings.pods.get(&run.id).unwrap_or(&nothing),
             terminating: self.gate.is_terminating(&run.key.namespace),
+            listing: self.relists.is_listing(Kind::Pod),
         };
         if run.closed.is_some() {
             return self.end_closed(run);
         }
-        if run.outcome.is_none() {
-            let published = self.jobs.of(&run.id.job).map(|entry| &entry.job.published);
-            let recorded = published.filter(|published| published.run.is_some_and(|(last, _)| last == run.id.number));
-            run.outcome = recorded.and_then(|published| published.outcome.clone());
+        if let Some(published) = self.jobs.of(&run.id.job).map(|entry| &entry.job.published)
+            && let Some((last, seen)) = published.run
+            && last == run.id.number
+        {
+            run.holder.seen |= seen;
+            run.outcome = run.outcome.take().or_else(|| published.outcome.clone());
         }
         observe(run, &view, self.now);
         let intent = self.intent(run);
@@ -105,7 +108,8 @@ impl Engine {
         };
         let Some(entry) = self.jobs.get(number) else { return false };
         let is_current = entry.stage == Stage::Granted(run.id.number);
-        if is_current {
+        // A run without an outcome was closed to be planned anew: its job goes on.
+        if is_current && run.outcome.is_some() {
             self.end_run(number, run);
         } else if entry.ending.is_none() {
             self.ended.insert(run.id.clone());
@@ -236,7 +240,8 @@ impl Engine {
         let Some(run) = self.runs.get_mut(id) else { return };
         run.errand = None;
         // Until the watch shows the deletion there is nothing more to do; a failed one is tried again.
-        let pause = if result.is_ok() { Span::seconds(15) } else { RETRY };
+        // Pods may take their grace period (30 s) to go.
+        let pause = if result.is_ok() { Span::seconds(45) } else { RETRY };
         run.not_before = Some(self.now + pause);
         self.dirty_runs.insert(id.clone());
     }

@@ -183,7 +183,7 @@ impl Engine {
             let Some(entry) = self.jobs.get_mut(number) else { return };
             if entry.job.uid == job.uid {
                 let same = entry.job.generation == job.generation && entry.job.deleting == job.deleting;
-                let ended = is_published_terminal(&job) && entry.stage != Stage::Ended;
+                let ended = is_published_terminal(&job) && (entry.stage != Stage::Ended || entry.ending.is_some());
                 let published = if ended { job.published.clone() } else { std::mem::take(&mut entry.job.published) };
                 entry.job = Job { published, ..job };
                 if ended {
@@ -285,7 +285,9 @@ impl Engine {
         }
         if entry.job.deleting {
             self.leave_queue(number);
-        } else if entry.job.cancel {
+            // In the quarantine a create of a run that nobody remembers may still land: it is too early to say that it
+            // never started. All jobs are placed again when the quarantine is over.
+        } else if entry.job.cancel && self.quarantined_until.is_none() {
             self.leave_queue(number);
             self.end_waiting(number);
         } else {
@@ -473,7 +475,10 @@ impl Engine {
     pub(super) fn bury(&mut self, run: &RunId, since: crate::model::Time) {
         if self.sightings.applications.contains_key(run) {
             self.tombstones.insert(run.clone(), since);
-            self.wakes.set(Wake::Tombstone(run.clone()), since + self.settings.tombstone);
+            let namespace = self.sightings.applications.get(run).map(|it| it.key.namespace.clone());
+            let is_needed = namespace.is_some_and(|namespace| !self.gate.is_terminating(&namespace));
+            let until = if is_needed { since + self.settings.tombstone } else { self.now };
+            self.wakes.set(Wake::Tombstone(run.clone()), until);
             self.cap_tombstones();
         }
     }

@@ -296,6 +296,12 @@ impl Relists {
         self.named.remove(&kind).unwrap_or_default()
     }
 
+    /// Whether a list of a kind is in progress.
+    #[must_use]
+    pub fn is_listing(&self, kind: Kind) -> bool {
+        self.named.contains_key(&kind)
+    }
+
     /// Whether every kind was listed once.
     #[must_use]
     pub fn is_synced(&self) -> bool {

@@ -112,6 +112,8 @@ pub struct View<'a> {
     pub pods: &'a BTreeMap<Name, PodSeen>,
     /// Its namespace is being deleted.
     pub terminating: bool,
+    /// Pods are being listed anew: what a list has not named yet may be there.
+    pub listing: bool,
 }
 
 impl View<'_> {
@@ -321,7 +323,8 @@ fn with_terminal(run: &Run, application: &ApplicationSeen, view: &View<'_>, sett
         };
     }
     // The two watches are not ordered: without a finished driver in sight its pods may simply not have been seen yet.
-    let finished = view.driver().is_some_and(|driver| !driver.phase.is_live());
+    // In a list a driver may come before its executors.
+    let finished = !view.listing && view.driver().is_some_and(|driver| !driver.phase.is_live());
     if !finished && !run.confirmed {
         return Step::Confirm;
     }
@@ -333,7 +336,9 @@ fn outcome_without_driver(application: &ApplicationSeen) -> Outcome {
     if application.state == ApplicationState::Completed {
         return Outcome::Succeeded(None);
     }
-    let reason = if application.driver_pod.is_some() { EndReason::DriverLost } else { EndReason::SubmissionFailed };
+    // Spark's own id comes with the driver: without one there never was any, whatever name the status gives.
+    let submitted = application.application_id.is_some();
+    let reason = if submitted { EndReason::DriverLost } else { EndReason::SubmissionFailed };
     let words = application.message.clone();
     Outcome::Failed(reason, words.unwrap_or_else(|| "the spark-operator reports FAILED without a reason".into()))
 }
@@ -347,11 +352,10 @@ fn with_deleted(
     now: Time,
 ) -> Step {
     if view.has_live_pod() {
-        let patience = run.leaving.unwrap_or(now) + settings.operator_absent;
+        // Somebody deleted it in the background: its pods stay until it is deleted in the foreground as well. Should it
+        // have been untouched, a second submission may follow; the wait without pods below sees to that.
         return match () {
             () if application.foreground => Step::Wait(None),
-            // The submission in hand has to settle first.
-            () if application.state == ApplicationState::New && now < patience => Step::Wait(Some(patience)),
             () if !run.recorded => Step::Record,
             () => Step::Delete,
         };

@@ -5,7 +5,6 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::{created, key, model_time, uid};
 use crate::model::{ApplicationSeen, ApplicationState, Footprint, Placeholder, PodSize, RunId};
-use crate::observe::clean;
 use crate::spark::marks::{
     CLUSTER_ANNOTATION, GRANT_ANNOTATION, JOB_ANNOTATION, JOB_UID_LABEL, OPERATION_ANNOTATION, RUN_FINALIZER, RUN_LABEL,
 };
@@ -13,8 +12,6 @@ use crate::spark::{self, Grant};
 
 /// Annotation of an application that was born suspended: why it only holds a name.
 pub const PLACEHOLDER_ANNOTATION: &str = "slowlane.dev/placeholder";
-
-const MESSAGE_BYTES: usize = 1000;
 
 /// The word in [`PLACEHOLDER_ANNOTATION`].
 #[must_use]
@@ -30,7 +27,8 @@ pub fn placeholder_word(placeholder: Placeholder) -> &'static str {
 pub fn application(meta: &ObjectMeta, status: &spark::Status) -> ApplicationSeen {
     let finalizers = meta.finalizers.as_deref().unwrap_or_default();
     let has = |finalizer: &str| finalizers.iter().any(|other| other == finalizer);
-    let message = status.application_state.error_message.as_deref();
+    let said = status.application_state.error_message.as_deref().filter(|words| !words.is_empty());
+    let message = said.map(|words| spark::failure_sentence(&status.application_state.state, Some(words), None));
     ApplicationSeen {
         key: key(meta),
         uid: uid(meta),
@@ -45,7 +43,7 @@ pub fn application(meta: &ObjectMeta, status: &spark::Status) -> ApplicationSeen
         foreground: has("foregroundDeletion"),
         held: has(RUN_FINALIZER),
         state: state(&status.application_state.state),
-        message: message.map(|words| clean(words, MESSAGE_BYTES).into()),
+        message: message.map(Into::into),
         application_id: status.spark_application_id.as_deref().map(Into::into),
         driver_pod: status.driver_info.pod_name.as_deref().filter(|name| !name.is_empty()).map(Into::into),
         terminated: status.termination_time.as_ref().map(model_time),
