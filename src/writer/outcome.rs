@@ -55,6 +55,7 @@ fn of_status(status: &Status) -> Verdict {
         409 if is_other_uid(status) => Verdict::calm(Failure::Gone),
         409 => Verdict::calm(Failure::Conflict(said)),
         422 if is_failed_test(status) => Verdict::calm(Failure::Gone),
+        403 if is_leaving_kind(status) => Verdict::calm(Failure::KindMissing),
         403 if is_terminating(status) => Verdict::calm(Failure::NamespaceTerminating),
         429 => Verdict { failure: Failure::NotSent(said), overloaded: true },
         // 401: the token is being rotated. 410: a list's continuation is too old.
@@ -79,6 +80,11 @@ fn names_an_object(status: &Status) -> bool {
 fn is_terminating(status: &Status) -> bool {
     let causes = status.details.as_ref().map(|details| details.causes.as_slice()).unwrap_or_default();
     causes.iter().any(|cause| cause.reason == "NamespaceTerminating")
+}
+
+/// The definition is being deleted: nothing of the kind can be created.
+fn is_leaving_kind(status: &Status) -> bool {
+    status.message.contains("while custom resource definition is terminating")
 }
 
 /// The object that was meant is gone: another one has its name.
@@ -162,6 +168,8 @@ mod tests {
         assert_eq!(failure(404, "NotFound", "x not found", Some(details("x", &[]))), Failure::Gone);
         let text = "404 page not found";
         assert_eq!(failure(404, "Failed to parse error data", text, None), Failure::KindMissing);
+        let text = "x is forbidden: create not allowed while custom resource definition is terminating";
+        assert_eq!(failure(403, "Forbidden", text, Some(details("x", &[]))), Failure::KindMissing);
         let text = "the server could not find the requested resource";
         assert_eq!(failure(404, "NotFound", text, Some(details("", &[]))), Failure::KindMissing);
     }

@@ -226,7 +226,8 @@ impl Stage {
         if state == "FAILED" {
             said["errorMessage"] = more["errorMessage"].clone();
         }
-        let mut status = json!({"applicationState": said});
+        // The definition requires it.
+        let mut status = json!({"applicationState": said, "driverInfo": {}});
         if state == "SUBMITTED" {
             status["driverInfo"] = json!({"podName": driver(application)});
             status["sparkApplicationId"] = json!(format!("spark-{}", application.name_any()));

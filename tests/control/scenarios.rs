@@ -13,7 +13,7 @@ use crate::install::install;
 use crate::keeper::Keeper;
 use crate::operator::{Operator, Play};
 use crate::proxy::{Fault, Proxy};
-use crate::world::{World, eventually, message_of, reason_of, spark_definition, state_of};
+use crate::world::{World, eventually, message_of, reason_of, release_names, spark_definition, state_of};
 
 async fn start(world: &World) -> (Keeper, Operator) {
     (Keeper::start(world), Operator::start(world))
@@ -255,9 +255,9 @@ async fn an_application_that_is_called_failed_while_its_driver_lives_holds_its_s
     world.operation("report", json!({"maxConcurrentRuns": 1})).await;
     let (keeper, operator) = start(&world).await;
     operator.play("liar", Play::Lie);
-    for job in ["liar", "honest"] {
-        world.job(job, "report", json!({})).await;
-    }
+    world.job("liar", "report", json!({})).await;
+    eventually(|| async { if operator.submissions("liar") == 1 { Ok(()) } else { Err("not yet") } }).await;
+    world.job("honest", "report", json!({})).await;
     eventually(|| async {
         let states: Vec<String> =
             world.all_applications().await.iter().map(|it| crate::operator::state(it).to_owned()).collect();
@@ -436,6 +436,7 @@ async fn a_cluster_without_spark_operator_is_a_condition_and_no_crash() {
     world.operation("report", json!({})).await;
     let definitions: Api<CustomResourceDefinition> = Api::all(world.client.clone());
     let spark = spark_definition();
+    release_names(&world.client, &Api::all_with(world.client.clone(), &slowlane::spark::api_resource())).await;
     definitions.delete(&spark.name_any(), &DeleteParams::default()).await.unwrap();
     eventually(|| async {
         match definitions.get_opt(&spark.name_any()).await {

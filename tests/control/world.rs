@@ -69,6 +69,7 @@ impl World {
         let turn = TURN.lock().await;
         let client = client().await;
         INSTALLED.get_or_init(|| install_all(client.clone())).await;
+        clear(&client).await;
         let (namespace, cluster) = (unique("jobs"), unique("cluster"));
         let labels = BTreeMap::from([("test".to_owned(), namespace.clone())]);
         let mut object = Namespace::default();
@@ -166,14 +167,34 @@ impl World {
 
     /// Removes everything; the keepers of this test are gone by now.
     pub(crate) async fn remove(self) {
-        let _ = self.clusters().delete(&self.cluster, &DeleteParams::default()).await;
-        let applications = self.applications();
-        for application in applications.list(&ListParams::default()).await.map(|list| list.items).unwrap_or_default() {
-            let patch = Patch::Merge(json!({"metadata": {"finalizers": null}}));
-            let _ = applications.patch(&application.name_any(), &PatchParams::default(), &patch).await;
-        }
-        let namespaces: Api<Namespace> = Api::all(self.client.clone());
-        let _ = namespaces.delete(&self.namespace, &DeleteParams::default()).await;
+        clear(&self.client).await;
+    }
+}
+
+/// Removes what tests have made, this one or one that failed.
+async fn clear(client: &Client) {
+    let (none, all) = (DeleteParams::default(), ListParams::default());
+    let clusters: Api<ComputeCluster> = Api::all(client.clone());
+    let _ = clusters.delete_collection(&none, &all).await;
+    let jobs: Api<ManagedJob> = Api::all(client.clone());
+    for job in jobs.list(&all).await.map(|list| list.items).unwrap_or_default() {
+        let jobs: Api<ManagedJob> = Api::namespaced(client.clone(), &job.namespace().unwrap_or_default());
+        let _ = jobs.delete(&job.name_any(), &none).await;
+    }
+    release_names(client, &Api::all_with(client.clone(), &api_resource())).await;
+    let namespaces: Api<Namespace> = Api::all(client.clone());
+    for namespace in namespaces.list(&all.labels("test")).await.map(|list| list.items).unwrap_or_default() {
+        let _ = namespaces.delete(&namespace.name_any(), &none).await;
+    }
+}
+
+/// Takes the finalizers off every application: what earlier tests have left would hold up whoever waits for them to go.
+pub(crate) async fn release_names(client: &Client, all: &Api<DynamicObject>) {
+    for application in all.list(&ListParams::default()).await.map(|list| list.items).unwrap_or_default() {
+        let namespace = application.namespace().unwrap_or_default();
+        let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), &namespace, &api_resource());
+        let patch = Patch::Merge(json!({"metadata": {"finalizers": null}}));
+        let _ = api.patch(&application.name_any(), &PatchParams::default(), &patch).await;
     }
 }
 
