@@ -9,8 +9,8 @@ use slowlane::model::{
 
 use slowlane::command::Command;
 
-use crate::requests::Late;
 use crate::objects::{JobObject, NamespaceObject};
+use crate::requests::Late;
 use crate::simulation::Simulation;
 
 const NAMESPACES: [&str; 2] = ["red", "blue"];
@@ -280,7 +280,8 @@ impl Simulation {
     }
 
     fn edit(&mut self) {
-        let keys: Vec<ObjectKey> = NAMESPACES.iter().flat_map(|it| OPERATIONS.map(|op| ObjectKey::new(*it, op))).collect();
+        let keys: Vec<ObjectKey> =
+            NAMESPACES.iter().flat_map(|it| OPERATIONS.map(|op| ObjectKey::new(*it, op))).collect();
         let mut key = keys[self.rng.below(3).min(self.rng.below(4))].clone();
         // Often one of which a run was just granted.
         let granted: Vec<ObjectKey> = self.granted_operations();
