@@ -253,7 +253,7 @@ impl Simulation {
     fn drawn_sizing(&mut self) -> Sizing {
         let pod = |cores| PodSizing { cores: Some(cores), memory_mib: Some(512), ..PodSizing::default() };
         let cores = [1, 1, 2][self.rng.below(3)];
-        Sizing { language: None, driver: pod(1), executor: pod(cores) }
+        Sizing { driver: pod(1), executor: pod(cores), ..Sizing::default() }
     }
 
     fn drawn_cluster(&mut self, name: &str) -> Cluster {
