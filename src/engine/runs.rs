@@ -222,9 +222,15 @@ impl Engine {
         self.dirty_runs.insert(id.clone());
         // A verdict, not news: the watches may be ahead of it by now, so nothing of it is taken into the view. Only a
         // finished driver that the watch has not shown tells its outcome.
-        let own = result.map(|(_, pods)| pods.into_iter().filter(|pod| pod.run == *id).collect::<Vec<_>>());
+        let is_known = self.sightings.applications.contains_key(id);
+        let own = result.map(|(application, pods)| {
+            let stands = application.is_some_and(|it| it.run.as_ref() == Some(id));
+            (stands, pods.into_iter().filter(|pod| pod.run == *id).collect::<Vec<_>>())
+        });
         match own {
-            Ok(pods) if !pods.iter().any(|pod| pod.phase.is_live()) => {
+            // The watch is behind: it will show what changed.
+            Ok((stands, _)) if stands != is_known => run.not_before = Some(self.now + UNTIL_WATCHED),
+            Ok((_, pods)) if !pods.iter().any(|pod| pod.phase.is_live()) => {
                 run.confirmed = true;
                 let driver = pods.iter().find(|pod| pod.role == PodRole::Driver);
                 let killed = run.deleted || run.leaving.is_some();

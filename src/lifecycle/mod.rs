@@ -213,7 +213,12 @@ fn without_application(run: &Run, view: &View<'_>, intent: Intent, settings: &Se
                 Intent::End => Outcome::Cancelled,
                 Intent::Run => Outcome::Failed(EndReason::SubmissionFailed, words.clone()),
             });
-            return if view.has_live_pod() { Step::Wait(None) } else { Step::Close(outcome) };
+            return match () {
+                () if view.has_live_pod() => Step::Wait(None),
+                // One that landed late may stand already: the watch may not have shown it yet.
+                () if !run.confirmed => Step::Confirm,
+                () => Step::Close(outcome),
+            };
         }
     }
     let placeholder = if run.holder.seen || intent == Intent::End {

@@ -1,0 +1,441 @@
+//! People, and what goes wrong: the things that are drawn to happen in a case.
+
+use std::collections::BTreeMap;
+
+use slowlane::model::{
+    ApplicationState, Cluster, Defaults, ExecutorBounds, Job, NamespaceSelector, ObjectKey, Operation, PodSizing,
+    Priority, Published, Requirement, RequirementOperator, Resources, Sizing, Span,
+};
+
+use slowlane::command::Command;
+
+use crate::requests::Late;
+use crate::objects::{JobObject, NamespaceObject};
+use crate::simulation::Simulation;
+
+const NAMESPACES: [&str; 2] = ["red", "blue"];
+const OPERATIONS: [&str; 2] = ["report", "load"];
+const CLUSTERS: [&str; 2] = ["business", "spare"];
+const JOB_NAMES: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
+
+/// What can be drawn.
+#[derive(Debug, Clone, Copy)]
+enum Deed {
+    Deliver,
+    Send,
+    Move,
+    Pass,
+    Tick,
+    /// A while in which everything goes well.
+    Calm,
+    Lead,
+    People,
+    Edit,
+    Crash,
+    Overlap,
+    Lose,
+    Meddle,
+    Mishap,
+    Namespace,
+    Quota,
+    Cut,
+    Leap,
+}
+
+impl Simulation {
+    /// Sets the scene: namespaces, clusters, operations, the first keeper.
+    pub(crate) fn found(&mut self) {
+        for name in NAMESPACES {
+            let labels = BTreeMap::from([("team".into(), name.into())]);
+            self.world.put_namespace(&name.into(), NamespaceObject { labels, terminating: false });
+        }
+        for name in CLUSTERS {
+            let cluster = self.drawn_cluster(name);
+            self.world.put_cluster(cluster);
+        }
+        for (namespace, name) in NAMESPACES.iter().flat_map(|namespace| OPERATIONS.map(|name| (*namespace, name))) {
+            let operation = self.drawn_operation(ObjectKey::new(namespace, name));
+            self.world.put_operation(operation);
+        }
+        if self.rng.chance(500) {
+            self.create_job();
+        }
+        self.enthrone();
+        self.spread();
+        // Most cases begin with a keeper that knows everything.
+        if self.rng.chance(800) {
+            while self.deliver(0) || self.send_well(0) {
+                self.spread();
+            }
+        }
+    }
+
+    /// Draws what happens next, and lets it happen.
+    pub(crate) fn act(&mut self) {
+        let eager = self.profile.eager;
+        let profile = &self.profile;
+        let deeds = [
+            (Deed::Deliver, eager * 2),
+            (Deed::Send, eager),
+            (Deed::Move, 25),
+            (Deed::Pass, 10),
+            (Deed::Tick, eager / 2),
+            (Deed::Calm, 1),
+            (Deed::Lead, 3),
+            (Deed::People, 6),
+            (Deed::Edit, profile.edits),
+            (Deed::Crash, profile.crashes),
+            (Deed::Overlap, profile.overlaps),
+            (Deed::Lose, profile.losses),
+            (Deed::Meddle, profile.meddling),
+            (Deed::Mishap, profile.mishaps),
+            (Deed::Namespace, profile.namespaces),
+            (Deed::Quota, profile.quotas),
+            (Deed::Cut, profile.cuts),
+            (Deed::Leap, profile.leaps),
+        ];
+        let mut drawn = self.rng.below(deeds.iter().map(|(_, weight)| weight).sum());
+        let deed = deeds.iter().find(|(_, weight)| {
+            let here = drawn < *weight;
+            drawn = drawn.wrapping_sub(if here { 0 } else { *weight });
+            here
+        });
+        if let Some((deed, _)) = deed {
+            self.do_it(*deed);
+        }
+        self.spread();
+    }
+
+    fn do_it(&mut self, deed: Deed) {
+        let keeper = self.rng.below(self.keepers.len());
+        let somebody = !self.keepers.is_empty();
+        match deed {
+            Deed::Deliver if somebody => self.deliver_some(keeper),
+            Deed::Send if somebody => _ = self.send(keeper),
+            Deed::Tick if somebody => self.tick(keeper),
+            Deed::Calm if somebody => self.calm(),
+            Deed::Crash | Deed::Overlap | Deed::Lose if self.is_restored_unnoticed() => {}
+            Deed::Crash if somebody => self.kill(keeper),
+            Deed::Lead if !somebody => self.enthrone(),
+            Deed::Overlap if somebody => self.overlap(),
+            Deed::Cut if somebody => self.cut(keeper),
+            Deed::Move => self.move_on(),
+            Deed::Pass => {
+                let longest = [300, 2_500, 9_000][self.rng.below(3)];
+                let span = Span(self.rng.between(10, longest));
+                self.pass(span);
+            }
+            Deed::Leap => {
+                let span = Span::seconds([70, 700, 4_000][self.rng.below(3)]);
+                self.pass(span);
+            }
+            Deed::People => self.people(),
+            Deed::Edit => self.edit(),
+            Deed::Lose => self.lose_ledger(),
+            Deed::Meddle => self.meddle(),
+            Deed::Mishap => self.mishap(),
+            Deed::Namespace => self.namespaces(),
+            Deed::Quota => self.quotas(),
+            _ => {}
+        }
+    }
+
+    fn deliver_some(&mut self, keeper: usize) {
+        let identity = self.keepers[keeper].identity.clone();
+        for _ in 0..=self.rng.below(6) {
+            let same = self.keepers.get(keeper).is_some_and(|it| it.identity == identity);
+            if !same || !self.deliver(keeper) {
+                break;
+            }
+        }
+    }
+
+    pub(crate) fn move_on(&mut self) {
+        let moves = self.world.moves(true);
+        if let Some(a_move) = self.rng.pick(&moves).cloned() {
+            self.note(|| format!("{a_move:?}"));
+            self.world.make(a_move, &mut self.rng);
+        }
+    }
+
+    fn send_well(&mut self, keeper: usize) -> bool {
+        let faults = std::mem::take(&mut self.profile.faults);
+        let sent = self.send(keeper);
+        self.profile.faults = faults;
+        sent
+    }
+
+    fn calm(&mut self) {
+        let faults = std::mem::take(&mut self.profile.faults);
+        for _ in 0..self.rng.below(80) {
+            let keeper = self.rng.below(self.keepers.len());
+            match self.rng.below(4) {
+                _ if self.keepers.is_empty() => break,
+                0 | 1 => _ = self.deliver(keeper),
+                2 => _ = self.send(keeper),
+                _ => self.move_on(),
+            }
+            self.spread();
+        }
+        self.profile.faults = faults;
+    }
+
+    fn cut(&mut self, keeper: usize) {
+        let kinds: Vec<_> = self.keepers[keeper].watches.keys().copied().collect();
+        let kind = self.rng.pick(&kinds).copied();
+        if let Some(watch) = kind.and_then(|kind| self.keepers[keeper].watches.get_mut(&kind)) {
+            (watch.unlisted, watch.live) = (true, false);
+            watch.queue.clear();
+        }
+    }
+
+    // ---- people -----------------------------------------------------------------------------------------------
+
+    fn people(&mut self) {
+        match self.rng.below(10) {
+            0 => self.with_a_job(|sim, key| {
+                sim.world.edit_job(&key, |object| {
+                    object.job.generation += i64::from(!object.job.cancel);
+                    object.job.cancel = true;
+                });
+            }),
+            1 => self.with_a_job(|sim, key| match sim.rng.chance(800) {
+                true => sim.world.remove_job(&key),
+                false => sim.world.edit_job(&key, |object| object.job.deleting = true),
+            }),
+            _ => self.create_job(),
+        }
+    }
+
+    fn with_a_job(&mut self, act: impl FnOnce(&mut Self, ObjectKey)) {
+        let keys: Vec<ObjectKey> = self.world.jobs.keys().cloned().collect();
+        if let Some(key) = self.rng.pick(&keys).cloned() {
+            self.note(|| format!("somebody acts on {key}"));
+            act(self, key);
+        }
+    }
+
+    fn create_job(&mut self) {
+        let rng = &mut self.rng;
+        let key = ObjectKey::new(NAMESPACES[rng.below(4) / 3], JOB_NAMES[rng.below(JOB_NAMES.len())]);
+        let takes = self.world.namespaces.get(&key.namespace).is_some_and(|namespace| !namespace.terminating);
+        if !takes || self.world.jobs.contains_key(&key) {
+            return;
+        }
+        let bounds = [(1, 1), (1, 2), (2, 3), (0, 1), (9, 9)][if rng.chance(30) { 4 } else { rng.below(4) }];
+        let job = Job {
+            key: key.clone(),
+            uid: self.world.new_uid("job"),
+            generation: 1,
+            created: slowlane::model::Time(self.world.now.0 / 1000 * 1000),
+            operation: OPERATIONS[rng.below(3) / 2].into(),
+            priority: [None, None, Some(Priority::High), Some(Priority::Low)][rng.below(4)],
+            own_limit: rng.chance(80).then_some(1),
+            cluster: rng.chance(200).then(|| CLUSTERS[0].into()),
+            executors: Some(ExecutorBounds { min: bounds.0, max: bounds.1 }),
+            parameters: Vec::new(),
+            defect: None,
+            cancel: false,
+            deleting: false,
+            published: Published::default(),
+        };
+        self.note(|| format!("job {key} is created: {} {:?}", job.uid, job.executors));
+        self.world.put_job(JobObject { job, status: None });
+    }
+
+    fn drawn_operation(&mut self, key: ObjectKey) -> Operation {
+        let limit = [Some(1), Some(1), Some(2), None][self.rng.below(4)];
+        let sizing = self.drawn_sizing();
+        let (defaults, parameters) = (Defaults::default(), Vec::new());
+        Operation { key, generation: 1, limit, defaults, sizing, parameters, defect: None, published: None }
+    }
+
+    fn drawn_sizing(&mut self) -> Sizing {
+        let pod = |cores| PodSizing { cores: Some(cores), memory_mib: Some(512), ..PodSizing::default() };
+        let cores = [1, 1, 2][self.rng.below(3)];
+        Sizing { language: None, driver: pod(1), executor: pod(cores) }
+    }
+
+    fn drawn_cluster(&mut self, name: &str) -> Cluster {
+        let cores = [4, 6, 10][self.rng.below(3)] * 1000;
+        let capacity = Resources { executors: 6, milli_cores: cores, memory_mib: u64::MAX };
+        let spare = NamespaceSelector {
+            requirements: vec![Requirement {
+                key: "team".into(),
+                operator: RequirementOperator::In,
+                values: vec!["blue".into()],
+            }],
+        };
+        Cluster {
+            name: name.into(),
+            generation: 1,
+            selector: Some(if name == CLUSTERS[0] { NamespaceSelector::default() } else { spare }),
+            max_jobs: [None, Some(2), Some(3)][self.rng.below(3)],
+            capacity,
+            held: false,
+            template: Sizing::default(),
+            defect: None,
+            published: None,
+        }
+    }
+
+    fn edit(&mut self) {
+        let keys: Vec<ObjectKey> = NAMESPACES.iter().flat_map(|it| OPERATIONS.map(|op| ObjectKey::new(*it, op))).collect();
+        let mut key = keys[self.rng.below(3).min(self.rng.below(4))].clone();
+        // Often one of which a run was just granted.
+        let granted: Vec<ObjectKey> = self.granted_operations();
+        if self.rng.chance(500)
+            && let Some(operation) = self.rng.pick(&granted)
+        {
+            key = operation.clone();
+        }
+        let declared = self.world.operations.get(&key).cloned();
+        let cluster = self.rng.pick(&CLUSTERS).and_then(|name| self.world.clusters.get(*name)).cloned();
+        self.note(|| format!("somebody edits {key} or {:?}", cluster.as_ref().map(|it| it.name.clone())));
+        match (self.rng.below(16), declared, cluster) {
+            (0..=4, Some(it), _) => {
+                let limit = [Some(0), Some(1), Some(1), Some(2), None][self.rng.below(5)];
+                self.world.put_operation(Operation { limit, generation: it.generation + 1, ..it });
+            }
+            (5..=9, Some(it), _) => {
+                let sizing = self.drawn_sizing();
+                self.world.put_operation(Operation { sizing, generation: it.generation + 1, ..it });
+            }
+            (10, Some(_), _) => self.world.remove_operation(&key),
+            (11..=12, _, Some(it)) => {
+                self.world.put_cluster(Cluster { held: !it.held, generation: it.generation + 1, ..it });
+            }
+            (13..=14, _, Some(it)) => {
+                let drawn = self.drawn_cluster(&it.name);
+                self.world.put_cluster(Cluster { generation: it.generation + 1, held: it.held, ..drawn });
+            }
+            (_, None, _) if self.takes_objects(&key) => {
+                let operation = self.drawn_operation(key);
+                self.world.put_operation(operation);
+            }
+            _ => {}
+        }
+    }
+
+    /// Operations of runs that are granted and not created.
+    fn granted_operations(&self) -> Vec<ObjectKey> {
+        let holders = self.world.ledger.iter().flat_map(|(_, ledger)| ledger.holders.iter());
+        let new = holders.filter(|(run, _)| !self.world.apps.values().any(|app| app.run == **run));
+        new.map(|(_, it)| ObjectKey { namespace: it.job.namespace.clone(), name: it.operation.clone() }).collect()
+    }
+
+    fn takes_objects(&self, key: &ObjectKey) -> bool {
+        self.world.namespaces.get(&key.namespace).is_some_and(|namespace| !namespace.terminating)
+    }
+
+    // ---- what goes wrong --------------------------------------------------------------------------------------
+
+    fn lose_ledger(&mut self) {
+        let current = self.world.ledger.as_ref().map(|(_, content)| content.clone());
+        let older = self.rng.pick(&self.older_ledgers).filter(|it| Some(*it) != current.as_ref()).cloned();
+        // Who was dethroned is gone at once: a leader acts on for seconds only, and a loss is rare.
+        for number in (0..self.keepers.len()).rev() {
+            if self.keepers[number].dethroned.is_some() {
+                self.kill(number);
+            }
+        }
+        match older {
+            // An older copy is put back with all of etcd, while nothing is on its way; the keeper that has seen the newer
+            // one lives on and notices.
+            Some(older) if self.rng.chance(500) && self.keepers.len() == 1 && self.lost_at.is_none() => {
+                self.note(|| format!("the ledger is put back to {older:?}"));
+                self.late.clear();
+                self.restored = Some(self.world.put_ledger(older));
+            }
+            _ => {
+                self.note(|| "the ledger is deleted".to_owned());
+                self.world.ledger = None;
+            }
+        }
+        self.lost_at = Some(self.world.now);
+    }
+
+    /// The keeper that saw the newer ledger has to live until it notices; nobody else can know.
+    pub(crate) fn is_restored_unnoticed(&self) -> bool {
+        let version = self.world.ledger.as_ref().map(|(version, _)| version);
+        self.restored.is_some() && self.restored.as_ref() == version
+    }
+
+    fn meddle(&mut self) {
+        let keys: Vec<ObjectKey> = self.world.apps.keys().cloned().collect();
+        let Some(key) = self.rng.pick(&keys).cloned() else { return };
+        let what = self.rng.below(3);
+        self.note(|| format!("somebody meddles with {key}: {what}"));
+        match what {
+            0 => _ = self.world.delete_app(&key, None, false),
+            1 => _ = self.world.delete_app(&key, None, true),
+            _ if self.is_known_for_good(&key) => {
+                let _ = self.world.delete_app(&key, None, false);
+                self.world.edit_app(&key, |app| app.held = false);
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether every later leader learns that this application was there, and no other request to create it is on its
+    /// way: only then its name may be freed. Who frees it before (a deletion and a stripped finalizer within seconds of
+    /// the creation, and then a crash) defeats R2.
+    fn is_known_for_good(&self, key: &ObjectKey) -> bool {
+        let Some(app) = self.world.apps.get(key) else { return false };
+        let late = self.late.iter().any(|(_, late)| matches!(late, Late::Post(it) if it.run == app.run));
+        let is_create = |it: &Command| matches!(it, Command::CreateApplication { run, .. } if *run == app.run);
+        if late || self.keepers.iter().any(|keeper| keeper.commands.iter().any(is_create)) {
+            return false;
+        }
+        let ledger = self.world.ledger.as_ref().and_then(|(_, ledger)| ledger.holders.get(&app.run));
+        let job = self.world.jobs.values().find(|object| object.job.uid == app.run.job);
+        let status = job.and_then(|object| object.status.as_ref()).map(crate::objects::published);
+        let in_ledger = ledger.is_some_and(|holder| holder.seen) && self.profile.losses == 0;
+        app.placeholder.is_none() && (in_ledger || status.is_some_and(|it| it.run.is_some_and(|(_, seen)| seen)))
+    }
+
+    fn mishap(&mut self) {
+        let pods: Vec<ObjectKey> = self.world.pods.keys().cloned().collect();
+        let apps: Vec<ObjectKey> = self.world.apps.keys().cloned().collect();
+        match self.rng.below(4) {
+            0 => self.world.operator_up = !self.world.operator_up,
+            1 => {
+                if let Some(pod) = self.rng.pick(&pods) {
+                    self.world.remove_pod(pod);
+                }
+            }
+            _ => {
+                if let Some(key) = self.rng.pick(&apps)
+                    && let Some(app) = self.world.apps.get(key)
+                    && matches!(app.state, ApplicationState::Submitted | ApplicationState::Running)
+                    && app.deleting.is_none()
+                {
+                    self.world.end_app(key, ApplicationState::Failed, Some("a lie"));
+                }
+            }
+        }
+    }
+
+    fn namespaces(&mut self) {
+        let name: slowlane::model::Name = NAMESPACES[self.rng.below(2)].into();
+        let Some(found) = self.world.namespaces.get(&name).cloned() else {
+            let labels = BTreeMap::from([("team".into(), (&*name).into())]);
+            return self.world.put_namespace(&name, NamespaceObject { labels, terminating: false });
+        };
+        if self.rng.chance(200) {
+            self.note(|| format!("namespace {name} is deleted"));
+            self.world.put_namespace(&name, NamespaceObject { terminating: true, ..found });
+        } else {
+            let team = if self.rng.chance(500) { "blue" } else { "red" };
+            let labels = BTreeMap::from([("team".into(), team.into())]);
+            self.world.put_namespace(&name, NamespaceObject { labels, ..found });
+        }
+    }
+
+    fn quotas(&mut self) {
+        let name: slowlane::model::Name = NAMESPACES[self.rng.below(2)].into();
+        if !self.world.quota.remove(&name) {
+            self.world.quota.insert(name);
+        }
+    }
+}

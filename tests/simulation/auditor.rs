@@ -1,0 +1,214 @@
+//! Judges the world only: applications, pods, specs; statuses for what they claim. Never the ledger.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use slowlane::model::{
+    Cluster, JobState, JobStatus, Name, ObjectKey, PodPhase, PodRole, Resources, RunId, Uid,
+};
+
+use crate::objects::{App, JobObject, Pod};
+use crate::world::LiveRun;
+
+/// Everything a cluster was declared to allow at some revision.
+#[derive(Debug, Clone, Copy)]
+struct Bounds {
+    jobs: u32,
+    capacity: Resources,
+}
+
+/// How the drivers of a run ended.
+#[derive(Debug, Default, Clone)]
+struct Ends {
+    ran: bool,
+    succeeded: Vec<Option<Box<str>>>,
+    failed: bool,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Auditor {
+    /// Nothing goes wrong in this case, so statuses have to tell exactly what happened.
+    pub(crate) exact: bool,
+    /// Two leaders may act at once. Then one may say that a waiting job is cancelled while the other starts it: both want
+    /// its end, and nothing but the ledger is fenced.
+    pub(crate) overlapping: bool,
+    violation: Option<String>,
+    operation_limits: BTreeMap<ObjectKey, Vec<(u64, u32)>>,
+    cluster_bounds: BTreeMap<Name, Vec<(u64, Bounds)>>,
+    /// What the keeper that granted a run had been told of operations and clusters, by their revisions.
+    granted_knowing: BTreeMap<RunId, (u64, u64)>,
+    started: BTreeMap<RunId, (Uid, LiveRun)>,
+    ends: BTreeMap<RunId, Ends>,
+    ended: BTreeMap<Uid, JobState>,
+    status_writes: BTreeMap<Uid, u32>,
+    /// How often what happened, to see that cases reach it.
+    pub(crate) seen: BTreeMap<String, u64>,
+}
+
+impl Auditor {
+    pub(crate) fn violated(&mut self, words: String) {
+        self.violation.get_or_insert(words);
+    }
+
+    pub(crate) fn saw(&mut self, what: impl Into<String>) {
+        *self.seen.entry(what.into()).or_default() += 1;
+    }
+
+    pub(crate) fn violation(&self) -> Option<&String> {
+        self.violation.as_ref()
+    }
+
+    // ---- limits -----------------------------------------------------------------------------------------------
+
+    pub(crate) fn operation_declared(&mut self, revision: u64, key: &ObjectKey, limit: Option<u32>) {
+        self.operation_limits.entry(key.clone()).or_default().push((revision, limit.unwrap_or(u32::MAX)));
+    }
+
+    pub(crate) fn cluster_declared(&mut self, revision: u64, cluster: &Cluster) {
+        let bounds = Bounds { jobs: cluster.max_jobs.unwrap_or(u32::MAX), capacity: cluster.capacity };
+        self.cluster_bounds.entry(cluster.name.clone()).or_default().push((revision, bounds));
+    }
+
+    /// A keeper asks for a run's grant, having been told so much of operations and clusters.
+    pub(crate) fn grant_asked(&mut self, run: &RunId, operations: u64, clusters: u64) {
+        self.granted_knowing.entry(run.clone()).or_insert((operations, clusters));
+    }
+
+    /// I1, I2, I6 and "nothing starts after the end".
+    pub(crate) fn started<'a>(
+        &mut self,
+        app: &App,
+        live: &BTreeMap<RunId, LiveRun>,
+        mut jobs: impl Iterator<Item = &'a JobObject>,
+    ) {
+        self.saw(if self.seen.contains_key("cases") { "starts in peace" } else { "starts under faults" });
+        let run = &app.run;
+        if app.placeholder.is_some() {
+            self.violated(format!("a placeholder of {run} started"));
+        }
+        let is_over = |object: &JobObject| object.job.uid == run.job && object.is_over();
+        if jobs.any(|object| is_over(object) && !(self.overlapping && object.job.cancel)) {
+            self.violated(format!("I3: {run} starts after its job's end stands in the status"));
+        }
+        if self.started.get(run).is_some_and(|(uid, _)| *uid != app.uid) {
+            self.violated(format!("I2: {run} starts in a second application {}", app.uid));
+        }
+        if self.started.keys().any(|other| other.job == run.job && other.number != run.number) {
+            self.violated(format!("I2: a second run {run} of a job starts"));
+        }
+        self.started.entry(run.clone()).or_insert_with(|| (app.uid.clone(), LiveRun::of(app)));
+        let Some((operations, clusters)) = self.granted_knowing.get(run).copied() else {
+            return self.violated(format!("{run} starts, but no keeper ever asked for its grant"));
+        };
+        let me = LiveRun::of(app);
+        let of_operation = live.values().filter(|it| it.operation == me.operation).count();
+        let limit = largest(self.operation_limits.get(&me.operation), operations).max().unwrap_or(u32::MAX);
+        if of_operation > limit as usize {
+            self.violated(format!("I1: {run} starts as number {of_operation} of {}, whose limit is {limit}", me.operation));
+        }
+        let beside: Vec<&LiveRun> = live.values().filter(|it| it.cluster == me.cluster).collect();
+        let bounds: Vec<Bounds> = largest(self.cluster_bounds.get(&me.cluster), clusters).collect();
+        let jobs = bounds.iter().map(|it| it.jobs).max().unwrap_or(u32::MAX);
+        if beside.len() > jobs as usize {
+            self.violated(format!("I1: {run} starts as number {} on {}, which takes {jobs}", beside.len(), me.cluster));
+        }
+        let sum = beside.iter().fold(Resources::default(), |sum, it| sum.plus(it.resources));
+        let capacity = bounds.iter().fold(Resources::default(), |most, it| most.at_least(it.capacity));
+        if !bounds.is_empty() && !sum.fits(capacity) {
+            self.violated(format!("I6: with {run}, {sum} are live on {}, which has {capacity}", me.cluster));
+        }
+    }
+
+    pub(crate) fn started_as(&self, run: &RunId) -> Option<&LiveRun> {
+        self.started.get(run).map(|(_, live)| live)
+    }
+
+    pub(crate) fn has_started(&self, job: &Uid) -> bool {
+        self.started.keys().any(|run| run.job == *job)
+    }
+
+    // ---- what happened, and what statuses claim ---------------------------------------------------------------
+
+    pub(crate) fn pod_changed(&mut self, pod: &Pod) {
+        if pod.role != PodRole::Driver {
+            return;
+        }
+        let ends = self.ends.entry(pod.run.clone()).or_default();
+        match pod.phase {
+            PodPhase::Pending => {}
+            PodPhase::Running => ends.ran = true,
+            PodPhase::Failed => ends.failed = true,
+            PodPhase::Succeeded => {
+                let reported = pod.end.as_ref().and_then(|end| end.reported.as_ref());
+                ends.succeeded.push(reported.map(|result| result.uri.clone()));
+            }
+        }
+    }
+
+    /// A status was accepted.
+    pub(crate) fn status_written(&mut self, job: &JobObject, new: &JobStatus, live: &BTreeSet<RunId>) {
+        let uid = &job.job.uid;
+        *self.status_writes.entry(uid.clone()).or_default() += 1;
+        let mine: Vec<Ends> =
+            self.ends.iter().filter(|(run, _)| run.job == *uid).map(|(_, ends)| ends.clone()).collect();
+        self.saw(format!("status {} {}", new.state.as_str(), new.reason));
+        if new.state == JobState::Running && !mine.iter().any(|ends| ends.ran) {
+            self.violated(format!("I11: {} is said to run, but no driver of it ever ran", job.job.key));
+        }
+        if !new.state.is_terminal() {
+            return;
+        }
+        if self.ended.insert(uid.clone(), new.state).is_some_and(|before| before != new.state) {
+            self.violated(format!("I3: {} ends a second time, differently", job.job.key));
+        }
+        let by_another = self.overlapping && job.job.cancel && new.state == JobState::Cancelled;
+        if live.iter().any(|run| run.job == *uid) && !by_another {
+            self.violated(format!("R3: {} is said to be {:?} while a pod of it lives", job.job.key, new.state));
+        }
+        self.judge_end(job, new, &mine);
+    }
+
+    /// I5, and in exact cases that the end is what the driver said.
+    fn judge_end(&mut self, job: &JobObject, new: &JobStatus, drivers: &[Ends]) {
+        let key = &job.job.key;
+        let reported = || drivers.iter().flat_map(|ends| ends.succeeded.iter());
+        if new.state == JobState::Succeeded && reported().next().is_none() {
+            self.violated(format!("I5: {key} is said to have succeeded, but no driver of it did"));
+        }
+        if let Some((uri, _)) = &new.result
+            && !reported().any(|known| known.as_ref() == Some(uri))
+        {
+            self.violated(format!("I5: {key} carries the result {uri}, which no driver of it reported"));
+        }
+        if !self.exact {
+            return;
+        }
+        let succeeded = reported().next();
+        let told = new.result.as_ref().map(|(uri, _)| uri);
+        let as_it_was = match (succeeded, drivers.iter().any(|ends| ends.failed)) {
+            (Some(reported), _) => new.state == JobState::Succeeded && told == reported.as_ref(),
+            (None, true) => new.state == JobState::Failed,
+            (None, false) => matches!(new.state, JobState::Cancelled | JobState::Failed),
+        };
+        // A driver may end while its cancellation is on the way.
+        let cancelled = (job.job.cancel || job.job.deleting) && new.state == JobState::Cancelled;
+        if !as_it_was && !cancelled {
+            self.violated(format!("I5: {key} is said to be {:?} {told:?}, but its drivers: {drivers:?}", new.state));
+        }
+    }
+
+    /// I12.
+    pub(crate) fn status_repeated(&mut self, key: &ObjectKey, status: &JobStatus) {
+        self.violated(format!("I12: {key} is told again what stands there: {:?} {}", status.state, status.reason));
+    }
+
+    pub(crate) fn most_status_writes(&self) -> u32 {
+        self.status_writes.values().copied().max().unwrap_or(0)
+    }
+}
+
+/// Every value in force since a revision.
+fn largest<T: Copy>(history: Option<&Vec<(u64, T)>>, since: u64) -> impl Iterator<Item = T> {
+    let history = history.map(Vec::as_slice).unwrap_or_default();
+    let first = history.iter().rposition(|(revision, _)| *revision <= since).unwrap_or(0);
+    history[first..].iter().map(|(_, value)| *value)
+}

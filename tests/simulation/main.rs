@@ -1,0 +1,90 @@
+//! Deterministic fault simulation of the engine: the real engine over a simulated API server, spark-operator and
+//! garbage collector, with every fault that the protocol promises to hold under. What happened is judged from the world
+//! alone.
+//!
+//! `SLOWLANE_SEED=n cargo test --no-default-features --test simulation` replays one case with its whole trace;
+//! `SLOWLANE_SEEDS=n` runs so many.
+
+mod actors;
+mod auditor;
+mod keeper;
+mod moves;
+mod mutants;
+mod objects;
+mod profile;
+mod requests;
+mod rng;
+mod settle;
+mod simulation;
+mod world;
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use mutants::Mutant;
+use simulation::Simulation;
+
+const SEEDS: u64 = 1_600;
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+struct Ended {
+    verdict: Result<(), String>,
+    prints: Vec<u64>,
+    trace: Vec<String>,
+    seen: BTreeMap<String, u64>,
+}
+
+/// One case: how it ended, and the fingerprints of all that the engines were told and asked for.
+fn case(seed: u64, mutant: Mutant, prints: bool, traced: bool) -> Ended {
+    let mut simulation = Simulation::new(seed, mutant, prints, traced);
+    let verdict = catch_unwind(AssertUnwindSafe(|| simulation.run()));
+    let verdict = verdict.unwrap_or_else(|cause| {
+        let words = cause.downcast_ref::<String>().cloned();
+        Err(format!("panic: {}", words.or_else(|| cause.downcast_ref::<&str>().map(|it| (*it).to_owned())).unwrap_or_default()))
+    });
+    let mut all = std::mem::take(&mut simulation.prints);
+    simulation.keepers.iter_mut().for_each(|keeper| all.append(&mut keeper.prints));
+    let seen = std::mem::take(&mut simulation.world.auditor.seen);
+    Ended { verdict, prints: all, trace: simulation.trace.unwrap_or_default(), seen }
+}
+
+#[test]
+fn the_engine_keeps_its_promises_under_every_fault() {
+    if let Some(seed) = number("SLOWLANE_SEED") {
+        let ended = case(seed, Mutant::None, false, true);
+        ended.trace.iter().for_each(|line| println!("{line}"));
+        assert_eq!(ended.verdict, Ok(()), "seed {seed}");
+        return;
+    }
+    let (mut failures, mut seen) = (Vec::new(), BTreeMap::<String, u64>::new());
+    for seed in number("SLOWLANE_FROM").unwrap_or(0)..number("SLOWLANE_SEEDS").unwrap_or(SEEDS) {
+        let ended = case(seed, Mutant::None, false, false);
+        failures.extend(ended.verdict.err().map(|words| (seed, words)));
+        ended.seen.into_iter().for_each(|(what, times)| *seen.entry(what).or_default() += times);
+    }
+    seen.iter().for_each(|(what, times)| println!("{times:>9} {what}"));
+    let shown: Vec<String> = failures.iter().take(40).map(|(seed, words)| format!("SLOWLANE_SEED={seed}: {words}")).collect();
+    assert!(failures.is_empty(), "{} cases fail:\n{}", failures.len(), shown.join("\n"));
+}
+
+#[test]
+fn the_same_inputs_give_the_same_commands() {
+    for seed in 0..60 {
+        let [first, second] = [(); 2].map(|()| case(seed, Mutant::None, true, false).prints);
+        assert!(!first.is_empty() && first == second, "seed {seed} is not deterministic");
+    }
+}
+
+#[test]
+fn each_deliberate_defect_is_found() {
+    let found: Vec<_> = Mutant::ALL
+        .into_iter()
+        .map(|mutant| (mutant, (0..SEEDS).find_map(|seed| Some((seed, case(seed, mutant, false, false).verdict.err()?)))))
+        .collect();
+    found.iter().for_each(|(mutant, how)| println!("{mutant:?}: {how:?}"));
+    let missed: Vec<_> = found.iter().filter(|(_, how)| how.is_none()).map(|(mutant, _)| mutant).collect();
+    assert!(missed.is_empty(), "not found: {missed:?}");
+}

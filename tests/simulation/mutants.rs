@@ -1,0 +1,48 @@
+//! A shell or a world that is broken on purpose: the simulation has to notice each.
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mutant {
+    /// As it should be.
+    None,
+    /// The ledger is written whatever version it has.
+    IgnoresTheLedgersVersion,
+    /// A ledger that is gone is answered as an empty one.
+    TakesAMissingLedgerForAnEmptyOne,
+    /// A ledger write of which nobody knows the outcome is answered as done.
+    TakesUnknownForDone,
+    /// Applications get a new name with every attempt.
+    CreatesUnderNewNames,
+    /// Applications are not held by our finalizer.
+    CreatesWithoutFinalizer,
+    /// Quorum reads of a run show no pods: released on the application's word alone.
+    ConfirmsWithoutLooking,
+    /// Applications are deleted in the background only.
+    DeletesInTheBackground,
+    /// Statuses are written by name, whatever UID stands there.
+    WritesStatusesByName,
+    /// Some ends are answered as written, and are not.
+    LosesEnds,
+    /// The pod watch shows drivers only.
+    HidesExecutors,
+    /// Closed applications go at once, by somebody else's hand.
+    RemovesTombstones,
+    /// Lists are answered from a cache that is behind.
+    ListsFromACache,
+}
+
+impl Mutant {
+    pub(crate) const ALL: [Self; 12] = [
+        Self::IgnoresTheLedgersVersion,
+        Self::TakesAMissingLedgerForAnEmptyOne,
+        Self::TakesUnknownForDone,
+        Self::CreatesUnderNewNames,
+        Self::CreatesWithoutFinalizer,
+        Self::ConfirmsWithoutLooking,
+        Self::DeletesInTheBackground,
+        Self::WritesStatusesByName,
+        Self::LosesEnds,
+        Self::HidesExecutors,
+        Self::RemovesTombstones,
+        Self::ListsFromACache,
+    ];
+}

@@ -1,0 +1,153 @@
+//! What the simulated API server stores, and how a watch shows it.
+
+use std::collections::BTreeMap;
+
+use slowlane::command::Change;
+use slowlane::model::{
+    ApplicationSeen, ApplicationState, DriverEnd, EndReason, Footprint, Job, JobState, JobStatus, Name, ObjectKey,
+    Outcome, Placeholder, PodPhase, PodRole, PodSeen, Published, ReportedResult, ResultSource, RunId, RunStatus, Time,
+    Uid,
+};
+
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct NamespaceObject {
+    pub(crate) labels: BTreeMap<Box<str>, Box<str>>,
+    pub(crate) terminating: bool,
+}
+
+/// A `ManagedJob`; `job.published` is always derived from `status`.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct JobObject {
+    pub(crate) job: Job,
+    pub(crate) status: Option<JobStatus>,
+}
+
+/// A `SparkApplication`, and what the spark-operator has in hand for it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct App {
+    pub(crate) key: ObjectKey,
+    pub(crate) uid: Uid,
+    pub(crate) run: RunId,
+    pub(crate) job: Name,
+    pub(crate) operation: Name,
+    pub(crate) cluster: Name,
+    pub(crate) footprint: Footprint,
+    pub(crate) executors: u64,
+    pub(crate) owner: Option<Uid>,
+    pub(crate) created: Time,
+    pub(crate) placeholder: Option<Placeholder>,
+    pub(crate) deleting: Option<Time>,
+    pub(crate) foreground: bool,
+    pub(crate) held: bool,
+    pub(crate) state: ApplicationState,
+    pub(crate) driver_pod: Option<Box<str>>,
+    pub(crate) message: Option<Box<str>>,
+    pub(crate) terminated: Option<Time>,
+    /// `spark-submit` runs for it.
+    pub(crate) in_hand: bool,
+    /// It was deleted or edited meanwhile: it may be submitted once more.
+    pub(crate) disturbed: bool,
+    /// What is in hand for it settles by then, once it is being deleted.
+    pub(crate) settles_by: Option<Time>,
+}
+
+impl App {
+    pub(crate) fn is_terminal(&self) -> bool {
+        self.state.is_terminal()
+    }
+
+    pub(crate) fn driver_key(&self) -> ObjectKey {
+        ObjectKey::new(self.key.namespace.clone(), format!("{}-driver", self.key.name))
+    }
+
+    pub(crate) fn seen(&self) -> ApplicationSeen {
+        ApplicationSeen {
+            key: self.key.clone(),
+            uid: self.uid.clone(),
+            run: Some(self.run.clone()),
+            job: Some(self.job.clone()),
+            operation: Some(self.operation.clone()),
+            cluster: Some(self.cluster.clone()),
+            grant: Some((self.footprint, self.executors)),
+            created: self.created,
+            placeholder: self.placeholder,
+            deleting: self.deleting,
+            foreground: self.foreground,
+            held: self.held,
+            state: self.state,
+            message: self.message.clone(),
+            application_id: None,
+            driver_pod: self.driver_pod.clone(),
+            terminated: self.terminated,
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Pod {
+    pub(crate) key: ObjectKey,
+    pub(crate) uid: Uid,
+    pub(crate) run: RunId,
+    pub(crate) role: PodRole,
+    pub(crate) phase: PodPhase,
+    pub(crate) end: Option<DriverEnd>,
+    /// UIDs of its owners: the application, and for executors their driver.
+    pub(crate) app: Uid,
+    pub(crate) driver: Option<Uid>,
+    /// It was told to stop.
+    pub(crate) terminating: bool,
+}
+
+impl Pod {
+    pub(crate) fn seen(&self) -> PodSeen {
+        PodSeen {
+            key: self.key.clone(),
+            uid: self.uid.clone(),
+            run: self.run.clone(),
+            role: self.role,
+            phase: self.phase,
+            end: self.end.clone(),
+        }
+    }
+}
+
+impl JobObject {
+    pub(crate) fn change(&self) -> Change {
+        let published = self.status.as_ref().map(published).unwrap_or_default();
+        Change::Job(Box::new(Job { published, ..self.job.clone() }))
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.status.as_ref().is_some_and(|status| status.state.is_terminal())
+    }
+}
+
+/// What the keeper reads back of a status that it wrote.
+pub(crate) fn published(status: &JobStatus) -> Published {
+    let mut runs = status.runs.clone();
+    let newest = runs.pop();
+    let under_way = matches!(status.state, JobState::Running | JobState::Finishing);
+    Published {
+        state: Some(status.state),
+        observed_generation: status.observed_generation,
+        reason: Some(status.reason.into()),
+        since: Some(status.since),
+        run: newest.as_ref().map(|run| {
+            let seen = under_way || run.driver_pod.is_some() || run.application_id.is_some() || run.outcome.is_some();
+            (run.number, seen)
+        }),
+        outcome: newest.as_ref().and_then(outcome),
+        runs,
+    }
+}
+
+fn outcome(run: &RunStatus) -> Option<Outcome> {
+    match run.outcome.as_deref()? {
+        "Succeeded" => {
+            let source = ResultSource::TerminationMessage;
+            Some(Outcome::Succeeded(run.result_uri.clone().map(|uri| ReportedResult { uri, source })))
+        }
+        "Failed" => Some(Outcome::Failed(EndReason::ApplicationFailed, run.message.clone().unwrap_or_default())),
+        _ => Some(Outcome::Cancelled),
+    }
+}

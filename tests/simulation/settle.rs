@@ -1,0 +1,168 @@
+//! The faults stop: everything is carried, the world goes on, time passes. Then everything that can end has ended,
+//! nothing is left behind, and the keeper is quiet.
+
+use slowlane::command::Input;
+use slowlane::model::{Cluster, NamespaceSelector, ObjectKey, Operation, Span, Time};
+
+use crate::profile::Profile;
+use crate::simulation::Simulation;
+
+/// Rounds that everything may take at one instant, and wakes that may come in all.
+const ROUNDS: usize = 4_000;
+const WAKES: usize = 3_000;
+/// By then runs of deleted jobs and namespaces that are being deleted are gone.
+const GONE_BY: Span = Span::seconds(900);
+/// A keeper that has nothing to do sleeps at least so long.
+const LONG: Span = Span::seconds(6 * 3600);
+
+impl Simulation {
+    pub(crate) fn settle(&mut self) -> Result<(), String> {
+        self.note(|| "---- the faults stop ----".to_owned());
+        self.world.auditor.saw("cases");
+        self.make_everything_possible();
+        let began = self.world.now;
+        let mut checked = false;
+        for _ in 0..WAKES {
+            self.until_nothing_moves()?;
+            if !checked && self.world.now >= began + GONE_BY {
+                checked = true;
+                self.check_what_is_gone()?;
+            }
+            let wake = self.keepers.first().and_then(|keeper| keeper.engine.next_wake());
+            let check = (!checked).then_some(began + GONE_BY);
+            let Some(next) = [wake, check].into_iter().flatten().min() else { return self.check_the_end() };
+            if checked && next > self.world.now + LONG {
+                return self.check_the_end();
+            }
+            // Never at exactly the time that was asked for.
+            let late = Span(self.rng.between(0, 300));
+            self.pass(Span((next - self.world.now).0.max(0)) );
+            self.pass(late);
+            self.tick(0);
+            self.verdict()?;
+        }
+        Err(format!("the keeper is never quiet: {:?}", self.keepers.first().map(|keeper| keeper.engine.next_wake())))
+    }
+
+    /// No more faults; limits, clusters and namespaces so that jobs may run.
+    fn make_everything_possible(&mut self) {
+        let exact = self.profile.exact;
+        self.profile = Profile { name: self.profile.name, exact, eager: 60, ..Profile::default() };
+        self.pass(Span::seconds(40));
+        while self.keepers.len() > 1 {
+            self.kill(0);
+        }
+        self.pass(Span::seconds(40));
+        self.late.clear();
+        if self.keepers.is_empty() {
+            self.enthrone();
+        }
+        self.world.operator_up = true;
+        self.world.quota.clear();
+        for operation in self.world.operations.values().cloned().collect::<Vec<_>>() {
+            if operation.limit == Some(0) {
+                self.world.put_operation(Operation { limit: Some(1), generation: operation.generation + 1, ..operation });
+            }
+        }
+        for cluster in self.world.clusters.values().cloned().collect::<Vec<_>>() {
+            let selector = Some(NamespaceSelector::default());
+            self.world.put_cluster(Cluster { held: false, selector, generation: cluster.generation + 1, ..cluster });
+        }
+        self.spread();
+    }
+
+    /// Carries everything and lets the world go on, all at one instant.
+    fn until_nothing_moves(&mut self) -> Result<(), String> {
+        for _ in 0..ROUNDS {
+            self.spread();
+            self.verdict()?;
+            if self.keepers.is_empty() {
+                self.enthrone();
+            }
+            if self.deliver(0) || self.send(0) {
+                continue;
+            }
+            let moves = self.world.moves(false);
+            let Some(a_move) = self.rng.pick(&moves).cloned() else { return Ok(()) };
+            self.note(|| format!("{a_move:?}"));
+            self.world.make(a_move, &mut self.rng);
+        }
+        let waiting = self.keepers.first().map(|keeper| format!("{:?}", keeper.commands));
+        Err(format!("hot loop: at one instant it does not come to rest: {waiting:?}"))
+    }
+
+    /// I8: what was deleted is gone, and nobody holds up a namespace.
+    fn check_what_is_gone(&self) -> Result<(), String> {
+        let world = &self.world;
+        if let Some(pod) = world.pods.values().find(|pod| pod.phase.is_live() && !world.has_job(&pod.run.job)) {
+            return Err(format!("I8: a pod of a deleted job lives on: {pod:?}"));
+        }
+        let held_up = world.namespaces.iter().find(|(_, namespace)| namespace.terminating);
+        held_up.map_or(Ok(()), |(name, _)| {
+            let left: Vec<&ObjectKey> = world.apps.keys().filter(|key| key.namespace == *name).collect();
+            Err(format!("I8: namespace {name} is held up by {left:?}"))
+        })
+    }
+
+    fn check_the_end(&mut self) -> Result<(), String> {
+        for object in self.world.jobs.values() {
+            if !object.is_over() && self.can_end(&object.job) {
+                return Err(format!("I4: job {} never ends: {:?}", object.job.key, object.status));
+            }
+            if object.job.deleting {
+                return Err(format!("I8: job {} is never gone", object.job.key));
+            }
+        }
+        let held = self.world.ledger.as_ref().filter(|(_, ledger)| !ledger.holders.is_empty());
+        if let Some((_, ledger)) = held.filter(|_| !self.is_restored_unnoticed()) {
+            return Err(format!("a slot is leaked: {:?}", ledger.holders));
+        }
+        if let Some(app) = self.world.apps.values().next() {
+            return Err(format!("a tombstone stays for ever: {app:?}"));
+        }
+        if let Some(pod) = self.world.pods.values().next() {
+            return Err(format!("a pod stays for ever: {pod:?}"));
+        }
+        self.check_quiet()
+    }
+
+    fn check_quiet(&mut self) -> Result<(), String> {
+        let Some(keeper) = self.keepers.first_mut() else { return Err("nobody leads".to_owned()) };
+        let figures = keeper.engine.figures();
+        if (figures.live_runs, figures.tombstones, figures.admitting) != (0, 0, true) {
+            return Err(format!("the keeper holds on to something: {figures:?}"));
+        }
+        let waiting: u64 = figures.waiting.values().sum();
+        let open = self.world.jobs.values().filter(|object| !object.is_over()).count();
+        if waiting != open as u64 {
+            return Err(format!("{open} jobs are open, but {waiting} are queued: {figures:?}"));
+        }
+        let later = Time(self.world.now.0 + 1);
+        self.world.now = later;
+        let commands = keeper.engine.step(Input::Tick, later);
+        if !commands.is_empty() {
+            return Err(format!("I12: not quiet: {commands:?}"));
+        }
+        let writes = self.world.auditor.most_status_writes();
+        if self.profile.exact && writes > 12 {
+            return Err(format!("I12: {writes} status writes for one job"));
+        }
+        Ok(())
+    }
+
+    /// Whether a job can end as things stand at last.
+    fn can_end(&self, job: &slowlane::model::Job) -> bool {
+        let key = ObjectKey { namespace: job.key.namespace.clone(), name: job.operation.clone() };
+        if job.cancel || job.deleting || self.world.auditor.has_started(&job.uid) {
+            return true;
+        }
+        let Some(operation) = self.world.operations.get(&key) else { return false };
+        let bounds = job.executors.unwrap_or_default();
+        let wanted = self.world.clusters.values().filter(|it| job.cluster.as_ref().is_none_or(|name| *name == it.name));
+        let fits = |cluster: &Cluster| {
+            cluster.template.over(operation.sizing).footprint().with(bounds.min).fits(cluster.capacity)
+        };
+        wanted.into_iter().any(fits)
+    }
+}
+

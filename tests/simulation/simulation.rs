@@ -1,0 +1,330 @@
+//! One case: a world, the keepers, and the things that are drawn to happen.
+
+use slowlane::command::{Command, Failure, Input, Kind, Receipt};
+use slowlane::model::{Settings, Span, Time};
+
+use crate::keeper::Keeper;
+use crate::mutants::Mutant;
+use crate::profile::Profile;
+use crate::requests::Late;
+use crate::rng::Rng;
+use crate::world::World;
+
+/// A request lands at most so late. With [`OVERLAP`] below the quarantine of 60 s.
+const LATEST: i64 = 35_000;
+/// A leader that was dethroned acts on for at most so long.
+const OVERLAP: Span = Span::seconds(20);
+/// After the ledger was lost nobody takes over beside a living leader for so long.
+const LOSS: Span = Span::seconds(150);
+
+pub(crate) struct Simulation {
+    pub(crate) rng: Rng,
+    pub(crate) world: World,
+    pub(crate) keepers: Vec<Keeper>,
+    pub(crate) late: Vec<(Time, Late)>,
+    pub(crate) profile: Profile,
+    pub(crate) mutant: Mutant,
+    pub(crate) settings: Settings,
+    pub(crate) keepers_so_far: u32,
+    pub(crate) names_so_far: u32,
+    pub(crate) lost_at: Option<Time>,
+    /// The version of an older copy that was put back.
+    pub(crate) restored: Option<slowlane::model::LedgerVersion>,
+    pub(crate) older_ledgers: Vec<slowlane::model::Ledger>,
+    pub(crate) keeps_prints: bool,
+    /// Fingerprints of keepers that are dead.
+    pub(crate) prints: Vec<u64>,
+    pub(crate) trace: Option<Vec<String>>,
+    older_lists: std::collections::BTreeMap<Kind, Vec<slowlane::command::Change>>,
+}
+
+/// What the network and the API server do to one request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    None,
+    NotSent,
+    /// The API server gives up after a race between writers.
+    Conflict,
+    Dropped,
+    LostAnswer,
+    Late,
+}
+
+impl Simulation {
+    pub(crate) fn new(seed: u64, mutant: Mutant, keeps_prints: bool, traced: bool) -> Self {
+        let mut rng = Rng::new(seed);
+        let profile = Profile::draw(seed, &mut rng);
+        let settings = Settings { max_tombstones: if rng.chance(200) { 2 } else { 1000 }, ..Settings::default() };
+        let mut world = World { now: Time(1_700_000_000_000), operator_up: true, ..World::default() };
+        world.auditor.exact = profile.exact;
+        world.auditor.overlapping = profile.overlaps > 0;
+        Self {
+            rng,
+            world,
+            keepers: Vec::new(),
+            late: Vec::new(),
+            profile,
+            mutant,
+            settings,
+            keepers_so_far: 0,
+            names_so_far: 0,
+            lost_at: None,
+            restored: None,
+            older_ledgers: Vec::new(),
+            keeps_prints,
+            prints: Vec::new(),
+            trace: traced.then(Vec::new),
+            older_lists: std::collections::BTreeMap::new(),
+        }
+    }
+
+    pub(crate) fn note(&mut self, words: impl FnOnce() -> String) {
+        let now = self.world.now.0 % 100_000_000;
+        if let Some(trace) = &mut self.trace {
+            trace.push(format!("{:>9.1}s {}", now as f64 / 1000.0, words()));
+        }
+    }
+
+    /// Runs the whole case.
+    pub(crate) fn run(&mut self) -> Result<(), String> {
+        self.found();
+        for _ in 0..self.profile.steps {
+            self.act();
+            self.verdict()?;
+        }
+        self.settle()
+    }
+
+    pub(crate) fn verdict(&self) -> Result<(), String> {
+        self.world.auditor.violation().map_or(Ok(()), |words| Err(words.clone()))
+    }
+
+    // ---- time -------------------------------------------------------------------------------------------------
+
+    /// Time passes; what is due on the way happens.
+    pub(crate) fn pass(&mut self, span: Span) {
+        let until = self.world.now + span;
+        while let Some(next) = self.late.iter().map(|(due, _)| *due).min().filter(|due| *due <= until) {
+            self.world.now = self.world.now.max(next);
+            self.end_reigns();
+            let Some(at) = self.late.iter().position(|(due, _)| *due == next) else { break };
+            let (_, late) = self.late.swap_remove(at);
+            self.note(|| format!("lands late: {}", short(&format!("{late:?}"))));
+            self.world.land(late, self.mutant);
+            self.spread();
+        }
+        self.world.now = until;
+        self.end_reigns();
+    }
+
+    fn end_reigns(&mut self) {
+        let now = self.world.now;
+        for number in (0..self.keepers.len()).rev() {
+            if self.keepers[number].dethroned.is_some_and(|since| now >= since + OVERLAP) {
+                self.kill(number);
+            }
+        }
+    }
+
+    /// The watches hear what changed.
+    pub(crate) fn spread(&mut self) {
+        for (revision, kind, change) in std::mem::take(&mut self.world.events) {
+            if let Some(trace) = &mut self.trace {
+                trace.push(format!("{:>12} {}", revision, short(&format!("{change:?}"))));
+            }
+            for keeper in &mut self.keepers {
+                keeper.hear(revision, kind, &change, self.mutant);
+            }
+        }
+        if let Some((_, ledger)) = &self.world.ledger
+            && self.older_ledgers.last() != Some(ledger)
+        {
+            self.older_ledgers.push(ledger.clone());
+        }
+    }
+
+    // ---- keepers ----------------------------------------------------------------------------------------------
+
+    /// A keeper comes to lead.
+    pub(crate) fn enthrone(&mut self) {
+        self.keepers_so_far += 1;
+        let identity = format!("keeper-{}", self.keepers_so_far);
+        let first = self.keepers_so_far == 1;
+        self.note(|| format!("{identity} leads"));
+        let mut keeper = Keeper::new(identity.clone(), self.settings.clone(), self.keeps_prints);
+        keeper.step(Input::Leading { identity: identity.into(), first }, &mut self.world);
+        self.keepers.push(keeper);
+    }
+
+    /// Another keeper takes over; this one acts on for a while, unless the ledger was lost just now.
+    pub(crate) fn overlap(&mut self) {
+        let now = self.world.now;
+        self.keepers.iter_mut().for_each(|keeper| _ = keeper.dethroned.get_or_insert(now));
+        if self.lost_at.is_some_and(|lost| now < lost + LOSS) {
+            (0..self.keepers.len()).rev().for_each(|number| self.kill(number));
+        }
+        self.enthrone();
+    }
+
+    /// A keeper dies. Its requests on their way may still land.
+    pub(crate) fn kill(&mut self, number: usize) {
+        let mut keeper = self.keepers.swap_remove(number);
+        self.note(|| format!("{} dies", keeper.identity));
+        let settles = self.lost_at.is_some_and(|lost| self.world.now < lost + LOSS);
+        for command in std::mem::take(&mut keeper.commands) {
+            match self.rng.below(3) {
+                0 => {}
+                1 => _ = self.world.carry_out(&command, self.mutant),
+                _ if settles => {}
+                _ => self.send_late(&command),
+            }
+        }
+        self.prints.append(&mut keeper.prints);
+        self.spread();
+    }
+
+    /// The next answer or the next thing that a watch has seen.
+    pub(crate) fn deliver(&mut self, number: usize) -> bool {
+        let keeper = &mut self.keepers[number];
+        let mut sources: Vec<Option<Kind>> = Vec::new();
+        sources.extend((!keeper.receipts.is_empty()).then_some(None));
+        sources.extend(keeper.watches.iter().filter(|(_, it)| it.unlisted || !it.queue.is_empty()).map(|(kind, _)| Some(*kind)));
+        let Some(source) = self.rng.pick(&sources).copied() else { return false };
+        let (world, keeper) = (&mut self.world, &mut self.keepers[number]);
+        match source {
+            None => {
+                let receipt = keeper.receipts.swap_remove(self.rng.below(keeper.receipts.len()));
+                let words = short(&format!("{receipt:?}"));
+                keeper.step(Input::Written(receipt), world);
+                let identity = self.keepers[number].identity.clone();
+                self.note(|| format!("{identity} told: {words}"));
+            }
+            Some(kind) if keeper.watches.get(&kind).is_some_and(|watch| watch.unlisted) => {
+                let now = world.list(kind);
+                let listed = match self.mutant {
+                    Mutant::ListsFromACache => self.older_lists.insert(kind, now).unwrap_or_default(),
+                    _ => now,
+                };
+                let revision = world.revision;
+                keeper.list(kind, listed, revision);
+                let identity = self.keepers[number].identity.clone();
+                self.note(|| format!("{identity} lists {kind:?}"));
+            }
+            Some(kind) => {
+                let told = keeper.deliver(kind, world);
+                debug_assert!(told);
+                let revision = self.keepers[number].watches.get(&kind).map_or(0, |watch| watch.told);
+                let identity = self.keepers[number].identity.clone();
+                self.note(|| format!("{identity} told: {kind:?} up to {revision}"));
+            }
+        }
+        self.bury_the_dead();
+        true
+    }
+
+    pub(crate) fn tick(&mut self, number: usize) {
+        let (world, keeper) = (&mut self.world, &mut self.keepers[number]);
+        keeper.step(Input::Tick, world);
+        self.bury_the_dead();
+    }
+
+    fn bury_the_dead(&mut self) {
+        while let Some(number) = self.keepers.iter().position(|keeper| keeper.dead) {
+            self.kill(number);
+        }
+    }
+
+    // ---- requests ---------------------------------------------------------------------------------------------
+
+    /// One of a keeper's requests is sent.
+    pub(crate) fn send(&mut self, number: usize) -> bool {
+        let waiting = self.keepers[number].commands.len();
+        if waiting == 0 {
+            return false;
+        }
+        let command = self.keepers[number].commands.swap_remove(self.rng.below(waiting));
+        let fault = self.fault(&command);
+        let failed = |failure: Failure| failed(&command, failure);
+        let receipt = match fault {
+            Fault::None => self.world.carry_out(&command, self.mutant),
+            Fault::NotSent => failed(Failure::NotSent("no connection".into())),
+            Fault::Conflict => failed(Failure::Conflict("the object has been modified".into())),
+            Fault::Dropped => failed(Failure::Unknown("no answer in time".into())),
+            Fault::LostAnswer => match self.world.carry_out(&command, self.mutant) {
+                Some(Receipt::LedgerWritten(Ok(version))) if self.mutant == Mutant::TakesUnknownForDone => {
+                    Some(Receipt::LedgerWritten(Ok(version)))
+                }
+                _ => failed(Failure::Unknown("the answer was lost".into())),
+            },
+            Fault::Late => {
+                self.send_late(&command);
+                failed(Failure::Unknown("no answer in time".into()))
+            }
+        };
+        let receipt = match receipt {
+            Some(Receipt::LedgerWritten(Err(Failure::Unknown(_)))) if self.mutant == Mutant::TakesUnknownForDone => {
+                Some(Receipt::LedgerWritten(Ok("v0".into())))
+            }
+            other => other,
+        };
+        let identity = self.keepers[number].identity.clone();
+        self.note(|| format!("{identity} sends ({fault:?}): {} -> {}", short(&format!("{command:?}")), short(&format!("{receipt:?}"))));
+        self.keepers[number].receipts.extend(receipt);
+        self.spread();
+        true
+    }
+
+    fn send_late(&mut self, command: &Command) {
+        let late = match command {
+            Command::CreateApplication { run, holder, placeholder } => {
+                // The job is read and the application built now; only the request itself is late.
+                match self.world.build(run, holder, *placeholder, self.mutant) {
+                    Ok(app) => Late::Post(Box::new(app)),
+                    Err(_) => return,
+                }
+            }
+            Command::ReadLedger | Command::ConfirmRun { .. } => return,
+            other => Late::Other(Box::new(other.clone())),
+        };
+        let due = Time(self.world.now.0 + self.rng.between(500, LATEST));
+        self.late.push((due, late));
+    }
+
+    fn fault(&mut self, command: &Command) -> Fault {
+        if !self.rng.chance(self.profile.faults) {
+            return Fault::None;
+        }
+        let is_read = matches!(command, Command::ReadLedger | Command::ConfirmRun { .. });
+        let is_status = matches!(command, Command::WriteJobStatus { .. } | Command::DropTombstone { .. });
+        match self.rng.below(5) {
+            0 => Fault::NotSent,
+            1 => Fault::Dropped,
+            2 if is_status => Fault::Conflict,
+            2 => Fault::NotSent,
+            3 if !is_read => Fault::LostAnswer,
+            _ if !is_read => Fault::Late,
+            _ => Fault::Dropped,
+        }
+    }
+}
+
+/// The answer to a command that did not work.
+fn failed(command: &Command, failure: Failure) -> Option<Receipt> {
+    Some(match command.clone() {
+        Command::ReadLedger => Receipt::LedgerRead(Err(failure)),
+        Command::WriteLedger { .. } => Receipt::LedgerWritten(Err(failure)),
+        Command::CreateApplication { run, .. } => Receipt::Created { run, result: Err(failure) },
+        Command::ConfirmRun { run, .. } => Receipt::Confirmed { run, result: Err(failure) },
+        Command::DeleteApplication { run, .. } => Receipt::Deleted { run, result: Err(failure) },
+        Command::DropTombstone { key, .. } => Receipt::TombstoneDropped { key, result: Err(failure) },
+        Command::WriteJobStatus { uid, .. } => Receipt::JobStatusWritten { uid, result: Err(failure) },
+        Command::WriteOperationStatus { key, .. } => Receipt::OperationStatusWritten { key, result: Err(failure) },
+        Command::WriteClusterStatus { name, .. } => Receipt::ClusterStatusWritten { name, result: Err(failure) },
+        Command::StartWatches | Command::Announce(_) | Command::StepDown => return None,
+    })
+}
+
+pub(crate) fn short(words: &str) -> String {
+    const MOST: usize = 420;
+    words.chars().take(MOST).collect()
+}
