@@ -79,6 +79,7 @@ impl Caller {
         };
         let word = outcome.as_ref().map_or_else(|verdict| failure_word(&verdict.failure), |_| "ok");
         self.metrics.requests.with_label_values(&[verb, kind, word]).observe(seconds);
+        tracing::trace!(verb, kind, outcome = word, seconds, "a request");
         outcome.map_err(|verdict| {
             self.overloaded.fetch_or(verdict.overloaded, Ordering::Relaxed);
             verdict.failure
