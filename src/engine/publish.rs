@@ -11,11 +11,13 @@ use crate::index::{JobEntry, Said, Stage};
 use crate::lifecycle::{Errand, RETRY, Run};
 use crate::model::{
     Blocker, ClusterStatus, EndReason, JobState, JobStatus, Name, ObjectKey, OperationStatus, Outcome, QueueStatus,
-    Resources, RunStatus, Uid,
+    Resources, RunStatus, Span, Uid,
 };
 
 /// Informational status writes on their way at once; ends are not counted.
 const INFORMATIONAL_AT_ONCE: usize = 16;
+/// How long until a status is tried again that the API server refused.
+const DENIED: Span = Span::seconds(30);
 /// Jobs near the head of an operation whose status carries everything that holds them.
 const NEAR_HEAD: usize = 20;
 
@@ -72,6 +74,8 @@ impl Engine {
         self.publish_if_changed(number, false);
     }
 
+    /// How long until a status is tried again that the API server refused.
+    const DENIED: Span = Span::seconds(30);
     /// Jobs near the head of an operation's queues say all that holds them, at most this often.
     pub(super) fn publish_details(&mut self, key: &ObjectKey) {
         for rank in self.first_of(key) {
@@ -136,7 +140,8 @@ impl Engine {
     fn say(&mut self, number: JobNumber, status: JobStatus, kind: WriteKind) {
         let said = said(&status);
         let Some(entry) = self.jobs.get_mut(number) else { return };
-        let is_transition = entry.said.as_ref().is_none_or(|before| before.state != status.state);
+        let is_transition = entry.announced != Some(status.state);
+        entry.announced = Some(status.state);
         entry.said = Some(said);
         entry.again = false;
         let (key, uid) = (entry.job.key.clone(), entry.job.uid.clone());
@@ -172,9 +177,11 @@ impl Engine {
         if !done {
             entry.said = None;
             let is_ending = entry.ending.is_some();
-            self.wakes.set(Wake::Job(number), self.now + RETRY);
+            // What the API server refuses now it will most likely refuse again.
+            let again = self.now + if matches!(result, Err(Failure::Denied(_))) { DENIED } else { RETRY };
+            self.wakes.set(Wake::Job(number), again);
             if is_ending {
-                self.wakes.set(Wake::End(number), self.now + RETRY);
+                self.wakes.set(Wake::End(number), again);
             }
             // An outcome may have waited behind this write.
             self.outcome_recorded(uid, false);
@@ -187,10 +194,15 @@ impl Engine {
             self.dirty_runs.extend(runs);
             return;
         }
-        let again = entry.again;
+        let (again, told) = (entry.again, entry.said.as_ref().is_some_and(|said| said.outcome));
         if entry.ending.is_some() {
             self.write_end(number);
         } else if let Some(run) = self.unrecorded(uid) {
+            // What was on its way may have said it already.
+            if told {
+                self.outcome_recorded(uid, true);
+                return;
+            }
             self.write_record(number, &run);
         } else if again {
             self.publish_job(number);
@@ -255,10 +267,10 @@ impl Engine {
     }
 
     fn write_record(&mut self, number: JobNumber, run: &Run) {
+        self.jobs.set_state(number, JobState::Finishing, self.now);
         let Some(entry) = self.jobs.get(number) else { return };
         let status = self.status_of_run(entry, run);
-        self.jobs.set_state(number, JobState::Finishing, self.now);
-        self.say(number, JobStatus { state: JobState::Finishing, since: self.now, ..status }, WriteKind::Record);
+        self.say(number, status, WriteKind::Record);
     }
 
     fn unrecorded(&self, uid: &Uid) -> Option<Run> {
@@ -300,8 +312,9 @@ impl Engine {
     }
 
     fn status_of_run(&self, entry: &JobEntry, run: &Run) -> JobStatus {
-        let (reason, message) = match (entry.state, &run.denied) {
-            (JobState::Starting, Some((_, words))) => ("SubmissionRefused", words.to_string()),
+        let refused = run.denied.as_ref().map(|(_, words)| words).or(run.trouble.as_ref());
+        let (reason, message) = match (entry.state, refused) {
+            (JobState::Starting, Some(words)) => ("SubmissionRefused", words.to_string()),
             (JobState::Starting, None) => ("Admitted", format!("as {}", run.key.name)),
             (JobState::Finishing, _) => ("Finishing", "its last pods are going".to_owned()),
             _ => ("DriverRunning", format!("as {}", run.key.name)),
@@ -409,7 +422,6 @@ impl Engine {
         let Some(entry) = self.gate.cluster(name) else { return };
         let Some(declared) = &entry.declared else { return };
         let bounded = |most: u64| (most != u64::MAX).then_some(most);
-        let room = entry.room();
         let status = ClusterStatus {
             observed_generation: declared.generation,
             running: entry.alive(),
@@ -417,7 +429,7 @@ impl Engine {
             executors_in_use: entry.used.executors,
             executors_max: bounded(declared.capacity.executors),
             occupancy_percent: occupancy(entry.used, declared.capacity),
-            saturated: entry.queued > 0 && (entry.vacancy.at_job_limit || room.executors == 0 || room.milli_cores == 0),
+            saturated: entry.turns_away(),
             held: declared.held,
             spark_operator_available: self.gate.operator_available(),
             defect: declared.defect.clone(),
@@ -495,6 +507,7 @@ fn said(status: &JobStatus) -> Said {
         state: status.state,
         reason: status.reason.into(),
         generation: status.observed_generation,
+        outcome: status.runs.last().is_some_and(|run| run.outcome.is_some()),
         details: Some(hasher.finish()),
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Engine, Wake};
 use crate::command::{Command, Failure, Kind};
-use crate::index::Stage;
+use crate::index::{JobEntry, Stage};
 use crate::lifecycle::{Errand, Intent, RETRY, Run, Step, View, next, observe, outcome_of};
 use crate::model::{
     ApplicationSeen, JobState, Name, ObjectKey, Outcome, Placeholder, PodPhase, PodRole, PodSeen, RunId, Span,
@@ -88,6 +88,10 @@ impl Engine {
         }
         let number = self.jobs.by_uid(&run.id.job);
         match number.and_then(|number| Some((number, self.jobs.get(number)?))) {
+            Some((_, entry)) if self.stands_recorded(entry) => {
+                run.recorded = true;
+                true
+            }
             Some((number, entry)) if entry.stage != Stage::Ended => {
                 run.errand = Some(Errand::Record);
                 self.record_outcome(number, run);
@@ -98,6 +102,12 @@ impl Engine {
                 true
             }
         }
+    }
+
+    /// Whether the status says already how the run ended.
+    fn stands_recorded(&self, entry: &JobEntry) -> bool {
+        let said = entry.said.as_ref();
+        said.is_some_and(|said| said.outcome) && !self.writing.contains_key(&entry.job.uid)
     }
 
     /// A closed run: the job's end is written, then the slot is given back.
@@ -130,6 +140,7 @@ impl Engine {
     /// A run left the ledger. Its application stays as a tombstone; a replanned job queues again.
     pub(super) fn forget_run(&mut self, id: &RunId) {
         self.ended.remove(id);
+        self.unnamed.remove(id);
         let Some(run) = self.runs.remove(id) else { return };
         self.operation_changed(&ObjectKey { namespace: run.key.namespace.clone(), name: run.holder.operation.clone() });
         self.bury(id, run.closed.unwrap_or(self.now));
@@ -201,7 +212,8 @@ impl Engine {
                 run.not_before = Some(again);
             }
             // It may have been created: patience begins anew.
-            Err(Failure::Unknown(_)) => {
+            Err(Failure::Unknown(words)) => {
+                run.trouble = Some(words);
                 if let Some((since, _)) = &mut run.denied {
                     *since = self.now;
                 }
@@ -209,7 +221,11 @@ impl Engine {
             }
             Err(Failure::NotSent(_) | Failure::Conflict(_)) => run.not_before = Some(again),
         }
+        let job = run.id.job.clone();
         self.dirty_runs.insert(id.clone());
+        if let Some(number) = self.jobs.by_uid(&job) {
+            self.job_changed(number);
+        }
     }
 
     pub(super) fn confirmed(
@@ -247,8 +263,10 @@ impl Engine {
         run.errand = None;
         // Until the watch shows the deletion there is nothing more to do; a failed one is tried again.
         // Pods may take their grace period (30 s) to go.
-        let pause = if result.is_ok() { Span::seconds(45) } else { RETRY };
-        run.not_before = Some(self.now + pause);
+        match result {
+            Ok(()) => run.going_until = Some(self.now + Span::seconds(45)),
+            Err(_) => run.not_before = Some(self.now + RETRY),
+        }
         self.dirty_runs.insert(id.clone());
     }
 

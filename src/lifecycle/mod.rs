@@ -46,6 +46,10 @@ pub struct Run {
     pub errand: Option<Errand>,
     /// Nothing is tried again before this.
     pub not_before: Option<Time>,
+    /// Its deletion was accepted: it is not asked for again before this.
+    pub going_until: Option<Time>,
+    /// Why its creation does not get on, in the API server's words.
+    pub trouble: Option<Box<str>>,
     /// Since when its create is refused, and why.
     pub denied: Option<(Time, Box<str>)>,
     /// What was granted is not what would be built any more.
@@ -86,6 +90,8 @@ impl Run {
             key,
             errand: None,
             not_before: None,
+            going_until: None,
+            trouble: None,
             denied: None,
             outdated: false,
             confirmed: false,
@@ -153,6 +159,7 @@ pub enum Step {
 pub fn observe(run: &mut Run, view: &View<'_>, now: Time) {
     if let Some(application) = view.application {
         run.denied = None;
+        run.trouble = None;
         run.sighted.get_or_insert(now);
         if application.placeholder.is_none() {
             run.holder.seen = true;
@@ -185,7 +192,11 @@ pub fn outcome_of(driver: &PodSeen) -> Outcome {
     if driver.phase == PodPhase::Succeeded {
         return Outcome::Succeeded(end.reported);
     }
-    let reason = if end.out_of_memory { EndReason::OutOfMemory } else { EndReason::ApplicationFailed };
+    let reason = match () {
+        () if end.out_of_memory => EndReason::OutOfMemory,
+        () if end.lost => EndReason::DriverLost,
+        () => EndReason::ApplicationFailed,
+    };
     Outcome::Failed(reason, end.failure.unwrap_or_else(|| "the driver failed without a word".into()))
 }
 
@@ -199,7 +210,8 @@ pub fn next(run: &Run, view: &View<'_>, intent: Intent, settings: &Settings, now
         None => without_application(run, view, intent, settings, now),
         Some(application) => with_application(run, application, view, intent, settings, now),
     };
-    match (&step, run.not_before.filter(|until| *until > now)) {
+    let until = if step == Step::Delete { run.not_before.max(run.going_until) } else { run.not_before };
+    match (&step, until.filter(|until| *until > now)) {
         (Step::Create(_) | Step::Confirm | Step::Record | Step::Delete, Some(until)) => Step::Wait(Some(until)),
         _ => step,
     }

@@ -234,6 +234,7 @@ impl Simulation {
             cluster: rng.chance(200).then(|| CLUSTERS[0].into()),
             executors: Some(ExecutorBounds { min: bounds.0, max: bounds.1 }),
             parameters: Vec::new(),
+            declares_result: false,
             defect: None,
             cancel: false,
             deleting: false,
@@ -247,7 +248,17 @@ impl Simulation {
         let limit = [Some(1), Some(1), Some(2), None][self.rng.below(4)];
         let sizing = self.drawn_sizing();
         let (defaults, parameters) = (Defaults::default(), Vec::new());
-        Operation { key, generation: 1, limit, defaults, sizing, parameters, defect: None, published: None }
+        Operation {
+            key,
+            generation: 1,
+            limit,
+            defaults,
+            sizing,
+            parameters,
+            result_parameters: Vec::new(),
+            defect: None,
+            published: None,
+        }
     }
 
     fn drawn_sizing(&mut self) -> Sizing {

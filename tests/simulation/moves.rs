@@ -265,7 +265,7 @@ impl World {
         let (failure, out_of_memory) = if well { (None, false) } else { (Some("boom".into()), rng.chance(200)) };
         self.edit_pod(key, |pod| {
             pod.phase = if well { PodPhase::Succeeded } else { PodPhase::Failed };
-            pod.end = Some(DriverEnd { reported, failure, out_of_memory });
+            pod.end = Some(DriverEnd { reported, failure, out_of_memory, lost: false });
         });
         // A driver that ends well takes most of its executors with it.
         let executors: Vec<ObjectKey> =
