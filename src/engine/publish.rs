@@ -271,7 +271,7 @@ impl Engine {
             if let Some(run) = self.runs.get_mut(&id).filter(|run| run.errand == Some(Errand::Record)) {
                 run.errand = None;
                 run.recorded = done;
-                run.not_before = (!done).then(|| self.now + RETRY);
+                run.not_before = (!done).then(|| (Errand::Record, self.now + RETRY));
                 self.dirty_runs.insert(id);
             }
         }

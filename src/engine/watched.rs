@@ -351,6 +351,8 @@ impl Engine {
         }
         if let Some(record) = self.runs.get_mut(&run) {
             record.confirmed = false;
+            // The watch was behind a quorum read: it may have caught up.
+            record.not_before.take_if(|(errand, _)| *errand == Errand::Confirm);
         }
         if self.sightings.applications.get(&run) == Some(&application) {
             return;
@@ -370,7 +372,8 @@ impl Engine {
         let Some(run) = self.sightings.remove_application(key, uid) else { return };
         self.dropping.remove(&run);
         self.tombstones.remove(&run);
-        if self.runs.contains_key(&run) {
+        if let Some(record) = self.runs.get_mut(&run) {
+            record.not_before.take_if(|(errand, _)| *errand == Errand::Confirm);
             self.dirty_runs.insert(run);
         }
     }

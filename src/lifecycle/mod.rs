@@ -44,8 +44,8 @@ pub struct Run {
     pub key: ObjectKey,
     /// A command on its way.
     pub errand: Option<Errand>,
-    /// Nothing is tried again before this.
-    pub not_before: Option<Time>,
+    /// What is not tried again before this time; it holds up nothing else.
+    pub not_before: Option<(Errand, Time)>,
     /// Since when its create is refused, and why.
     pub denied: Option<(Time, Box<str>)>,
     /// What was granted is not what would be built any more.
@@ -199,9 +199,19 @@ pub fn next(run: &Run, view: &View<'_>, intent: Intent, settings: &Settings, now
         None => without_application(run, view, intent, settings, now),
         Some(application) => with_application(run, application, view, intent, settings, now),
     };
-    match (&step, run.not_before.filter(|until| *until > now)) {
-        (Step::Create(_) | Step::Confirm | Step::Record | Step::Delete, Some(until)) => Step::Wait(Some(until)),
+    match run.not_before {
+        Some((errand, until)) if until > now && errand_of(&step) == Some(errand) => Step::Wait(Some(until)),
         _ => step,
+    }
+}
+
+fn errand_of(step: &Step) -> Option<Errand> {
+    match step {
+        Step::Create(_) => Some(Errand::Create),
+        Step::Confirm => Some(Errand::Confirm),
+        Step::Record => Some(Errand::Record),
+        Step::Delete => Some(Errand::Delete),
+        Step::Wait(_) | Step::Close(_) | Step::CloseForReplan => None,
     }
 }
 

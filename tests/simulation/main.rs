@@ -43,7 +43,10 @@ fn case(seed: u64, mutant: Mutant, prints: bool, traced: bool) -> Ended {
     let verdict = catch_unwind(AssertUnwindSafe(|| simulation.run()));
     let verdict = verdict.unwrap_or_else(|cause| {
         let words = cause.downcast_ref::<String>().cloned();
-        Err(format!("panic: {}", words.or_else(|| cause.downcast_ref::<&str>().map(|it| (*it).to_owned())).unwrap_or_default()))
+        Err(format!(
+            "panic: {}",
+            words.or_else(|| cause.downcast_ref::<&str>().map(|it| (*it).to_owned())).unwrap_or_default()
+        ))
     });
     let mut all = std::mem::take(&mut simulation.prints);
     simulation.keepers.iter_mut().for_each(|keeper| all.append(&mut keeper.prints));
@@ -66,7 +69,8 @@ fn the_engine_keeps_its_promises_under_every_fault() {
         ended.seen.into_iter().for_each(|(what, times)| *seen.entry(what).or_default() += times);
     }
     seen.iter().for_each(|(what, times)| println!("{times:>9} {what}"));
-    let shown: Vec<String> = failures.iter().take(40).map(|(seed, words)| format!("SLOWLANE_SEED={seed}: {words}")).collect();
+    let shown: Vec<String> =
+        failures.iter().take(40).map(|(seed, words)| format!("SLOWLANE_SEED={seed}: {words}")).collect();
     assert!(failures.is_empty(), "{} cases fail:\n{}", failures.len(), shown.join("\n"));
 }
 
@@ -82,7 +86,9 @@ fn the_same_inputs_give_the_same_commands() {
 fn each_deliberate_defect_is_found() {
     let found: Vec<_> = Mutant::ALL
         .into_iter()
-        .map(|mutant| (mutant, (0..SEEDS).find_map(|seed| Some((seed, case(seed, mutant, false, false).verdict.err()?)))))
+        .map(|mutant| {
+            (mutant, (0..SEEDS).find_map(|seed| Some((seed, case(seed, mutant, false, false).verdict.err()?))))
+        })
         .collect();
     found.iter().for_each(|(mutant, how)| println!("{mutant:?}: {how:?}"));
     let missed: Vec<_> = found.iter().filter(|(_, how)| how.is_none()).map(|(mutant, _)| mutant).collect();

@@ -1,9 +1,7 @@
 //! What the world does by itself: spark-operator, kubelet, drivers, garbage collector, namespace controller. Each thing
 //! that can happen now is a [`Move`]; which one happens next is drawn.
 
-use slowlane::model::{
-    ApplicationState, DriverEnd, Name, ObjectKey, PodPhase, PodRole, ReportedResult, ResultSource,
-};
+use slowlane::model::{ApplicationState, DriverEnd, Name, ObjectKey, PodPhase, PodRole, ReportedResult, ResultSource};
 
 use crate::objects::{App, Pod};
 use crate::rng::Rng;
@@ -58,7 +56,9 @@ impl World {
             }
         }
         let terminating = self.namespaces.iter().filter(|(_, namespace)| namespace.terminating);
-        moves.extend(terminating.filter(|(name, _)| self.can_empty(name)).map(|(name, _)| Move::EmptyNamespace(name.clone())));
+        moves.extend(
+            terminating.filter(|(name, _)| self.can_empty(name)).map(|(name, _)| Move::EmptyNamespace(name.clone())),
+        );
         moves
     }
 
@@ -119,7 +119,9 @@ impl World {
                     moves.push(Move::AskForExecutor(key()));
                 }
             }
-            (PodRole::Executor, PodPhase::Pending) if self.driver_of(pod).is_some_and(|driver| driver.phase.is_live()) => {
+            (PodRole::Executor, PodPhase::Pending)
+                if self.driver_of(pod).is_some_and(|driver| driver.phase.is_live()) =>
+            {
                 moves.push(Move::ExecutorRuns(key()));
             }
             // An executor that runs ends with its driver; one that is pending then stays.

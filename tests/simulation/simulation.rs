@@ -188,7 +188,9 @@ impl Simulation {
         let keeper = &mut self.keepers[number];
         let mut sources: Vec<Option<Kind>> = Vec::new();
         sources.extend((!keeper.receipts.is_empty()).then_some(None));
-        sources.extend(keeper.watches.iter().filter(|(_, it)| it.unlisted || !it.queue.is_empty()).map(|(kind, _)| Some(*kind)));
+        sources.extend(
+            keeper.watches.iter().filter(|(_, it)| it.unlisted || !it.queue.is_empty()).map(|(kind, _)| Some(*kind)),
+        );
         let Some(source) = self.rng.pick(&sources).copied() else { return false };
         let (world, keeper) = (&mut self.world, &mut self.keepers[number]);
         match source {
@@ -268,7 +270,13 @@ impl Simulation {
             other => other,
         };
         let identity = self.keepers[number].identity.clone();
-        self.note(|| format!("{identity} sends ({fault:?}): {} -> {}", short(&format!("{command:?}")), short(&format!("{receipt:?}"))));
+        self.note(|| {
+            format!(
+                "{identity} sends ({fault:?}): {} -> {}",
+                short(&format!("{command:?}")),
+                short(&format!("{receipt:?}"))
+            )
+        });
         self.keepers[number].receipts.extend(receipt);
         self.spread();
         true
