@@ -181,7 +181,10 @@ async fn stopped(mut stop: watch::Receiver<bool>) {
     let _ = stop.wait_for(|stopped| *stopped).await;
 }
 
-fn failure(ended: Option<Result<(&'static str, Result<(), AppError>), JoinError>>) -> AppError {
+/// How one of the long-lived tasks ended: its name and its outcome, or a panic.
+type Ended = Result<(&'static str, Result<(), AppError>), JoinError>;
+
+fn failure(ended: Option<Ended>) -> AppError {
     match ended {
         Some(Ok((_, Err(error)))) => error,
         Some(Ok((name, Ok(())))) => AppError::Ended(name),

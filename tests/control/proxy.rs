@@ -154,6 +154,6 @@ fn refuse(code: u16) -> Response {
 }
 
 async fn never() -> Response {
-    tokio::time::sleep(Duration::from_secs(600)).await;
+    tokio::time::sleep(Duration::from_mins(10)).await;
     StatusCode::GATEWAY_TIMEOUT.into_response()
 }

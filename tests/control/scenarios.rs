@@ -15,7 +15,7 @@ use crate::operator::{Operator, Play};
 use crate::proxy::{Fault, Proxy};
 use crate::world::{World, eventually, message_of, reason_of, release_names, spark_definition, state_of};
 
-async fn start(world: &World) -> (Keeper, Operator) {
+fn start(world: &World) -> (Keeper, Operator) {
     (Keeper::start(world), Operator::start(world))
 }
 
@@ -29,7 +29,7 @@ fn result_of(job: &ManagedJob) -> Option<&str> {
 async fn three_jobs_of_an_operation_with_limit_1_take_turns() {
     let world = World::new().await;
     world.operation("report", json!({"maxConcurrentRuns": 1})).await;
-    let (keeper, operator) = start(&world).await;
+    let (keeper, operator) = start(&world);
     for job in ["north", "south", "west"] {
         world.job(job, "report", json!({})).await;
     }
@@ -54,7 +54,7 @@ async fn three_jobs_of_an_operation_with_limit_1_take_turns() {
 async fn six_jobs_at_limit_2_are_never_more_than_two() {
     let world = World::new().await;
     world.operation("report", json!({"maxConcurrentRuns": 2})).await;
-    let (keeper, operator) = start(&world).await;
+    let (keeper, operator) = start(&world);
     for number in 0..6 {
         world.job(&format!("job-{number}"), "report", json!({})).await;
     }
@@ -70,7 +70,7 @@ async fn six_jobs_at_limit_2_are_never_more_than_two() {
 async fn raising_a_limit_starts_the_next_job() {
     let world = World::new().await;
     world.operation("report", json!({"maxConcurrentRuns": 1})).await;
-    let (keeper, operator) = start(&world).await;
+    let (keeper, operator) = start(&world);
     for job in ["first", "second"] {
         operator.play(job, Play::Run);
         world.job(job, "report", json!({})).await;
@@ -87,7 +87,7 @@ async fn raising_a_limit_starts_the_next_job() {
 #[tokio::test]
 async fn a_job_whose_operation_is_declared_later_waits_and_then_runs() {
     let world = World::new().await;
-    let (keeper, _operator) = start(&world).await;
+    let (keeper, _operator) = start(&world);
     world.job("early", "report", json!({})).await;
     let waiting = world.job_that("early", |job| reason_of(job) == "UnknownOperation").await;
     assert_eq!(state_of(&waiting), Some(JobState::Pending));
@@ -103,7 +103,7 @@ async fn a_job_whose_operation_is_declared_later_waits_and_then_runs() {
 async fn a_result_arrives_by_message_by_annotation_and_as_declared() {
     let world = World::new().await;
     world.operation("report", json!({"defaults": {"result": {"uri": "s3a://lake/$(job.name)/$(run.number)"}}})).await;
-    let (keeper, operator) = start(&world).await;
+    let (keeper, operator) = start(&world);
     let log = "starting\n{\"resultUri\": \"s3a://lake/x\", \"rows\": 3}\nShutdownHookManager: done";
     operator.play("told", Play::Succeed(log.into()));
     operator.play("marked", Play::Annotate("s3a://lake/y".into()));
@@ -127,7 +127,7 @@ async fn a_result_arrives_by_message_by_annotation_and_as_declared() {
 async fn odd_termination_messages_are_no_results() {
     let world = World::new().await;
     world.operation("report", json!({})).await;
-    let (keeper, operator) = start(&world).await;
+    let (keeper, operator) = start(&world);
     let odd = [
         "\u{0}\u{1b}[31m".repeat(200),
         "{\"resultUri\": 3}".into(),
@@ -150,7 +150,7 @@ async fn odd_termination_messages_are_no_results() {
 async fn a_failure_says_why_in_sparks_own_words() {
     let world = World::new().await;
     world.operation("report", json!({})).await;
-    let (keeper, operator) = start(&world).await;
+    let (keeper, operator) = start(&world);
     let traceback = "Traceback (most recent call last):\n  File \"/app.py\", line 3, in <module>\n    raise\n\
                      ValueError: no such region: atlantis\n26/01/01 INFO ShutdownHookManager: Shutdown hook called\n";
     operator.play("typo", Play::Fail(1, "Error", traceback.into()));
@@ -176,7 +176,7 @@ async fn a_failure_says_why_in_sparks_own_words() {
 async fn a_job_that_lacks_a_parameter_says_which() {
     let world = World::new().await;
     world.operation("report", json!({"application": {"arguments": ["$(params.day)"]}})).await;
-    let (keeper, _operator) = start(&world).await;
+    let (keeper, _operator) = start(&world);
     world.job("dayless", "report", json!({})).await;
     let waiting = world.job_that("dayless", |job| reason_of(job) == "InvalidParameters").await;
     assert!(message_of(&waiting).contains("spec.parameters.day"), "{}", message_of(&waiting));
@@ -190,7 +190,7 @@ async fn a_job_that_lacks_a_parameter_says_which() {
 async fn a_job_that_is_cancelled_before_its_start_never_runs() {
     let world = World::new().await;
     world.operation("report", json!({"maxConcurrentRuns": 1})).await;
-    let (keeper, operator) = start(&world).await;
+    let (keeper, operator) = start(&world);
     operator.play("first", Play::Run);
     for job in ["first", "second"] {
         world.job(job, "report", json!({})).await;
@@ -208,7 +208,7 @@ async fn a_job_that_is_cancelled_before_its_start_never_runs() {
 async fn deleting_a_job_ends_its_run_and_leaves_a_tombstone() {
     let world = World::new().await;
     world.operation("report", json!({"maxConcurrentRuns": 1})).await;
-    let (keeper, operator) = start(&world).await;
+    let (keeper, operator) = start(&world);
     operator.play("first", Play::Run);
     for job in ["first", "second"] {
         world.job(job, "report", json!({})).await;
@@ -234,7 +234,7 @@ async fn deleting_a_job_ends_its_run_and_leaves_a_tombstone() {
 async fn an_application_that_is_deleted_behind_our_back_is_not_started_again() {
     let world = World::new().await;
     world.operation("report", json!({})).await;
-    let (keeper, operator) = start(&world).await;
+    let (keeper, operator) = start(&world);
     operator.play("daily", Play::Run);
     world.job("daily", "report", json!({})).await;
     world.job_in("daily", JobState::Running).await;
@@ -253,7 +253,7 @@ async fn an_application_that_is_deleted_behind_our_back_is_not_started_again() {
 async fn an_application_that_is_called_failed_while_its_driver_lives_holds_its_slot() {
     let world = World::new().await;
     world.operation("report", json!({"maxConcurrentRuns": 1})).await;
-    let (keeper, operator) = start(&world).await;
+    let (keeper, operator) = start(&world);
     operator.play("liar", Play::Lie);
     world.job("liar", "report", json!({})).await;
     eventually(|| async { if operator.submissions("liar") == 1 { Ok(()) } else { Err("not yet") } }).await;
@@ -279,7 +279,7 @@ async fn an_application_that_is_called_failed_while_its_driver_lives_holds_its_s
 async fn a_job_whose_operator_is_away_waits_and_can_be_deleted() {
     let world = World::new().await;
     world.operation("report", json!({"maxConcurrentRuns": 1})).await;
-    let (keeper, operator) = start(&world).await;
+    let (keeper, operator) = start(&world);
     operator.play("first", Play::Ignore);
     for job in ["first", "second"] {
         world.job(job, "report", json!({})).await;
@@ -298,7 +298,7 @@ async fn a_job_whose_operator_is_away_waits_and_can_be_deleted() {
 async fn a_keeper_that_is_killed_in_mid_run_loses_nothing() {
     let world = World::new().await;
     world.operation("report", json!({"maxConcurrentRuns": 1})).await;
-    let (mut keeper, operator) = start(&world).await;
+    let (mut keeper, operator) = start(&world);
     operator.play("first", Play::Run);
     for job in ["first", "second"] {
         world.job(job, "report", json!({})).await;
@@ -321,7 +321,7 @@ async fn a_keeper_that_is_killed_in_mid_run_loses_nothing() {
 async fn the_standby_takes_over_from_a_leader_that_is_killed() {
     let world = World::new().await;
     world.operation("report", json!({"maxConcurrentRuns": 1})).await;
-    let (mut leader, operator) = start(&world).await;
+    let (mut leader, operator) = start(&world);
     leader.ready().await;
     let standby = Keeper::start(&world);
     standby.ready().await;
@@ -371,7 +371,7 @@ async fn a_keeper_whose_lease_is_stolen_ends_with_an_error() {
 async fn a_keeper_whose_ledger_has_a_later_epoch_steps_down() {
     let world = World::new().await;
     world.operation("report", json!({})).await;
-    let (mut keeper, operator) = start(&world).await;
+    let (mut keeper, operator) = start(&world);
     world.job("one", "report", json!({})).await;
     world.job_in("one", JobState::Succeeded).await;
     let epoch = world.ledger().await.spec.epoch + 1;
@@ -388,7 +388,7 @@ async fn a_keeper_whose_ledger_has_a_later_epoch_steps_down() {
 async fn nothing_is_written_while_nothing_happens() {
     let world = World::new().await;
     world.operation("report", json!({"maxConcurrentRuns": 1})).await;
-    let (keeper, operator) = start(&world).await;
+    let (keeper, operator) = start(&world);
     operator.play("first", Play::Run);
     for job in ["first", "second", "third"] {
         world.job(job, "report", json!({})).await;
@@ -445,7 +445,7 @@ async fn a_cluster_without_spark_operator_is_a_condition_and_no_crash() {
         }
     })
     .await;
-    let (keeper, operator) = start(&world).await;
+    let (keeper, operator) = start(&world);
     keeper.ready().await;
     world.job("daily", "report", json!({})).await;
     let available = |wanted: &'static str| {

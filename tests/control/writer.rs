@@ -40,7 +40,7 @@ impl Bench {
         let (world, proxy) = (World::new().await, Proxy::start().await);
         let clock = Clock::start();
         let mut led = Leadership::none(clock.instant());
-        (led.leading, led.valid_until) = (true, clock.instant() + Duration::from_secs(600));
+        (led.leading, led.valid_until) = (true, clock.instant() + Duration::from_mins(10));
         let (leadership, receiver) = watch::channel(led);
         let executor = executor(&proxy.client(), &world.namespace, clock, receiver);
         Self { world, proxy, executor, leadership }
@@ -283,7 +283,7 @@ async fn a_request_ends_with_the_lease() {
 async fn without_a_server_nothing_happened() {
     let clock = Clock::start();
     let mut led = Leadership::none(clock.instant());
-    (led.leading, led.valid_until) = (true, clock.instant() + Duration::from_secs(600));
+    (led.leading, led.valid_until) = (true, clock.instant() + Duration::from_mins(10));
     let (_leadership, receiver) = watch::channel(led);
     let config = kube::Config::new("http://127.0.0.1:9".parse().unwrap());
     let executor = executor(&Client::try_from(config).unwrap(), "default", clock, receiver);

@@ -9,8 +9,8 @@ use slowlane::model::{
 
 use slowlane::command::Command;
 
-use crate::requests::Late;
 use crate::objects::{JobObject, NamespaceObject};
+use crate::requests::Late;
 use crate::simulation::Simulation;
 
 const NAMESPACES: [&str; 2] = ["red", "blue"];
@@ -253,7 +253,7 @@ impl Simulation {
     fn drawn_sizing(&mut self) -> Sizing {
         let pod = |cores| PodSizing { cores: Some(cores), memory_mib: Some(512), ..PodSizing::default() };
         let cores = [1, 1, 2][self.rng.below(3)];
-        Sizing { language: None, driver: pod(1), executor: pod(cores) }
+        Sizing { driver: pod(1), executor: pod(cores), ..Sizing::default() }
     }
 
     fn drawn_cluster(&mut self, name: &str) -> Cluster {
@@ -280,7 +280,8 @@ impl Simulation {
     }
 
     fn edit(&mut self) {
-        let keys: Vec<ObjectKey> = NAMESPACES.iter().flat_map(|it| OPERATIONS.map(|op| ObjectKey::new(*it, op))).collect();
+        let keys: Vec<ObjectKey> =
+            NAMESPACES.iter().flat_map(|it| OPERATIONS.map(|op| ObjectKey::new(*it, op))).collect();
         let mut key = keys[self.rng.below(3).min(self.rng.below(4))].clone();
         // Often one of which a run was just granted.
         let granted: Vec<ObjectKey> = self.granted_operations();

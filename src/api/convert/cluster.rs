@@ -109,17 +109,20 @@ pub fn cluster_status(status: &ClusterStatus, before: Option<&ComputeClusterStat
     let (ready, reason, words) = readiness(status);
     let say = |type_, truth: bool, reason, message| condition(type_, truth, reason, message, now, generation);
     let mut conditions = vec![say(READY, ready, reason, words)];
-    conditions.push(match status.saturated {
-        true => say(SATURATED, true, "Full", "jobs wait because it is full"),
-        false => say(SATURATED, false, "HasRoom", "no job waits for room in it"),
+    conditions.push(if status.saturated {
+        say(SATURATED, true, "Full", "jobs wait because it is full")
+    } else {
+        say(SATURATED, false, "HasRoom", "no job waits for room in it")
     });
-    conditions.push(match status.held {
-        true => say(HELD, true, "StopPolicy", "nothing starts: spec.stopPolicy is Hold"),
-        false => say(HELD, false, "NotHeld", "spec.stopPolicy is None"),
+    conditions.push(if status.held {
+        say(HELD, true, "StopPolicy", "nothing starts: spec.stopPolicy is Hold")
+    } else {
+        say(HELD, false, "NotHeld", "spec.stopPolicy is None")
     });
-    conditions.push(match status.spark_operator_available {
-        true => say(OPERATOR, true, "Served", "SparkApplications are served"),
-        false => say(OPERATOR, false, NO_OPERATOR, NO_OPERATOR_WORDS),
+    conditions.push(if status.spark_operator_available {
+        say(OPERATOR, true, "Served", "SparkApplications are served")
+    } else {
+        say(OPERATOR, false, NO_OPERATOR, NO_OPERATOR_WORDS)
     });
     if status.defect.is_some() {
         conditions.push(say("Stalled", true, reason, words));

@@ -59,7 +59,6 @@ pub fn write_ledger(ledger: &Ledger) -> RunLedgerSpec {
         leader: ledger.leader.to_string(),
         limits,
         clusters: clusters.collect(),
-        ..RunLedgerSpec::default()
     }
 }
 

@@ -38,7 +38,7 @@ impl Executor {
         let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), namespace, &api_resource());
         let params = PostParams { field_manager: Some(MANAGER.into()), dry_run: false };
         match self.caller.create(KIND, api.create(&params, &object)).await? {
-            Creation::New(stored) => seen(&stored),
+            Creation::New(stored) => Ok(seen(&stored)),
             Creation::Taken => match self.application(namespace, &name).await? {
                 Some(standing) => Ok(standing),
                 None => Err(Failure::Unknown("something stood under the name and is gone".into())),
@@ -195,10 +195,10 @@ fn refused(error: &BuildError) -> Failure {
     }
 }
 
-fn seen(stored: &DynamicObject) -> Result<ApplicationSeen, Failure> {
+fn seen(stored: &DynamicObject) -> ApplicationSeen {
     let status = stored.data.get("status").cloned().unwrap_or_default();
     let status: spark::Status = serde_json::from_value(status).unwrap_or_default();
-    Ok(convert::application(&stored.metadata, &status))
+    convert::application(&stored.metadata, &status)
 }
 
 #[cfg(test)]
@@ -234,7 +234,7 @@ mod tests {
         };
         let run = RunId { job: "u".into(), number: 3 };
         let object = placeholder_of(&identity(&run, &holder, "daily-3", None), Placeholder::Replan);
-        let seen = seen(&serde_json::from_value(object).unwrap()).unwrap();
+        let seen = seen(&serde_json::from_value(object).unwrap());
         assert_eq!((seen.placeholder, seen.run, seen.held), (Some(Placeholder::Replan), Some(run), true));
         assert_eq!(seen.cluster.as_deref(), Some("business"));
         assert_eq!(seen.grant.unwrap().0.with(2).milli_cores, 300);

@@ -86,8 +86,8 @@ impl Executor {
         name: &str,
         patch: &Value,
     ) -> Result<(), Failure> {
-        let path = format!("{}/{name}/status", api.resource_url());
-        let request = self.write(Method::PATCH, &path, "application/json-patch+json", json(patch)?);
+        let url = format!("{}/{name}/status", api.resource_url());
+        let request = self.write(Method::PATCH, &url, "application/json-patch+json", json(patch)?);
         self.caller.call("patch", kind, request).await.map(|_| ())
     }
 }
