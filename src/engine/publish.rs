@@ -74,8 +74,6 @@ impl Engine {
         self.publish_if_changed(number, false);
     }
 
-    /// How long until a status is tried again that the API server refused.
-    const DENIED: Span = Span::seconds(30);
     /// Jobs near the head of an operation's queues say all that holds them, at most this often.
     pub(super) fn publish_details(&mut self, key: &ObjectKey) {
         for rank in self.first_of(key) {
@@ -283,7 +281,7 @@ impl Engine {
             if let Some(run) = self.runs.get_mut(&id).filter(|run| run.errand == Some(Errand::Record)) {
                 run.errand = None;
                 run.recorded = done;
-                run.not_before = (!done).then(|| self.now + RETRY);
+                run.not_before = (!done).then(|| (Errand::Record, self.now + RETRY));
                 self.dirty_runs.insert(id);
             }
         }

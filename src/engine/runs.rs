@@ -180,14 +180,14 @@ impl Engine {
         };
         let Some(run) = self.runs.get_mut(id) else { return };
         run.errand = None;
-        let again = self.now + RETRY;
+        let again = (Errand::Create, self.now + RETRY);
         match result {
             Ok(application) if application.run.as_ref() == Some(id) && application.key == run.key => {
                 // The watch shows it: taking it in from here could bring back one that is gone again. From now on the
                 // run is never created a second time; should the watch never show it, a placeholder takes the name.
                 run.holder.seen |= application.placeholder.is_none();
                 run.denied = None;
-                run.not_before = Some(self.now + UNTIL_WATCHED);
+                run.not_before = Some((Errand::Create, self.now + UNTIL_WATCHED));
             }
             Ok(application) => {
                 let words = format!("SparkApplication {} was made by somebody else", application.key.name);
@@ -245,7 +245,9 @@ impl Engine {
         });
         match own {
             // The watch is behind: it will show what changed.
-            Ok((stands, _)) if stands != is_known => run.not_before = Some(self.now + UNTIL_WATCHED),
+            Ok((stands, _)) if stands != is_known => {
+                run.not_before = Some((Errand::Confirm, self.now + UNTIL_WATCHED));
+            }
             Ok((_, pods)) if !pods.iter().any(|pod| pod.phase.is_live()) => {
                 run.confirmed = true;
                 let driver = pods.iter().find(|pod| pod.role == PodRole::Driver);
@@ -254,7 +256,7 @@ impl Engine {
                     run.outcome.get_or_insert_with(|| outcome_of(driver));
                 }
             }
-            _ => run.not_before = Some(self.now + RETRY),
+            _ => run.not_before = Some((Errand::Confirm, self.now + RETRY)),
         }
     }
 
@@ -263,10 +265,8 @@ impl Engine {
         run.errand = None;
         // Until the watch shows the deletion there is nothing more to do; a failed one is tried again.
         // Pods may take their grace period (30 s) to go.
-        match result {
-            Ok(()) => run.going_until = Some(self.now + Span::seconds(45)),
-            Err(_) => run.not_before = Some(self.now + RETRY),
-        }
+        let pause = if result.is_ok() { Span::seconds(45) } else { RETRY };
+        run.not_before = Some((Errand::Delete, self.now + pause));
         self.dirty_runs.insert(id.clone());
     }
 

@@ -355,6 +355,8 @@ impl Engine {
         let Some(run) = application.run.clone().filter(|run| self.is_ours(run, &application)) else { return };
         if let Some(record) = self.runs.get_mut(&run) {
             record.confirmed = false;
+            // The watch was behind a quorum read: it may have caught up.
+            record.not_before.take_if(|(errand, _)| *errand == Errand::Confirm);
         }
         if self.sightings.applications.get(&run) == Some(&application) {
             return;
@@ -374,7 +376,8 @@ impl Engine {
         let Some(run) = self.sightings.remove_application(key, uid) else { return };
         self.dropping.remove(&run);
         self.tombstones.remove(&run);
-        if self.runs.contains_key(&run) {
+        if let Some(record) = self.runs.get_mut(&run) {
+            record.not_before.take_if(|(errand, _)| *errand == Errand::Confirm);
             self.dirty_runs.insert(run);
         }
     }

@@ -16,6 +16,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::record::{self, Observed};
 use super::{Decision, Leadership, Timing, evaluate};
 use crate::clock::Clock;
+use crate::observe::words;
 
 /// Why this process can not lead any more. Always fatal.
 #[derive(Debug, thiserror::Error)]
@@ -264,7 +265,7 @@ impl Elector {
 enum Wire {
     #[error("no answer within {0:?}")]
     TimedOut(Duration),
-    #[error(transparent)]
+    #[error("{}", words(.0))]
     Api(#[from] kube::Error),
 }
 

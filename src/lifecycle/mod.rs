@@ -44,10 +44,8 @@ pub struct Run {
     pub key: ObjectKey,
     /// A command on its way.
     pub errand: Option<Errand>,
-    /// Nothing is tried again before this.
-    pub not_before: Option<Time>,
-    /// Its deletion was accepted: it is not asked for again before this.
-    pub going_until: Option<Time>,
+    /// What is not tried again before this time; it holds up nothing else.
+    pub not_before: Option<(Errand, Time)>,
     /// Why its creation does not get on, in the API server's words.
     pub trouble: Option<Box<str>>,
     /// Since when its create is refused, and why.
@@ -90,7 +88,6 @@ impl Run {
             key,
             errand: None,
             not_before: None,
-            going_until: None,
             trouble: None,
             denied: None,
             outdated: false,
@@ -210,10 +207,19 @@ pub fn next(run: &Run, view: &View<'_>, intent: Intent, settings: &Settings, now
         None => without_application(run, view, intent, settings, now),
         Some(application) => with_application(run, application, view, intent, settings, now),
     };
-    let until = if step == Step::Delete { run.not_before.max(run.going_until) } else { run.not_before };
-    match (&step, until.filter(|until| *until > now)) {
-        (Step::Create(_) | Step::Confirm | Step::Record | Step::Delete, Some(until)) => Step::Wait(Some(until)),
+    match run.not_before {
+        Some((errand, until)) if until > now && errand_of(&step) == Some(errand) => Step::Wait(Some(until)),
         _ => step,
+    }
+}
+
+fn errand_of(step: &Step) -> Option<Errand> {
+    match step {
+        Step::Create(_) => Some(Errand::Create),
+        Step::Confirm => Some(Errand::Confirm),
+        Step::Record => Some(Errand::Record),
+        Step::Delete => Some(Errand::Delete),
+        Step::Wait(_) | Step::Close(_) | Step::CloseForReplan => None,
     }
 }
 

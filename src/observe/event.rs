@@ -6,6 +6,7 @@ use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 
+use super::words::clean;
 use crate::command::Announcement;
 
 const NOTE_BYTES: usize = 1000;
@@ -36,19 +37,6 @@ pub fn event(announcement: &Announcement, instance: &str, now: Timestamp, serial
         reporting_instance: Some(clean(instance, 128)),
         ..Event::default()
     }
-}
-
-/// Text without control characters, cut at a character so that it has at most so many bytes.
-#[must_use]
-pub fn clean(text: &str, bytes: usize) -> String {
-    let mut cleaned = String::with_capacity(text.len().min(bytes));
-    for c in text.chars().map(|c| if c.is_control() { ' ' } else { c }) {
-        if cleaned.len() + c.len_utf8() > bytes {
-            break;
-        }
-        cleaned.push(c);
-    }
-    cleaned
 }
 
 #[cfg(test)]

@@ -21,8 +21,8 @@ pub enum LogError {
 /// # Errors
 /// When the level makes no sense, or logging was started before.
 pub fn start_logging(settings: &Log) -> Result<(), LogError> {
-    // kube traces every request at debug and above; its own lines are of use only when somebody asks for them.
-    let filter = EnvFilter::try_new(format!("kube_client=warn,kube_runtime=warn,{}", settings.level))?;
+    // kube's own warnings repeat ours, and one of them prints whole objects.
+    let filter = EnvFilter::try_new(format!("kube_client=error,kube_runtime=error,{}", settings.level))?;
     let started = match settings.format {
         LogFormat::Json => {
             let json = Subscriber::builder().json().flatten_event(true).with_current_span(false).with_span_list(false);

@@ -5,8 +5,10 @@ mod event;
 mod health;
 mod log;
 mod metrics;
+mod words;
 
-pub use event::{clean, event};
+pub use event::event;
 pub use health::{Health, NotReady};
 pub use log::{LogError, start_logging};
 pub use metrics::Metrics;
+pub use words::{clean, words};

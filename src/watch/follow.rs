@@ -14,7 +14,7 @@ use super::object::{Object, View};
 use super::seen::Seen;
 use crate::api::convert;
 use crate::command::{Change, Input, Kind};
-use crate::observe::{Health, Metrics, clean};
+use crate::observe::{Health, Metrics, clean, words};
 
 /// Turns objects of one kind into what the engine is told of them.
 pub(super) trait Translate: Send + 'static {
@@ -166,7 +166,7 @@ impl<T: Translate> Follow<T> {
             self.not_served().await?;
         } else {
             self.outlets.metrics.watch_restarts.with_label_values(&[T::WORD]).inc();
-            tracing::warn!(kind = T::WORD, error = %clean(&error.to_string(), 300), "a watch starts again");
+            tracing::warn!(kind = T::WORD, error = %said(error), "a watch starts again");
         }
         tokio::time::sleep(pause(self.failures)).await;
         Ok(())
@@ -194,6 +194,16 @@ impl<T: Translate> Follow<T> {
 /// How long to wait after so many failures in a row.
 fn pause(failures: u32) -> Duration {
     Duration::from_millis(200).saturating_mul(1 << failures.min(5)).min(Duration::from_secs(5))
+}
+
+fn said(error: &watcher::Error) -> String {
+    match error {
+        watcher::Error::InitialListFailed(error)
+        | watcher::Error::WatchStartFailed(error)
+        | watcher::Error::WatchFailed(error) => words(error),
+        watcher::Error::WatchError(status) => clean(&format!("{} {}", status.code, status.message), 300),
+        watcher::Error::NoResourceVersion => error.to_string(),
+    }
 }
 
 fn is_missing(error: &watcher::Error) -> bool {

@@ -9,9 +9,7 @@ use kube::core::Status;
 use kube::core::response::reason;
 
 use crate::command::Failure;
-use crate::observe::clean;
-
-const WORDS: usize = 500;
+use crate::observe::words;
 
 /// A failure, and whether it says that the API server has too much to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,17 +36,17 @@ impl Verdict {
 
 /// Classifies what the client says went wrong.
 pub(super) fn classify(error: &kube::Error) -> Verdict {
+    let said = words(error).into();
     match error {
-        kube::Error::Api(status) => of_status(status),
-        kube::Error::Auth(_) => Verdict::calm(Failure::NotSent(words(error))),
-        kube::Error::BuildRequest(_) | kube::Error::HttpError(_) => Verdict::calm(Failure::Denied(words(error))),
-        _ if never_connected(error) => Verdict::calm(Failure::NotSent(words(error))),
-        _ => Verdict::calm(Failure::Unknown(words(error))),
+        kube::Error::Api(status) => of_status(status, said),
+        kube::Error::Auth(_) => Verdict::calm(Failure::NotSent(said)),
+        kube::Error::BuildRequest(_) | kube::Error::HttpError(_) => Verdict::calm(Failure::Denied(said)),
+        _ if never_connected(error) => Verdict::calm(Failure::NotSent(said)),
+        _ => Verdict::calm(Failure::Unknown(said)),
     }
 }
 
-fn of_status(status: &Status) -> Verdict {
-    let said = said(status);
+fn of_status(status: &Status, said: Box<str>) -> Verdict {
     match status.code {
         404 if names_an_object(status) => Verdict::calm(Failure::Gone),
         404 => Verdict::calm(Failure::KindMissing),
@@ -115,24 +113,6 @@ fn never_connected(error: &kube::Error) -> bool {
         cause = inner.source();
     }
     false
-}
-
-fn said(status: &Status) -> Box<str> {
-    let message = if status.message.is_empty() { &status.reason } else { &status.message };
-    clean(&format!("{} {}", status.code, message), WORDS).into()
-}
-
-fn words(error: &kube::Error) -> Box<str> {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        let inner_text = inner.to_string();
-        if !text.contains(&inner_text) {
-            text = format!("{text}: {inner_text}");
-        }
-        cause = inner.source();
-    }
-    clean(&text, WORDS).into()
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ fn settings(namespace: &str, address: &str) -> Value {
         "runs": {"lingeringSeconds": 1, "operatorAbsentSeconds": 5},
         "status": {"delaySeconds": 0, "detailSeconds": 1},
         "http": {"address": address},
-        "log": {"format": "text", "level": "info,slowlane=trace"},
+        "log": {"format": "text", "level": "info,slowlane=debug"},
     })
 }
 
