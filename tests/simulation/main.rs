@@ -87,7 +87,11 @@ fn each_deliberate_defect_is_found() {
     let found: Vec<_> = Mutant::ALL
         .into_iter()
         .map(|mutant| {
-            (mutant, (0..SEEDS).find_map(|seed| Some((seed, case(seed, mutant, false, false).verdict.err()?))))
+            (
+                mutant,
+                (0..number("SLOWLANE_SEEDS").unwrap_or(SEEDS))
+                    .find_map(|seed| Some((seed, case(seed, mutant, false, false).verdict.err()?))),
+            )
         })
         .collect();
     found.iter().for_each(|(mutant, how)| println!("{mutant:?}: {how:?}"));

@@ -237,7 +237,16 @@ impl World {
         let live: BTreeSet<RunId> =
             self.pods.values().filter(|pod| pod.phase.is_live()).map(|pod| pod.run.clone()).collect();
         self.auditor.status_written(&object, &status, &live);
+        let over = status.state.is_terminal();
         self.edit_job(key, |object| object.status = Some(status));
+        if over && mutant == Mutant::RemovesTombstones {
+            let mine: Vec<ObjectKey> =
+                self.apps.values().filter(|app| app.run.job == *uid).map(|app| app.key.clone()).collect();
+            for key in mine {
+                let _ = self.delete_app(&key, None, false);
+                self.edit_app(&key, |app| (app.held, app.foreground) = (false, false));
+            }
+        }
         Ok(())
     }
 }
