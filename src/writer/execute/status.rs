@@ -41,7 +41,7 @@ impl Executor {
         let found = self.caller.call("get", "SparkApplication", applications.get_metadata(&run.application)).await;
         let metadata = match found {
             Ok(found) => found.metadata,
-            Err(Failure::Gone) => return Ok(()),
+            Err(Failure::Gone | Failure::KindMissing) => return Ok(()),
             Err(failure) => return Err(failure),
         };
         let declared = metadata.annotations.as_ref().and_then(|all| all.get(RESULT_URI_ANNOTATION));
