@@ -15,6 +15,7 @@ use crate::command::Input;
 use crate::observe::{Health, Metrics};
 
 pub use catalog::Catalog;
+pub use follow::SILENCE;
 pub use kinds::PodView;
 pub use object::{Object, View};
 
