@@ -54,7 +54,6 @@ impl Executor {
         if convert::uid(&job.metadata) != run.job || !wants_a_run(&job) {
             return Err(Failure::Gone);
         }
-        self.catalog.remember_correlation(run.job.clone(), job.spec.correlation_id.as_deref());
         let key = ObjectKey { namespace: holder.job.namespace.clone(), name: holder.operation.clone() };
         let (operation, cluster) = (self.catalog.operation(&key), self.catalog.cluster(&holder.cluster));
         let (Some(operation), Some(cluster)) = (operation, cluster) else { return Err(Failure::GrantOutdated) };
