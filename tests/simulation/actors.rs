@@ -222,9 +222,12 @@ impl Simulation {
                     object.job.cancel = true;
                 });
             }),
-            1 => self.with_a_job(|sim, key| match sim.rng.chance(800) {
-                true => sim.world.remove_job(&key),
-                false => sim.world.edit_job(&key, |object| object.job.deleting = true),
+            1 => self.with_a_job(|sim, key| {
+                if sim.rng.chance(800) {
+                    sim.world.remove_job(&key)
+                } else {
+                    sim.world.edit_job(&key, |object| object.job.deleting = true)
+                }
             }),
             _ => self.create_job(),
         }
@@ -258,9 +261,10 @@ impl Simulation {
             generation: 1,
             created: Time(self.world.now.0 / 1000 * 1000),
             operation: self.hurry.as_ref().map_or(OPERATIONS[rng.below(3) / 2].into(), |(_, name)| name.clone()),
-            priority: match self.hurry.is_some() {
-                true => Some(Priority::Critical),
-                false => [None, None, Some(Priority::High), Some(Priority::Low)][rng.below(4)],
+            priority: if self.hurry.is_some() {
+                Some(Priority::Critical)
+            } else {
+                [None, None, Some(Priority::High), Some(Priority::Low)][rng.below(4)]
             },
             own_limit: rng.chance(80).then_some(1),
             cluster: rng.chance(200).then(|| CLUSTERS[0].into()),

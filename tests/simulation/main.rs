@@ -5,6 +5,15 @@
 //! `SLOWLANE_SEED=n cargo test --no-default-features --test simulation` replays one case with its whole trace;
 //! `SLOWLANE_SEEDS=n` runs so many.
 
+#![allow(
+    clippy::cast_precision_loss,
+    clippy::items_after_statements,
+    clippy::match_same_arms,
+    clippy::needless_pass_by_value,
+    clippy::similar_names,
+    reason = "the world here imitates the shapes of the real one, and tables are read row by row"
+)]
+
 mod actors;
 mod auditor;
 mod keeper;
