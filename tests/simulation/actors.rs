@@ -224,9 +224,9 @@ impl Simulation {
             }),
             1 => self.with_a_job(|sim, key| {
                 if sim.rng.chance(800) {
-                    sim.world.remove_job(&key)
+                    sim.world.remove_job(&key);
                 } else {
-                    sim.world.edit_job(&key, |object| object.job.deleting = true)
+                    sim.world.edit_job(&key, |object| object.job.deleting = true);
                 }
             }),
             _ => self.create_job(),

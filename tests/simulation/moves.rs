@@ -178,9 +178,9 @@ impl World {
             Move::AskForExecutor(key) => self.ask_for_executor(&key),
             Move::ExecutorEnds(key) => {
                 if rng.chance(700) {
-                    self.remove_pod(&key)
+                    self.remove_pod(&key);
                 } else {
-                    self.edit_pod(&key, |pod| pod.phase = PodPhase::Failed)
+                    self.edit_pod(&key, |pod| pod.phase = PodPhase::Failed);
                 }
             }
             Move::PodStops(key) => self.stop_pod(&key, rng),
