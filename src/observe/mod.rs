@@ -6,7 +6,8 @@ mod health;
 mod log;
 mod metrics;
 
-pub use event::{clean, event};
+pub use crate::text::clean;
+pub use event::event;
 pub use health::{Health, NotReady};
 pub use log::{LogError, start_logging};
 pub use metrics::Metrics;

@@ -9,7 +9,7 @@ use kube::core::Status;
 use kube::core::response::reason;
 
 use crate::command::Failure;
-use crate::observe::clean;
+use crate::text::clean;
 
 const WORDS: usize = 500;
 
