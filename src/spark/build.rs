@@ -33,7 +33,7 @@ const MAX_PENDING: &str = "spark.kubernetes.allocation.maxPendingPods";
 /// Who a run is: what goes into the metadata of everything that belongs to it.
 #[derive(Clone, Copy, Debug)]
 pub struct Run<'a> {
-    /// Name of the `SparkApplication`, from [`super::child_name`].
+    /// Name of the `SparkApplication`, from [`child_name`](crate::model::child_name).
     pub name: &'a str,
     /// Namespace of the job.
     pub namespace: &'a str,

@@ -14,7 +14,8 @@ use super::object::{Object, View};
 use super::seen::Seen;
 use crate::api::convert;
 use crate::command::{Change, Input, Kind};
-use crate::observe::{Health, Metrics, clean, words};
+use crate::observe::{Health, Metrics, words};
+use crate::text::clean;
 
 /// The API server ends every watch after this long, and it goes on where it was.
 const WATCH_SECONDS: u32 = 60;

@@ -200,7 +200,7 @@ fn holder(key: &str, operation: &ObjectKey, run: &str, text: &str) -> Result<Hol
     parse(operation, text).ok_or_else(|| MalformedLedger::Holder {
         key: key.into(),
         run: run.into(),
-        text: crate::observe::clean(text, 100),
+        text: crate::text::clean(text, 100),
     })
 }
 

@@ -10,11 +10,11 @@ use crate::api::convert;
 use crate::api::v1alpha1::{JobState, ManagedJob};
 use crate::command::Failure;
 use crate::model::{ApplicationSeen, Holder, ObjectKey, Placeholder, PodSeen, RunId, Uid, child_name};
-use crate::observe::clean;
 use crate::spark::marks::{JOB_UID_LABEL, RUN_FINALIZER};
 use crate::spark::{
     self, Application, BuildError, BuildInput, Grant, PodRequest, SparkApplication, api_resource, build,
 };
+use crate::text::clean;
 use crate::watch::{Object, PodView};
 
 const KIND: &str = "SparkApplication";

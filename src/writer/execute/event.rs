@@ -8,7 +8,8 @@ use kube::api::{Api, PostParams};
 
 use super::{Executor, MANAGER};
 use crate::command::{Announcement, Failure};
-use crate::observe::{clean, event};
+use crate::observe::event;
+use crate::text::clean;
 
 impl Executor {
     pub(super) async fn announce(&self, announcement: &Announcement) -> Result<(), Failure> {

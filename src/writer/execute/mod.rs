@@ -19,7 +19,8 @@ use super::call::{Caller, failure_word};
 use crate::clock::Clock;
 use crate::command::{Command, Failure, Receipt};
 use crate::model::Uid;
-use crate::observe::{Metrics, clean};
+use crate::observe::Metrics;
+use crate::text::clean;
 use crate::watch::Catalog;
 
 /// Where the keeper's own objects are, and what it is called.
