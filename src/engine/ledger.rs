@@ -281,6 +281,11 @@ impl Engine {
             return;
         }
         self.forget_unnamed();
+        // A ledger that stands tells the next leader that nothing has to be waited for: it is not written before that.
+        if self.version.is_none() && self.quarantined_until.is_some() {
+            self.settle_reasons();
+            return;
+        }
         let releases: BTreeMap<RunId, Holder> =
             self.ended.iter().filter_map(|run| Some((run.clone(), self.runs.get(run)?.holder.clone()))).collect();
         for (run, holder) in &releases {

@@ -374,7 +374,7 @@ impl Engine {
         };
         RunStatus {
             number: run.id.number,
-            application: (&*run.key.name).into(),
+            application: if run.holder.seen { (&*run.key.name).into() } else { "".into() },
             application_id: application.and_then(|application| application.application_id.clone()),
             driver_pod: application.and_then(|application| application.driver_pod.clone()),
             outcome: outcome.map(Into::into),
