@@ -184,13 +184,16 @@ impl Engine {
     }
 
     /// The job of a run does not wait (any more).
-    fn assign(&mut self, run: &RunId) {
+    pub(super) fn assign(&mut self, run: &RunId) {
         let Some(number) = self.jobs.by_uid(&run.job) else { return };
         self.leave_queue(number);
-        if let Some(entry) = self.jobs.get_mut(number)
-            && entry.stage != Stage::Ended
-        {
-            entry.stage = Stage::Granted(run.number);
+        let Some(entry) = self.jobs.get_mut(number) else { return };
+        if entry.stage == Stage::Ended {
+            return;
+        }
+        entry.stage = Stage::Granted(run.number);
+        if matches!(entry.state, JobState::Pending | JobState::Queued) {
+            self.enter_state(number, JobState::Starting);
         }
     }
 

@@ -192,16 +192,15 @@ impl Engine {
             self.dirty_runs.extend(runs);
             return;
         }
-        let (again, told) = (entry.again, entry.said.as_ref().is_some_and(|said| said.outcome));
+        let again = entry.again;
         if entry.ending.is_some() {
             self.write_end(number);
         } else if let Some(run) = self.unrecorded(uid) {
-            // What was on its way may have said it already.
-            if told {
+            if self.is_recorded(number, &run) {
                 self.outcome_recorded(uid, true);
-                return;
+            } else {
+                self.write_record(number, &run);
             }
-            self.write_record(number, &run);
         } else if again {
             self.publish_job(number);
         }
@@ -262,6 +261,13 @@ impl Engine {
         if !self.writing.contains_key(&entry.job.uid) {
             self.write_record(number, run);
         }
+    }
+
+    /// Whether the outcome of a run stands in its job's status already.
+    pub(super) fn is_recorded(&self, number: JobNumber, run: &Run) -> bool {
+        let Some(entry) = self.jobs.get(number) else { return false };
+        let is_written = !self.writing.contains_key(&entry.job.uid);
+        is_written && entry.said.as_ref() == Some(&said(&self.status_of_run(entry, run)))
     }
 
     fn write_record(&mut self, number: JobNumber, run: &Run) {
@@ -497,6 +503,9 @@ fn blank(entry: &JobEntry, state: JobState) -> JobStatus {
 fn said(status: &JobStatus) -> Said {
     let mut hasher = DefaultHasher::new();
     status.message.hash(&mut hasher);
+    for run in &status.runs {
+        (run.number, &run.outcome, &run.result_uri).hash(&mut hasher);
+    }
     if let Some(queue) = &status.queue {
         queue.position.hash(&mut hasher);
         queue.blockers.iter().for_each(|blocker: &Blocker| blocker.message.hash(&mut hasher));
@@ -505,7 +514,6 @@ fn said(status: &JobStatus) -> Said {
         state: status.state,
         reason: status.reason.into(),
         generation: status.observed_generation,
-        outcome: status.runs.last().is_some_and(|run| run.outcome.is_some()),
         details: Some(hasher.finish()),
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Engine, Wake};
 use crate::command::{Command, Failure, Kind};
-use crate::index::{JobEntry, Stage};
+use crate::index::Stage;
 use crate::lifecycle::{Errand, Intent, RETRY, Run, Step, View, next, observe, outcome_of};
 use crate::model::{
     ApplicationSeen, JobState, Name, ObjectKey, Outcome, Placeholder, PodPhase, PodRole, PodSeen, RunId, Span,
@@ -88,11 +88,7 @@ impl Engine {
         }
         let number = self.jobs.by_uid(&run.id.job);
         match number.and_then(|number| Some((number, self.jobs.get(number)?))) {
-            Some((_, entry)) if self.stands_recorded(entry) => {
-                run.recorded = true;
-                true
-            }
-            Some((number, entry)) if entry.stage != Stage::Ended => {
+            Some((number, entry)) if entry.stage != Stage::Ended && !self.is_recorded(number, run) => {
                 run.errand = Some(Errand::Record);
                 self.record_outcome(number, run);
                 false
@@ -102,12 +98,6 @@ impl Engine {
                 true
             }
         }
-    }
-
-    /// Whether the status says already how the run ended.
-    fn stands_recorded(&self, entry: &JobEntry) -> bool {
-        let said = entry.said.as_ref();
-        said.is_some_and(|said| said.outcome) && !self.writing.contains_key(&entry.job.uid)
     }
 
     /// A closed run: the job's end is written, then the slot is given back.

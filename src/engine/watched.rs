@@ -283,10 +283,7 @@ impl Engine {
             return;
         }
         if let Some(run) = self.runs_of(&entry.job.uid.clone()).pop() {
-            self.leave_queue(number);
-            if let Some(entry) = self.jobs.get_mut(number) {
-                entry.stage = Stage::Granted(run.number);
-            }
+            self.assign(&run);
             self.dirty_runs.insert(run);
             return;
         }

@@ -52,8 +52,6 @@ pub struct Said {
     pub reason: Box<str>,
     /// `observedGeneration`.
     pub generation: i64,
-    /// How the newest run ended stands there.
-    pub outcome: bool,
     /// A hash of the rest, unknown after a restart.
     pub details: Option<u64>,
 }
@@ -128,7 +126,6 @@ impl Jobs {
             state,
             reason: job.published.reason.clone().unwrap_or_default(),
             generation: job.published.observed_generation,
-            outcome: job.published.outcome.is_some(),
             details: None,
         });
         *self.by_state.entry(state).or_default() += 1;
