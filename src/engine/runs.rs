@@ -275,10 +275,9 @@ impl Engine {
 
     pub(super) fn tombstone_dropped(&mut self, key: &ObjectKey, result: &Result<(), Failure>) {
         let Some(id) = self.dropping.iter().find(|id| self.is_application(id, key)).cloned() else { return };
-        self.dropping.remove(&id);
-        if matches!(result, Ok(()) | Err(Failure::Gone)) {
-            self.tombstones.remove(&id);
-        } else {
+        // Until the watch shows that it is gone it counts as being dropped: nothing is asked for twice.
+        if !matches!(result, Ok(()) | Err(Failure::Gone)) {
+            self.dropping.remove(&id);
             self.wakes.set(Wake::Tombstone(id), self.now + Span::seconds(30));
         }
     }
@@ -302,7 +301,8 @@ impl Engine {
     /// The oldest go first where there are too many.
     pub(super) fn cap_tombstones(&mut self) {
         let excess = self.tombstones.len().saturating_sub(self.settings.max_tombstones + self.dropping.len());
-        let oldest: Vec<_> = self.tombstones.oldest_first().take(excess).cloned().collect();
+        let staying = self.tombstones.oldest_first().filter(|(_, run)| !self.dropping.contains(run));
+        let oldest: Vec<_> = staying.take(excess).cloned().collect();
         for (since, run) in oldest {
             if self.now - since >= YOUNGEST_DROPPED {
                 self.drop_tombstone(&run);

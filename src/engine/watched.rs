@@ -358,6 +358,9 @@ impl Engine {
         if self.sightings.applications.get(&run) == Some(&application) {
             return;
         }
+        if self.sightings.applications.get(&run).is_some_and(|known| known.uid != application.uid) {
+            self.dropping.remove(&run);
+        }
         self.sightings.set_application(run.clone(), application);
         if !self.synced {
             return;
@@ -445,7 +448,12 @@ impl Engine {
         let replanned = application.placeholder == Some(Placeholder::Replan);
         let has_live_pod =
             self.sightings.pods.get(run).is_some_and(|pods| pods.values().any(|pod| pod.phase.is_live()));
-        let over = (application.placeholder.is_some() || application.state.is_terminal()) && !has_live_pod;
+        // A ledger that was never lost names every run that is not closed: one that it does not name was deleted for good.
+        let is_whole = !self.rebuilding && self.quarantined_until.is_none();
+        let is_past = application.placeholder.is_some()
+            || application.state.is_terminal()
+            || (is_whole && application.deleting.is_some());
+        let over = is_past && !has_live_pod;
         let job_open = self
             .jobs
             .of(&run.job)

@@ -52,6 +52,9 @@ impl World {
             }
             Command::DropTombstone { key, uid } => {
                 let result = self.delete_app(&key, Some(&uid), false);
+                if result.is_err() && self.auditor.exact {
+                    self.auditor.violated(format!("I12: tombstone {key} is dropped twice"));
+                }
                 if result.is_ok() {
                     self.edit_app(&key, |app| app.held = false);
                 }
