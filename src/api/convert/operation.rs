@@ -105,7 +105,7 @@ mod tests {
             "application": {"type": "Python", "mainApplicationFile": "local:///a.py", "arguments": ["$(params.day)"]},
         }));
         assert_eq!((operation.limit, operation.defect), (Some(0), None));
-        assert_eq!(operation.parameters, ["day".into(), "z".into()]);
+        assert_eq!((operation.parameters, operation.result_parameters), (vec!["day".into()], vec!["z".into()]));
         assert_eq!(operation.defaults.priority, Some(crate::model::Priority::Low));
     }
 
