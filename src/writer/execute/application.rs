@@ -5,7 +5,7 @@ use kube::core::{DynamicObject, ObjectMeta};
 use serde_json::{Value, json};
 
 use super::super::call::Creation;
-use super::{Executor, MANAGER};
+use super::{Executor, MANAGER, before_writing};
 use crate::api::convert;
 use crate::api::v1alpha1::ManagedJob;
 use crate::command::Failure;
@@ -49,7 +49,7 @@ impl Executor {
     /// Builds a run from the job as it stands, read with a quorum read, and the operation and cluster as last seen.
     async fn application_of(&self, run: &RunId, holder: &Holder, name: &str) -> Result<Value, Failure> {
         let jobs: Api<ManagedJob> = Api::namespaced(self.client.clone(), &holder.job.namespace);
-        let job = self.caller.call("get", "ManagedJob", jobs.get(&holder.job.name)).await?;
+        let job = self.caller.call("get", "ManagedJob", jobs.get(&holder.job.name)).await.map_err(before_writing)?;
         if convert::uid(&job.metadata) != run.job {
             return Err(Failure::Gone);
         }
