@@ -317,6 +317,16 @@ async fn a_create_whose_answer_is_lost_is_found_by_a_quorum_read() {
 }
 
 #[tokio::test]
+async fn a_job_that_cannot_be_read_leaves_no_doubt_that_nothing_was_created() {
+    let bench = Bench::new().await;
+    let (run, holder) = bench.granted().await;
+    bench.proxy.fail(Method::GET, "managedjobs", Fault::CutAnswer, 1);
+    let created = bench.create(&run, &holder, None).await;
+    assert!(matches!(created, Err(Failure::NotSent(_))), "{created:?}");
+    bench.end().await;
+}
+
+#[tokio::test]
 async fn a_run_of_a_job_that_is_gone_is_not_created() {
     let bench = Bench::new().await;
     let (_, holder) = bench.granted().await;

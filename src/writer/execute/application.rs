@@ -5,7 +5,7 @@ use kube::core::{DynamicObject, ObjectMeta};
 use serde_json::{Value, json};
 
 use super::super::call::Creation;
-use super::{Executor, MANAGER};
+use super::{Executor, MANAGER, before_writing};
 use crate::api::convert;
 use crate::api::v1alpha1::{JobState, ManagedJob};
 use crate::command::Failure;
@@ -50,7 +50,7 @@ impl Executor {
     /// job that is to end, or has ended, gets no run: what is right for it, the engine decides with what it learns.
     async fn application_of(&self, run: &RunId, holder: &Holder, name: &str) -> Result<Value, Failure> {
         let jobs: Api<ManagedJob> = Api::namespaced(self.client.clone(), &holder.job.namespace);
-        let job = self.caller.call("get", "ManagedJob", jobs.get(&holder.job.name)).await?;
+        let job = self.caller.call("get", "ManagedJob", jobs.get(&holder.job.name)).await.map_err(before_writing)?;
         if convert::uid(&job.metadata) != run.job || !wants_a_run(&job) {
             return Err(Failure::Gone);
         }

@@ -53,6 +53,14 @@ fn json(body: &impl Serialize) -> Result<Vec<u8>, Failure> {
     serde_json::to_vec(body).map_err(|error| Failure::Denied(error.to_string().into()))
 }
 
+/// A failure of a read that comes before a write: whatever became of the read, the write surely did not happen.
+fn before_writing(failure: Failure) -> Failure {
+    match failure {
+        Failure::Unknown(words) => Failure::NotSent(words),
+        other => other,
+    }
+}
+
 /// Who owns the fields that we write.
 const MANAGER: &str = "slowlane";
 

@@ -6,7 +6,7 @@ use kube::api::Api;
 use kube::{Resource, core::NamespaceResourceScope};
 use serde_json::Value;
 
-use super::{Executor, json};
+use super::{Executor, before_writing, json};
 use crate::api::convert;
 use crate::api::v1alpha1::{ComputeCluster, ManagedJob, Operation};
 use crate::command::Failure;
@@ -38,7 +38,7 @@ impl Executor {
         let metadata = match found {
             Ok(found) => found.metadata,
             Err(Failure::Gone | Failure::KindMissing) => return Ok(()),
-            Err(failure) => return Err(failure),
+            Err(failure) => return Err(before_writing(failure)),
         };
         let declared = metadata.annotations.as_ref().and_then(|all| all.get(RESULT_URI_ANNOTATION));
         if let Some(uri) = declared.filter(|uri| check_result_uri(uri).is_ok()) {
