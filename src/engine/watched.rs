@@ -190,7 +190,9 @@ impl Engine {
             if entry.job.uid == job.uid {
                 let same = entry.job.generation == job.generation && entry.job.deleting == job.deleting;
                 let ended = is_published_terminal(&job) && (entry.stage != Stage::Ended || entry.ending.is_some());
-                let published = if ended { job.published.clone() } else { std::mem::take(&mut entry.job.published) };
+                // Our own words come back here; but a run that was seen, in a late word of an older leader, stays seen.
+                let tells_more = ended || job.published.run.is_some_and(|(_, seen)| seen);
+                let published = if tells_more { job.published.clone() } else { std::mem::take(&mut entry.job.published) };
                 entry.job = Job { published, ..job };
                 if ended {
                     self.ended_in_api(number);
