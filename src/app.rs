@@ -59,6 +59,8 @@ pub(crate) struct Shared {
     pub(crate) health: Health,
     pub(crate) fence: Fence,
     pub(crate) client: Client,
+    /// For the watches only.
+    pub(crate) watching: Client,
     pub(crate) identity: String,
     pub(crate) namespace: String,
 }
@@ -79,8 +81,9 @@ pub async fn run(settings: Settings) -> Result<(), AppError> {
     let (listener, address) = serve::listen(&settings.http.address).await?;
     let fence = Fence::new(leadership.clone());
     let client = connect(&config)?;
+    let watching = connect(&with_patience(&config))?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), identity, namespace, %address, "the keeper starts");
-    let shared = Shared { settings, clock, metrics, health, fence, client, identity, namespace };
+    let shared = Shared { settings, clock, metrics, health, fence, client, watching, identity, namespace };
     let mut tasks = Tasks::start(shared, elector, leadership, listener);
     tasks.supervise().await
 }
@@ -91,6 +94,14 @@ fn connect(config: &Config) -> Result<Client, kube::Error> {
     config.default_retry = false;
     config.connect_timeout = Some(Duration::from_secs(5));
     Client::try_from(config)
+}
+
+/// For watches: a list that never comes and a watch that never starts end as errors, and are tried again.
+fn with_patience(config: &Config) -> Config {
+    let mut config = config.clone();
+    config.read_timeout = Some(crate::watch::SILENCE);
+    config.reset_reader_on_write = true;
+    config
 }
 
 fn term(settings: &Settings, namespace: &str, identity: &str) -> Term {

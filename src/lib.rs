@@ -31,6 +31,8 @@ pub mod serve;
 #[cfg(feature = "controller")]
 pub mod spark;
 #[cfg(feature = "controller")]
+pub mod text;
+#[cfg(feature = "controller")]
 pub mod watch;
 #[cfg(feature = "controller")]
 pub mod writer;

@@ -82,7 +82,7 @@ impl Leader {
         let mut writing = JoinSet::new();
         writing.spawn(self.writer(receipts_in).run(commands_out));
         let mut term = self.into_term(commands, receipts);
-        term.step(Input::Leading { identity: identity.into(), first })?;
+        term.steps(VecDeque::from([Input::Leading { identity: identity.into(), first }]))?;
         tokio::select! {
             ended = term.run() => return ended,
             ended = writing.join_next() => return Err(writer_ended(ended)),
@@ -119,6 +119,13 @@ fn writer_ended(ended: Option<Result<Result<(), WriterError>, JoinError>>) -> Le
     }
 }
 
+/// What a step meant for the watches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Watching {
+    On,
+    Anew,
+}
+
 /// The engine's loop.
 struct OneTerm {
     leader: Leader,
@@ -131,11 +138,20 @@ struct OneTerm {
 impl OneTerm {
     async fn run(&mut self) -> Result<(), LeaderError> {
         loop {
-            for input in self.next_inputs().await? {
-                self.step(input)?;
-            }
+            let inputs = self.next_inputs().await?;
+            self.steps(inputs)?;
             self.report();
         }
+    }
+
+    /// Once the watches start anew, what the old ones had still to say means nothing any more.
+    fn steps(&mut self, mut inputs: VecDeque<Input>) -> Result<(), LeaderError> {
+        while let Some(input) = inputs.pop_front() {
+            if self.step(input)? == Watching::Anew {
+                inputs.retain(|input| matches!(input, Input::Written(_)));
+            }
+        }
+        Ok(())
     }
 
     /// What comes next: receipts before events, since they free slots.
@@ -155,12 +171,14 @@ impl OneTerm {
         Ok(receipts.into_iter().map(Input::Written).chain(inputs).collect())
     }
 
-    fn step(&mut self, input: Input) -> Result<(), LeaderError> {
+    fn step(&mut self, input: Input) -> Result<Watching, LeaderError> {
         let Shared { clock, metrics, .. } = &self.leader.shared;
         let started = clock.instant();
         let commands = self.leader.engine.step(input, clock.now());
         metrics.step.observe(clock.instant().saturating_duration_since(started).as_secs_f64());
-        commands.into_iter().try_for_each(|command| self.route(command))
+        let anew = commands.contains(&Command::StartWatches);
+        commands.into_iter().try_for_each(|command| self.route(command))?;
+        Ok(if anew { Watching::Anew } else { Watching::On })
     }
 
     fn route(&mut self, command: Command) -> Result<(), LeaderError> {
@@ -176,10 +194,10 @@ impl OneTerm {
 
     /// Starts the watches, or drops them with all that they still had to say, and starts them anew.
     fn start_watches(&mut self) {
-        let Shared { client, health, metrics, .. } = &self.leader.shared;
+        let Shared { watching, health, metrics, .. } = &self.leader.shared;
         self.watches = None;
         let catalog = self.leader.catalog.clone();
-        self.watches = Some(Watches::start(client, health.clone(), metrics.clone(), catalog));
+        self.watches = Some(Watches::start(watching, health.restarted(), metrics.clone(), catalog));
     }
 
     fn report(&mut self) {

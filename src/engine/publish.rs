@@ -11,11 +11,13 @@ use crate::index::{JobEntry, Said, Stage};
 use crate::lifecycle::{Errand, RETRY, Run};
 use crate::model::{
     Blocker, ClusterStatus, EndReason, JobState, JobStatus, Name, ObjectKey, OperationStatus, Outcome, QueueStatus,
-    Resources, RunStatus, Uid,
+    Resources, RunStatus, Span, Uid,
 };
 
 /// Informational status writes on their way at once; ends are not counted.
 const INFORMATIONAL_AT_ONCE: usize = 16;
+/// How long until a status is tried again that the API server refused.
+const DENIED: Span = Span::seconds(30);
 /// Jobs near the head of an operation whose status carries everything that holds them.
 const NEAR_HEAD: usize = 20;
 
@@ -136,7 +138,8 @@ impl Engine {
     fn say(&mut self, number: JobNumber, status: JobStatus, kind: WriteKind) {
         let said = said(&status);
         let Some(entry) = self.jobs.get_mut(number) else { return };
-        let is_transition = entry.said.as_ref().is_none_or(|before| before.state != status.state);
+        let is_transition = entry.announced != Some(status.state);
+        entry.announced = Some(status.state);
         entry.said = Some(said);
         entry.again = false;
         let (key, uid) = (entry.job.key.clone(), entry.job.uid.clone());
@@ -172,9 +175,11 @@ impl Engine {
         if !done {
             entry.said = None;
             let is_ending = entry.ending.is_some();
-            self.wakes.set(Wake::Job(number), self.now + RETRY);
+            // What the API server refuses now it will most likely refuse again.
+            let again = self.now + if matches!(result, Err(Failure::Denied(_))) { DENIED } else { RETRY };
+            self.wakes.set(Wake::Job(number), again);
             if is_ending {
-                self.wakes.set(Wake::End(number), self.now + RETRY);
+                self.wakes.set(Wake::End(number), again);
             }
             // An outcome may have waited behind this write.
             self.outcome_recorded(uid, false);
@@ -191,7 +196,11 @@ impl Engine {
         if entry.ending.is_some() {
             self.write_end(number);
         } else if let Some(run) = self.unrecorded(uid) {
-            self.write_record(number, &run);
+            if self.is_recorded(number, &run) {
+                self.outcome_recorded(uid, true);
+            } else {
+                self.write_record(number, &run);
+            }
         } else if again {
             self.publish_job(number);
         }
@@ -254,11 +263,18 @@ impl Engine {
         }
     }
 
+    /// Whether the outcome of a run stands in its job's status already.
+    pub(super) fn is_recorded(&self, number: JobNumber, run: &Run) -> bool {
+        let Some(entry) = self.jobs.get(number) else { return false };
+        let is_written = !self.writing.contains_key(&entry.job.uid);
+        is_written && entry.said.as_ref() == Some(&said(&self.status_of_run(entry, run)))
+    }
+
     fn write_record(&mut self, number: JobNumber, run: &Run) {
+        self.jobs.set_state(number, JobState::Finishing, self.now);
         let Some(entry) = self.jobs.get(number) else { return };
         let status = self.status_of_run(entry, run);
-        self.jobs.set_state(number, JobState::Finishing, self.now);
-        self.say(number, JobStatus { state: JobState::Finishing, since: self.now, ..status }, WriteKind::Record);
+        self.say(number, status, WriteKind::Record);
     }
 
     fn unrecorded(&self, uid: &Uid) -> Option<Run> {
@@ -300,8 +316,9 @@ impl Engine {
     }
 
     fn status_of_run(&self, entry: &JobEntry, run: &Run) -> JobStatus {
-        let (reason, message) = match (entry.state, &run.denied) {
-            (JobState::Starting, Some((_, words))) => ("SubmissionRefused", words.to_string()),
+        let refused = run.denied.as_ref().map(|(_, words)| words).or(run.trouble.as_ref());
+        let (reason, message) = match (entry.state, refused) {
+            (JobState::Starting, Some(words)) => ("SubmissionRefused", words.to_string()),
             (JobState::Starting, None) => ("Admitted", format!("as {}", run.key.name)),
             (JobState::Finishing, _) => ("Finishing", "its last pods are going".to_owned()),
             _ => ("DriverRunning", format!("as {}", run.key.name)),
@@ -363,7 +380,7 @@ impl Engine {
         };
         RunStatus {
             number: run.id.number,
-            application: (&*run.key.name).into(),
+            application: if run.holder.seen { (&*run.key.name).into() } else { "".into() },
             application_id: application.and_then(|application| application.application_id.clone()),
             driver_pod: application.and_then(|application| application.driver_pod.clone()),
             outcome: outcome.map(Into::into),
@@ -409,7 +426,6 @@ impl Engine {
         let Some(entry) = self.gate.cluster(name) else { return };
         let Some(declared) = &entry.declared else { return };
         let bounded = |most: u64| (most != u64::MAX).then_some(most);
-        let room = entry.room();
         let status = ClusterStatus {
             observed_generation: declared.generation,
             running: entry.alive(),
@@ -417,7 +433,7 @@ impl Engine {
             executors_in_use: entry.used.executors,
             executors_max: bounded(declared.capacity.executors),
             occupancy_percent: occupancy(entry.used, declared.capacity),
-            saturated: entry.queued > 0 && (entry.vacancy.at_job_limit || room.executors == 0 || room.milli_cores == 0),
+            saturated: entry.turns_away(),
             held: declared.held,
             spark_operator_available: self.gate.operator_available(),
             defect: declared.defect.clone(),
@@ -487,6 +503,9 @@ fn blank(entry: &JobEntry, state: JobState) -> JobStatus {
 fn said(status: &JobStatus) -> Said {
     let mut hasher = DefaultHasher::new();
     status.message.hash(&mut hasher);
+    for run in &status.runs {
+        (run.number, &run.outcome, &run.result_uri).hash(&mut hasher);
+    }
     if let Some(queue) = &status.queue {
         queue.position.hash(&mut hasher);
         queue.blockers.iter().for_each(|blocker: &Blocker| blocker.message.hash(&mut hasher));

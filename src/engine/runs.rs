@@ -88,7 +88,7 @@ impl Engine {
         }
         let number = self.jobs.by_uid(&run.id.job);
         match number.and_then(|number| Some((number, self.jobs.get(number)?))) {
-            Some((number, entry)) if entry.stage != Stage::Ended => {
+            Some((number, entry)) if entry.stage != Stage::Ended && !self.is_recorded(number, run) => {
                 run.errand = Some(Errand::Record);
                 self.record_outcome(number, run);
                 false
@@ -130,6 +130,7 @@ impl Engine {
     /// A run left the ledger. Its application stays as a tombstone; a replanned job queues again.
     pub(super) fn forget_run(&mut self, id: &RunId) {
         self.ended.remove(id);
+        self.unnamed.remove(id);
         let Some(run) = self.runs.remove(id) else { return };
         self.operation_changed(&ObjectKey { namespace: run.key.namespace.clone(), name: run.holder.operation.clone() });
         self.bury(id, run.closed.unwrap_or(self.now));
@@ -201,7 +202,8 @@ impl Engine {
                 run.not_before = Some(again);
             }
             // It may have been created: patience begins anew.
-            Err(Failure::Unknown(_)) => {
+            Err(Failure::Unknown(words)) => {
+                run.trouble = Some(words);
                 if let Some((since, _)) = &mut run.denied {
                     *since = self.now;
                 }
@@ -209,7 +211,11 @@ impl Engine {
             }
             Err(Failure::NotSent(_) | Failure::Conflict(_)) => run.not_before = Some(again),
         }
+        let job = run.id.job.clone();
         self.dirty_runs.insert(id.clone());
+        if let Some(number) = self.jobs.by_uid(&job) {
+            self.job_changed(number);
+        }
     }
 
     pub(super) fn confirmed(
@@ -269,10 +275,9 @@ impl Engine {
 
     pub(super) fn tombstone_dropped(&mut self, key: &ObjectKey, result: &Result<(), Failure>) {
         let Some(id) = self.dropping.iter().find(|id| self.is_application(id, key)).cloned() else { return };
-        self.dropping.remove(&id);
-        if matches!(result, Ok(()) | Err(Failure::Gone)) {
-            self.tombstones.remove(&id);
-        } else {
+        // Until the watch shows that it is gone it counts as being dropped: nothing is asked for twice.
+        if !matches!(result, Ok(()) | Err(Failure::Gone)) {
+            self.dropping.remove(&id);
             self.wakes.set(Wake::Tombstone(id), self.now + Span::seconds(30));
         }
     }
@@ -296,7 +301,8 @@ impl Engine {
     /// The oldest go first where there are too many.
     pub(super) fn cap_tombstones(&mut self) {
         let excess = self.tombstones.len().saturating_sub(self.settings.max_tombstones + self.dropping.len());
-        let oldest: Vec<_> = self.tombstones.oldest_first().take(excess).cloned().collect();
+        let staying = self.tombstones.oldest_first().filter(|(_, run)| !self.dropping.contains(run));
+        let oldest: Vec<_> = staying.take(excess).cloned().collect();
         for (since, run) in oldest {
             if self.now - since >= YOUNGEST_DROPPED {
                 self.drop_tombstone(&run);

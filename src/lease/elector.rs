@@ -156,7 +156,7 @@ impl Elector {
     }
 
     async fn look_and_act(&mut self, now: Instant) -> Attempt {
-        if let Err(error) = self.look(now).await {
+        if let Err(error) = self.look().await {
             return Attempt::Failed(error.to_string());
         }
         let written = match evaluate(self.observed.as_ref(), &self.term.identity, now) {
@@ -171,9 +171,12 @@ impl Elector {
         }
     }
 
-    async fn look(&mut self, now: Instant) -> Result<(), Wire> {
+    /// What is new in the answer is new since it came, not since it was asked for: the holder may have renewed in
+    /// between, and its time counts from then.
+    async fn look(&mut self) -> Result<(), Wire> {
         let found = self.within(self.api.get_opt(&self.term.name)).await?;
-        self.publish.send_modify(|leadership| leadership.seen = Some(self.clock.instant()));
+        let now = self.clock.instant();
+        self.publish.send_modify(|leadership| leadership.seen = Some(now));
         match &found {
             None => self.observed = None,
             Some(lease) => {

@@ -46,6 +46,8 @@ pub struct Run {
     pub errand: Option<Errand>,
     /// What is not tried again before this time; it holds up nothing else.
     pub not_before: Option<(Errand, Time)>,
+    /// Why its creation does not get on, in the API server's words.
+    pub trouble: Option<Box<str>>,
     /// Since when its create is refused, and why.
     pub denied: Option<(Time, Box<str>)>,
     /// What was granted is not what would be built any more.
@@ -86,6 +88,7 @@ impl Run {
             key,
             errand: None,
             not_before: None,
+            trouble: None,
             denied: None,
             outdated: false,
             confirmed: false,
@@ -153,6 +156,7 @@ pub enum Step {
 pub fn observe(run: &mut Run, view: &View<'_>, now: Time) {
     if let Some(application) = view.application {
         run.denied = None;
+        run.trouble = None;
         run.sighted.get_or_insert(now);
         if application.placeholder.is_none() {
             run.holder.seen = true;
@@ -185,7 +189,11 @@ pub fn outcome_of(driver: &PodSeen) -> Outcome {
     if driver.phase == PodPhase::Succeeded {
         return Outcome::Succeeded(end.reported);
     }
-    let reason = if end.out_of_memory { EndReason::OutOfMemory } else { EndReason::ApplicationFailed };
+    let reason = match () {
+        () if end.out_of_memory => EndReason::OutOfMemory,
+        () if end.lost => EndReason::DriverLost,
+        () => EndReason::ApplicationFailed,
+    };
     Outcome::Failed(reason, end.failure.unwrap_or_else(|| "the driver failed without a word".into()))
 }
 

@@ -27,6 +27,8 @@ pub struct Job {
     pub executors: Option<ExecutorBounds>,
     /// Names of the parameters that it gives, sorted.
     pub parameters: Vec<Box<str>>,
+    /// It says itself where its result goes.
+    pub declares_result: bool,
     /// A reference that cannot be resolved: field path and what would be right.
     pub defect: Option<Box<str>>,
     /// Somebody wants it ended.
@@ -48,7 +50,7 @@ pub struct Published {
     pub reason: Option<Box<str>>,
     /// When it came into this state.
     pub since: Option<Time>,
-    /// The newest run that the status knows, and whether that run's application was seen to exist.
+    /// The newest run that the status knows, and whether that run's application was seen to exist: its entry names one.
     pub run: Option<(u32, bool)>,
     /// How that run ended, where the status says so already: its pods may be gone.
     pub outcome: Option<Outcome>,

@@ -120,7 +120,7 @@ pub struct QueueStatus {
 pub struct RunStatus {
     /// Number of the attempt.
     pub number: u32,
-    /// Name of the `SparkApplication`.
+    /// Name of the `SparkApplication` once it was seen to exist, empty before: it is never created again then.
     pub application: Box<str>,
     /// Spark's own application id.
     pub application_id: Option<Box<str>>,

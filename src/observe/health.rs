@@ -1,7 +1,7 @@
 //! Whether the keeper is alive and ready, as the tasks report it themselves: nothing here asks them.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -17,11 +17,14 @@ pub struct Health {
     lease: Duration,
     leadership: watch::Receiver<Leadership>,
     reports: Arc<Reports>,
+    /// Which start of the watches reports by this one.
+    start: u64,
 }
 
 #[derive(Debug, Default)]
 struct Reports {
-    synced: AtomicU8,
+    /// The start of the watches that counts, and, in the lowest byte, the kinds that it has listed.
+    synced: AtomicU64,
     engine_runs: AtomicBool,
     engine_beat_ms: AtomicU64,
 }
@@ -43,12 +46,23 @@ impl Health {
     /// Nothing is synced, nothing runs.
     #[must_use]
     pub fn new(clock: Clock, lease: Duration, leadership: watch::Receiver<Leadership>) -> Self {
-        Self { clock, lease, leadership, reports: Arc::default() }
+        Self { clock, lease, leadership, reports: Arc::default(), start: 0 }
+    }
+
+    /// The watches start anew: nothing is synced, and only what reports by the returned one counts from now on.
+    #[must_use]
+    pub fn restarted(&self) -> Self {
+        let before = self.reports.synced.load(Ordering::Relaxed) >> KIND_BITS;
+        let start = before + 1;
+        self.reports.synced.store(start << KIND_BITS, Ordering::Relaxed);
+        Self { start, ..self.clone() }
     }
 
     /// A kind has been listed completely (or is known not to exist).
     pub fn synced(&self, kind: Kind) {
-        self.reports.synced.fetch_or(bit(kind), Ordering::Relaxed);
+        let add = |synced: u64| (synced >> KIND_BITS == self.start).then_some(synced | bit(kind));
+        // What a watch of an earlier start says does not count any more.
+        let _ = self.reports.synced.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add);
     }
 
     /// The engine's loop goes round.
@@ -91,7 +105,10 @@ impl Health {
     }
 }
 
-fn bit(kind: Kind) -> u8 {
+/// Room for a bit of each kind.
+const KIND_BITS: u32 = 8;
+
+fn bit(kind: Kind) -> u64 {
     let place = Kind::ALL.iter().position(|other| *other == kind).unwrap_or(0);
     1 << place
 }
@@ -112,6 +129,19 @@ mod tests {
         let health = health(true, true);
         assert_eq!(health.ready().unwrap_err().to_string().split(':').next(), Some("not synced yet"));
         Kind::ALL.into_iter().for_each(|kind| health.synced(kind));
+        assert_eq!(health.ready(), Ok(()));
+    }
+
+    #[test]
+    fn nothing_is_synced_when_the_watches_start_anew_whatever_the_old_ones_say() {
+        let health = health(true, true);
+        let old = health.restarted();
+        Kind::ALL.into_iter().for_each(|kind| old.synced(kind));
+        assert_eq!(health.ready(), Ok(()));
+        let new = health.restarted();
+        Kind::ALL.into_iter().for_each(|kind| old.synced(kind));
+        assert!(health.ready().is_err());
+        Kind::ALL.into_iter().for_each(|kind| new.synced(kind));
         assert_eq!(health.ready(), Ok(()));
     }
 

@@ -11,4 +11,4 @@ pub use event::event;
 pub use health::{Health, NotReady};
 pub use log::{LogError, start_logging};
 pub use metrics::Metrics;
-pub use words::{clean, words};
+pub use words::words;

@@ -2,18 +2,7 @@
 
 use std::error::Error;
 
-/// Text without control characters, cut at a character so that it has at most so many bytes.
-#[must_use]
-pub fn clean(text: &str, bytes: usize) -> String {
-    let mut cleaned = String::with_capacity(text.len().min(bytes));
-    for c in text.chars().map(|c| if c.is_control() { ' ' } else { c }) {
-        if cleaned.len() + c.len_utf8() > bytes {
-            break;
-        }
-        cleaned.push(c);
-    }
-    cleaned
-}
+use crate::text::clean;
 
 const ERROR_BYTES: usize = 500;
 
@@ -43,14 +32,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_is_cut_at_a_character_and_has_no_control_characters() {
-        assert_eq!(clean("a\tb\u{1b}c", 10), "a b c");
-        assert_eq!(clean("ää", 3), "ä");
-    }
-
-    #[test]
     fn the_api_server_is_quoted_in_its_own_words() {
         let status = Status::failure("no such thing\n", "NotFound").with_code(404);
-        assert_eq!(words(&kube::Error::Api(status.boxed())), "404 no such thing ");
+        assert_eq!(words(&kube::Error::Api(status.boxed())), "404 no such thing");
     }
 }

@@ -5,8 +5,9 @@
 
 use super::outcome::DriverEnd;
 use super::types::ApplicationState;
+use crate::text::clean;
 
-/// Longest sentence, in characters.
+/// Longest sentence, in bytes.
 pub const MAX_SENTENCE: usize = 500;
 
 const TRACEBACK: &str = "Traceback (most recent call last):";
@@ -166,44 +167,6 @@ fn is_dotted_name(name: &str) -> bool {
         && name
             .split('.')
             .all(|part| part.starts_with(start) && part.chars().all(|c| c.is_alphanumeric() || "_$".contains(c)))
-}
-
-/// A text on one line: control characters, colours and invisible marks taken out, blanks joined, cut to `most` characters.
-#[must_use]
-pub fn clean(text: &str, most: usize) -> String {
-    let mut words = String::new();
-    for word in without_escapes(text).split_whitespace() {
-        if !words.is_empty() {
-            words.push(' ');
-        }
-        words.push_str(word);
-    }
-    match words.char_indices().nth(most) {
-        None => words,
-        Some(_) => words.chars().take(most.saturating_sub(3)).chain("...".chars()).collect(),
-    }
-}
-
-/// Terminal sequences (`ESC [ ... letter`) and marks that change how text is shown are dropped, control characters
-/// become blanks.
-fn without_escapes(text: &str) -> String {
-    let mut plain = String::with_capacity(text.len());
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
-        if c == '\u{1b}' && chars.next_if_eq(&'[').is_some() {
-            while chars.next_if(|c| matches!(c, ' '..='?')).is_some() {}
-            chars.next();
-        } else if c.is_control() {
-            plain.push(' ');
-        } else if !is_invisible(c) {
-            plain.push(c);
-        }
-    }
-    plain
-}
-
-fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 #[cfg(test)]

@@ -8,16 +8,14 @@ use serde_json::{Map, Value};
 
 use crate::api::v1alpha1::ReportedBy;
 
-use super::failure::{clean, exception};
+use super::failure::exception;
 use super::marks::RESULT_URI_ANNOTATION;
 use super::pods::DRIVER_CONTAINER;
 use super::uri::check_result_uri;
+use crate::text::clean;
 
 /// The kubelet keeps 4 KiB; whoever writes pod statuses may write more.
 const MAX_MESSAGE: usize = 16 * 1024;
-
-/// How many other fields of a report are kept.
-const MAX_FIELDS: usize = 16;
 
 /// Phase of a pod, closed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -92,14 +90,12 @@ impl DriverEnd {
 }
 
 /// What an application says of its result.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReportedResult {
     /// How it said so.
     pub by: ReportedBy,
     /// Where it is: checked by [`check_result_uri`].
     pub uri: String,
-    /// Other plain fields of the report (`rows`, `bytes`, ...): at most 16, short, never nested.
-    pub fields: Map<String, Value>,
 }
 
 /// Reads the pod of a driver.
@@ -183,8 +179,7 @@ fn kubelets_own(ended: &ContainerStateTerminated) -> Option<&str> {
 fn read_report(end: &mut DriverEnd, message: &str, pod: &Pod) {
     let annotation = pod.metadata.annotations.as_ref().and_then(|all| all.get(RESULT_URI_ANNOTATION));
     let lines = message.lines().rev().chain([message]).filter_map(report);
-    let annotated =
-        annotation.map(|uri| ReportedResult { by: ReportedBy::PodAnnotation, uri: uri.clone(), fields: Map::new() });
+    let annotated = annotation.map(|uri| ReportedResult { by: ReportedBy::PodAnnotation, uri: uri.clone() });
     for found in lines.chain(annotated) {
         match check_result_uri(&found.uri) {
             Ok(()) => {
@@ -204,19 +199,7 @@ fn report(text: &str) -> Option<ReportedResult> {
     let text = text.trim();
     let object = text.starts_with('{').then(|| serde_json::from_str::<Map<String, Value>>(text).ok())??;
     let uri = object.get("resultUri")?.as_str()?.to_owned();
-    let others = object.into_iter().filter(|(key, _)| key != "resultUri");
-    let fields = others.filter_map(plain_field).take(MAX_FIELDS).collect();
-    Some(ReportedResult { by: ReportedBy::TerminationMessage, uri, fields })
-}
-
-fn plain_field((key, value): (String, Value)) -> Option<(String, Value)> {
-    let value = match value {
-        Value::Bool(_) | Value::Number(_) => value,
-        Value::String(text) => Value::String(clean(&text, MAX_DETAIL)),
-        Value::Null | Value::Array(_) | Value::Object(_) => return None,
-    };
-    let plain = key.len() <= MAX_REASON && key.chars().all(|c| c.is_ascii_graphic());
-    (plain && !key.is_empty()).then_some((key, value))
+    Some(ReportedResult { by: ReportedBy::TerminationMessage, uri })
 }
 
 /// The last `most` bytes of a text, from the beginning of a character.

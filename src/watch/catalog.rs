@@ -1,5 +1,5 @@
-//! Operations and clusters whole, as the watches saw them last, and what is remembered of jobs with a run: what the
-//! writer needs to build an application, and the engine does not.
+//! Operations and clusters whole, as the watches saw them last, and the jobs' correlation ids: what the writer needs to
+//! build an application and to speak of a job, and the engine does not.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -17,7 +17,7 @@ pub struct Catalog {
 struct Shelves {
     operations: Shelf<ObjectKey, Operation>,
     clusters: Shelf<Name, ComputeCluster>,
-    correlations: HashMap<Uid, Arc<str>>,
+    correlations: Shelf<Uid, String>,
 }
 
 /// Objects, and in which list each was seen last: what a list does not name is gone.
@@ -61,22 +61,26 @@ impl Catalog {
         self.read().clusters.get(name)
     }
 
-    /// The correlation id of a job that has a run, for the logs.
+    /// The correlation id that a job's caller gave it, for the logs and the events.
     #[must_use]
-    pub fn correlation(&self, job: &Uid) -> Option<Arc<str>> {
-        self.read().correlations.get(job).cloned()
+    pub fn correlation(&self, job: &Uid) -> Option<Arc<String>> {
+        self.read().correlations.get(job)
     }
 
-    /// A job's correlation id is known; kept until [`Self::forget_correlation`].
-    pub fn remember_correlation(&self, job: Uid, correlation: Option<&str>) {
-        if let Some(correlation) = correlation {
-            self.write().correlations.insert(job, correlation.into());
-        }
+    pub(super) fn put_correlation(&self, job: Uid, correlation: &str) {
+        self.write().correlations.put(job, correlation.to_owned());
     }
 
-    /// A job has ended.
-    pub fn forget_correlation(&self, job: &Uid) {
-        self.write().correlations.remove(job);
+    pub(super) fn remove_correlation(&self, job: &Uid) {
+        self.write().correlations.objects.remove(job);
+    }
+
+    pub(super) fn list_jobs(&self) {
+        self.write().correlations.list += 1;
+    }
+
+    pub(super) fn jobs_listed(&self) {
+        self.write().correlations.sweep();
     }
 
     pub(super) fn put_operation(&self, key: ObjectKey, operation: Operation) {
@@ -135,5 +139,20 @@ mod tests {
         catalog.put_operation(b.clone(), operation());
         catalog.operations_listed();
         assert!(catalog.operation(&a).is_none() && catalog.operation(&b).is_some());
+    }
+
+    #[test]
+    fn a_correlation_id_stays_as_long_as_its_job() {
+        let catalog = Catalog::default();
+        let (a, b): (Uid, Uid) = ("a".into(), "b".into());
+        catalog.put_correlation(a.clone(), "c-1");
+        catalog.put_correlation(b.clone(), "c-2");
+        catalog.list_jobs();
+        catalog.put_correlation(a.clone(), "c-1");
+        catalog.jobs_listed();
+        assert_eq!(catalog.correlation(&a).as_deref().map(String::as_str), Some("c-1"));
+        assert!(catalog.correlation(&b).is_none());
+        catalog.remove_correlation(&a);
+        assert!(catalog.correlation(&a).is_none());
     }
 }

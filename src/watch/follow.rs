@@ -14,7 +14,15 @@ use super::object::{Object, View};
 use super::seen::Seen;
 use crate::api::convert;
 use crate::command::{Change, Input, Kind};
-use crate::observe::{Health, Metrics, clean, words};
+use crate::observe::{Health, Metrics, words};
+use crate::text::clean;
+
+/// The API server ends every watch after this long, and it goes on where it was.
+const WATCH_SECONDS: u32 = 60;
+/// How long the connection of a list or a watch may be silent before it counts as broken: longer than a watch without
+/// events lasts.
+pub const SILENCE: Duration = Duration::from_secs(75);
+const _: () = assert!(SILENCE.as_secs() > WATCH_SECONDS as u64 + 5);
 
 /// Turns objects of one kind into what the engine is told of them.
 pub(super) trait Translate: Send + 'static {
@@ -75,7 +83,7 @@ impl<T: Translate> Follow<T> {
     /// Until the kind turns out not to be served: then the stream is thrown away, since its position means nothing in a
     /// kind that is defined anew.
     async fn once(&mut self, client: Client) -> Result<(), NobodyListens> {
-        let mut config = watcher::Config::default();
+        let mut config = watcher::Config::default().timeout(WATCH_SECONDS);
         if let Some(label) = T::LABEL {
             config = config.labels(label);
         }

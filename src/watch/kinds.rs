@@ -166,7 +166,7 @@ impl Translate for Operations {
 
 // ---- jobs -----------------------------------------------------------------------------------------------------------
 
-pub(super) struct Jobs;
+pub(super) struct Jobs(pub(super) Catalog);
 
 #[derive(Debug, Clone)]
 pub(super) struct JobView {
@@ -191,11 +191,24 @@ impl Translate for Jobs {
     const WORD: &'static str = "ManagedJob";
 
     fn there(&self, meta: &ObjectMeta, view: &JobView) -> Option<Change> {
+        if let Some(correlation) = &view.spec.correlation_id {
+            self.0.put_correlation(convert::uid(meta), correlation);
+        }
         Some(Change::Job(Box::new(convert::job(meta, &view.spec, view.status.as_ref()))))
     }
 
     fn gone(&self, object: &Object<JobView>) -> Option<Change> {
-        Some(Change::JobGone(convert::key(&object.metadata), convert::uid(&object.metadata)))
+        let uid = convert::uid(&object.metadata);
+        self.0.remove_correlation(&uid);
+        Some(Change::JobGone(convert::key(&object.metadata), uid))
+    }
+
+    fn listing(&self) {
+        self.0.list_jobs();
+    }
+
+    fn listed(&self) {
+        self.0.jobs_listed();
     }
 }
 

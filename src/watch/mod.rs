@@ -15,6 +15,7 @@ use crate::command::Input;
 use crate::observe::{Health, Metrics};
 
 pub use catalog::Catalog;
+pub use follow::SILENCE;
 pub use kinds::PodView;
 pub use object::{Object, View};
 
@@ -50,8 +51,8 @@ impl Watches {
         let mut follow = Starter { running: &mut running, client, outlets: &outlets };
         follow.start(kinds::Namespaces);
         follow.start(kinds::Clusters(catalog.clone()));
-        follow.start(kinds::Operations(catalog));
-        follow.start(kinds::Jobs);
+        follow.start(kinds::Operations(catalog.clone()));
+        follow.start(kinds::Jobs(catalog));
         follow.start(kinds::Applications);
         follow.start(kinds::Pods);
         Self { running, inputs }

@@ -31,6 +31,7 @@ pub(crate) fn spec(kind: Kind) -> Value {
         }),
         Kind::Ledger => json!({
             "epoch": 3,
+            "sequence": 17,
             "leader": "slowlane-0",
             "limits": {"op/jobs/daily": {"limit": 2, "holders": {"uid.1": "2/2000/4096"}}},
             "clusters": {"business": {

@@ -21,8 +21,9 @@ use crate::world::{NAMESPACE, World, owner_of};
 #[derive(Default)]
 struct Seen {
     unfinished: BTreeSet<String>,
-    drivers: BTreeMap<String, bool>,
-    started: BTreeSet<String>,
+    /// Whether each driver pod is alive, by the application's name and the pod's UID.
+    drivers: BTreeMap<(String, String), bool>,
+    ours: BTreeSet<String>,
     old: BTreeSet<String>,
     peak: usize,
     history: Vec<String>,
@@ -30,7 +31,8 @@ struct Seen {
 
 impl Seen {
     fn judge(&mut self, because: &str) {
-        let living_drivers = self.drivers.iter().filter(|(_, alive)| **alive).map(|(name, _)| name);
+        let living_drivers = self.drivers.iter().filter(|(_, alive)| **alive).map(|((name, _), _)| name);
+        let living_drivers = living_drivers.filter(|name| self.ours.contains(*name));
         let alive: BTreeSet<&String> = self.unfinished.iter().chain(living_drivers).collect();
         self.peak = self.peak.max(alive.len());
         self.history.push(format!("{because}: {} alive {alive:?}", alive.len()));
@@ -68,8 +70,10 @@ impl Observer {
         self.seen.lock().expect("no observer panics").peak
     }
 
+    /// Driver pods that there ever were: an application that is submitted twice counts twice.
     pub(crate) fn started(&self) -> usize {
-        self.seen.lock().expect("no observer panics").started.len()
+        let seen = self.seen.lock().expect("no observer panics");
+        seen.drivers.keys().filter(|(application, _)| seen.ours.contains(application)).count()
     }
 
     pub(crate) fn history(&self) -> String {
@@ -95,7 +99,7 @@ async fn watch_applications(
         if seen.lock().expect("no observer panics").old.contains(&name) {
             continue;
         }
-        let known = seen.lock().expect("no observer panics").started.contains(&name);
+        let known = seen.lock().expect("no observer panics").ours.contains(&name);
         let Some(job) = owner_of(&application) else { continue };
         if !known && world.operation_of(&job).await.as_deref() != Some(operation) {
             continue;
@@ -103,7 +107,7 @@ async fn watch_applications(
         let state = application.data["status"]["applicationState"]["state"].as_str().unwrap_or_default().to_owned();
         let ended = gone || matches!(state.as_str(), "COMPLETED" | "FAILED");
         let mut seen = seen.lock().expect("no observer panics");
-        seen.started.insert(name.clone());
+        seen.ours.insert(name.clone());
         if ended {
             seen.unfinished.remove(&name)
         } else {
@@ -123,10 +127,12 @@ async fn watch_drivers(pods: Api<Pod>, seen: Arc<Mutex<Seen>>) {
             _ => continue,
         };
         let Some(name) = pod.labels().get("sparkoperator.k8s.io/app-name").cloned() else { continue };
+        let uid = pod.uid().unwrap_or_default();
         let phase = pod.status.and_then(|status| status.phase).unwrap_or_default();
         let mut seen = seen.lock().expect("no observer panics");
-        if seen.started.contains(&name) {
-            seen.drivers.insert(name.clone(), !gone && phase != "Succeeded" && phase != "Failed");
+        if !seen.old.contains(&name) {
+            // Whose it is may become known later only: the two watches do not wait for each other.
+            seen.drivers.insert((name.clone(), uid), !gone && phase != "Succeeded" && phase != "Failed");
             seen.judge(&format!("driver of {name} {phase}"));
         }
     }

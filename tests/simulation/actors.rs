@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use slowlane::model::{
     ApplicationState, Cluster, Defaults, ExecutorBounds, Job, NamespaceSelector, ObjectKey, Operation, PodSizing,
-    Priority, Published, Requirement, RequirementOperator, Resources, Sizing, Span,
+    Priority, Published, Requirement, RequirementOperator, Resources, Sizing, Span, Time,
 };
 
 use slowlane::command::Command;
@@ -34,6 +34,8 @@ enum Deed {
     Crash,
     Overlap,
     Lose,
+    /// A grant's create is on its way, its keeper dies, and somebody more important comes.
+    Worst,
     Meddle,
     Mishap,
     Namespace,
@@ -77,7 +79,7 @@ impl Simulation {
         let deeds = [
             (Deed::Deliver, eager * 2),
             (Deed::Send, eager),
-            (Deed::Move, 25),
+            (Deed::Move, 15),
             (Deed::Pass, 10),
             (Deed::Tick, eager / 2),
             (Deed::Calm, 1),
@@ -87,6 +89,7 @@ impl Simulation {
             (Deed::Crash, profile.crashes),
             (Deed::Overlap, profile.overlaps),
             (Deed::Lose, profile.losses),
+            (Deed::Worst, profile.crashes),
             (Deed::Meddle, profile.meddling),
             (Deed::Mishap, profile.mishaps),
             (Deed::Namespace, profile.namespaces),
@@ -94,32 +97,43 @@ impl Simulation {
             (Deed::Cut, profile.cuts),
             (Deed::Leap, profile.leaps),
         ];
-        let mut drawn = self.rng.below(deeds.iter().map(|(_, weight)| weight).sum());
-        let deed = deeds.iter().find(|(_, weight)| {
-            let here = drawn < *weight;
-            drawn = drawn.wrapping_sub(if here { 0 } else { *weight });
-            here
-        });
-        if let Some((deed, _)) = deed {
-            self.do_it(*deed);
+        // What changes nothing does not count.
+        const DRAWS: usize = 6;
+        for _ in 0..DRAWS {
+            let mut drawn = self.rng.below(deeds.iter().map(|(_, weight)| weight).sum());
+            let deed = deeds.iter().find(|(_, weight)| {
+                let here = drawn < *weight;
+                drawn = drawn.wrapping_sub(if here { 0 } else { *weight });
+                here
+            });
+            if deed.is_some_and(|(deed, _)| self.do_it(*deed)) {
+                break;
+            }
         }
         self.spread();
     }
 
-    fn do_it(&mut self, deed: Deed) {
+    /// Tells whether there was anything to do.
+    fn do_it(&mut self, deed: Deed) -> bool {
         let keeper = self.rng.below(self.keepers.len());
         let somebody = !self.keepers.is_empty();
         match deed {
-            Deed::Deliver if somebody => self.deliver_some(keeper),
-            Deed::Send if somebody => _ = self.send(keeper),
-            Deed::Tick if somebody => self.tick(keeper),
-            Deed::Calm if somebody => self.calm(),
-            Deed::Crash | Deed::Overlap | Deed::Lose if self.is_restored_unnoticed() => {}
+            Deed::Deliver if somebody => return self.deliver_some(keeper),
+            Deed::Send if somebody => return self.send(keeper),
+            Deed::Tick if somebody => {
+                let due = self.keepers[keeper].engine.next_wake().is_some_and(|wake| wake <= self.world.now);
+                if due {
+                    self.tick(keeper);
+                }
+                return due;
+            }
+            Deed::Calm if somebody => self.calm(80),
+            Deed::Crash | Deed::Overlap | Deed::Lose | Deed::Worst if self.is_restored_unnoticed() => {}
             Deed::Crash if somebody => self.kill(keeper),
             Deed::Lead if !somebody => self.enthrone(),
             Deed::Overlap if somebody => self.overlap(),
             Deed::Cut if somebody => self.cut(keeper),
-            Deed::Move => self.move_on(),
+            Deed::Move => return self.move_on(),
             Deed::Pass => {
                 let longest = [300, 2_500, 9_000][self.rng.below(3)];
                 let span = Span(self.rng.between(10, longest));
@@ -132,30 +146,32 @@ impl Simulation {
             Deed::People => self.people(),
             Deed::Edit => self.edit(),
             Deed::Lose => self.lose_ledger(),
+            Deed::Worst if somebody => self.worst_moment(keeper),
             Deed::Meddle => self.meddle(),
             Deed::Mishap => self.mishap(),
             Deed::Namespace => self.namespaces(),
             Deed::Quota => self.quotas(),
-            _ => {}
+            _ => return false,
         }
+        true
     }
 
-    fn deliver_some(&mut self, keeper: usize) {
+    fn deliver_some(&mut self, keeper: usize) -> bool {
         let identity = self.keepers[keeper].identity.clone();
-        for _ in 0..=self.rng.below(6) {
+        let most = self.rng.below(6) + 1;
+        let told = (0..most).take_while(|_| {
             let same = self.keepers.get(keeper).is_some_and(|it| it.identity == identity);
-            if !same || !self.deliver(keeper) {
-                break;
-            }
-        }
+            same && self.deliver(keeper)
+        });
+        told.count() > 0
     }
 
-    pub(crate) fn move_on(&mut self) {
+    pub(crate) fn move_on(&mut self) -> bool {
         let moves = self.world.moves(true);
-        if let Some(a_move) = self.rng.pick(&moves).cloned() {
-            self.note(|| format!("{a_move:?}"));
-            self.world.make(a_move, &mut self.rng);
-        }
+        let Some(a_move) = self.rng.pick(&moves).cloned() else { return false };
+        self.note(|| format!("{a_move:?}"));
+        self.world.make(a_move, &mut self.rng);
+        true
     }
 
     fn send_well(&mut self, keeper: usize) -> bool {
@@ -165,15 +181,15 @@ impl Simulation {
         sent
     }
 
-    fn calm(&mut self) {
+    fn calm(&mut self, most: usize) {
         let faults = std::mem::take(&mut self.profile.faults);
-        for _ in 0..self.rng.below(80) {
+        for _ in 0..self.rng.below(most) {
             let keeper = self.rng.below(self.keepers.len());
             match self.rng.below(4) {
                 _ if self.keepers.is_empty() => break,
                 0 | 1 => _ = self.deliver(keeper),
                 2 => _ = self.send(keeper),
-                _ => self.move_on(),
+                _ => _ = self.move_on(),
             }
             self.spread();
         }
@@ -183,7 +199,14 @@ impl Simulation {
     fn cut(&mut self, keeper: usize) {
         let kinds: Vec<_> = self.keepers[keeper].watches.keys().copied().collect();
         let kind = self.rng.pick(&kinds).copied();
-        if let Some(watch) = kind.and_then(|kind| self.keepers[keeper].watches.get_mut(&kind)) {
+        let stalls = self.rng.chance(600);
+        let until = Time(self.world.now.0 + self.rng.between(5_000, 120_000));
+        let watch = kind.and_then(|kind| self.keepers[keeper].watches.get_mut(&kind));
+        if let Some(watch) = watch {
+            if stalls {
+                watch.stalled_until = until;
+                return;
+            }
             (watch.unlisted, watch.live) = (true, false);
             watch.queue.clear();
         }
@@ -199,9 +222,12 @@ impl Simulation {
                     object.job.cancel = true;
                 });
             }),
-            1 => self.with_a_job(|sim, key| match sim.rng.chance(800) {
-                true => sim.world.remove_job(&key),
-                false => sim.world.edit_job(&key, |object| object.job.deleting = true),
+            1 => self.with_a_job(|sim, key| {
+                if sim.rng.chance(800) {
+                    sim.world.remove_job(&key);
+                } else {
+                    sim.world.edit_job(&key, |object| object.job.deleting = true);
+                }
             }),
             _ => self.create_job(),
         }
@@ -217,8 +243,14 @@ impl Simulation {
 
     fn create_job(&mut self) {
         let rng = &mut self.rng;
-        let key = ObjectKey::new(NAMESPACES[rng.below(4) / 3], JOB_NAMES[rng.below(JOB_NAMES.len())]);
+        let namespace =
+            self.hurry.as_ref().map_or(NAMESPACES[rng.below(4) / 3].into(), |(namespace, _)| namespace.clone());
+        let key = ObjectKey::new(namespace, JOB_NAMES[rng.below(JOB_NAMES.len())]);
         let takes = self.world.namespaces.get(&key.namespace).is_some_and(|namespace| !namespace.terminating);
+        // Who has read the result deletes the job.
+        if self.world.jobs.get(&key).is_some_and(JobObject::is_over) {
+            self.world.remove_job(&key);
+        }
         if !takes || self.world.jobs.contains_key(&key) {
             return;
         }
@@ -227,13 +259,18 @@ impl Simulation {
             key: key.clone(),
             uid: self.world.new_uid("job"),
             generation: 1,
-            created: slowlane::model::Time(self.world.now.0 / 1000 * 1000),
-            operation: OPERATIONS[rng.below(3) / 2].into(),
-            priority: [None, None, Some(Priority::High), Some(Priority::Low)][rng.below(4)],
+            created: Time(self.world.now.0 / 1000 * 1000),
+            operation: self.hurry.as_ref().map_or(OPERATIONS[rng.below(3) / 2].into(), |(_, name)| name.clone()),
+            priority: if self.hurry.is_some() {
+                Some(Priority::Critical)
+            } else {
+                [None, None, Some(Priority::High), Some(Priority::Low)][rng.below(4)]
+            },
             own_limit: rng.chance(80).then_some(1),
             cluster: rng.chance(200).then(|| CLUSTERS[0].into()),
             executors: Some(ExecutorBounds { min: bounds.0, max: bounds.1 }),
             parameters: Vec::new(),
+            declares_result: false,
             defect: None,
             cancel: false,
             deleting: false,
@@ -247,7 +284,17 @@ impl Simulation {
         let limit = [Some(1), Some(1), Some(2), None][self.rng.below(4)];
         let sizing = self.drawn_sizing();
         let (defaults, parameters) = (Defaults::default(), Vec::new());
-        Operation { key, generation: 1, limit, defaults, sizing, parameters, defect: None, published: None }
+        Operation {
+            key,
+            generation: 1,
+            limit,
+            defaults,
+            sizing,
+            parameters,
+            result_parameters: Vec::new(),
+            defect: None,
+            published: None,
+        }
     }
 
     fn drawn_sizing(&mut self) -> Sizing {
@@ -360,6 +407,33 @@ impl Simulation {
     pub(crate) fn is_restored_unnoticed(&self) -> bool {
         let version = self.world.ledger.as_ref().map(|(version, _)| version);
         self.restored.is_some() && self.restored.as_ref() == version
+    }
+
+    /// What hurts a keeper without a ledger most: a create is on its way when it dies.
+    fn worst_moment(&mut self, keeper: usize) {
+        let commands = std::mem::take(&mut self.keepers[keeper].commands);
+        let (creates, others): (Vec<_>, Vec<_>) =
+            commands.into_iter().partition(|it| matches!(it, Command::CreateApplication { .. }));
+        self.keepers[keeper].commands = others;
+        creates.iter().for_each(|create| self.send_late(create));
+        if creates.is_empty() {
+            return;
+        }
+        if self.profile.losses > 0 && self.rng.chance(700) {
+            self.lose_ledger();
+        }
+        for number in (0..self.keepers.len()).rev() {
+            self.kill(number);
+        }
+        self.enthrone();
+        let Some(Command::CreateApplication { holder, .. }) = creates.first() else { return };
+        self.hurry = Some((holder.job.namespace.clone(), holder.operation.clone()));
+        self.create_job();
+        self.hurry = None;
+        if self.rng.chance(600) {
+            self.spread();
+            self.calm(300);
+        }
     }
 
     fn meddle(&mut self) {

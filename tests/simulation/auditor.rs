@@ -152,6 +152,15 @@ impl Auditor {
         let mine: Vec<Ends> =
             self.ends.iter().filter(|(run, _)| run.job == *uid).map(|(_, ends)| ends.clone()).collect();
         self.saw(format!("status {} {}", new.state.as_str(), new.reason));
+        let fits = match new.reason {
+            "Admitted" | "SubmissionRefused" => new.state == JobState::Starting,
+            "DriverRunning" => new.state == JobState::Running,
+            "Finishing" => new.state == JobState::Finishing,
+            _ => new.state.is_terminal() || matches!(new.state, JobState::Pending | JobState::Queued),
+        };
+        if !fits {
+            self.violated(format!("I11: {} is said to be {:?} because of {}", job.job.key, new.state, new.reason));
+        }
         if new.state == JobState::Running && !mine.iter().any(|ends| ends.ran) {
             self.violated(format!("I11: {} is said to run, but no driver of it ever ran", job.job.key));
         }

@@ -19,6 +19,8 @@ pub(crate) struct Watch {
     pub(crate) live: bool,
     /// What it has seen and not told yet.
     pub(crate) queue: VecDeque<(u64, Input)>,
+    /// Nothing of it arrives before this.
+    pub(crate) stalled_until: Time,
     /// The revision up to which the engine was told.
     pub(crate) told: u64,
 }
@@ -136,6 +138,12 @@ impl Keeper {
         }
     }
 
+    /// The kinds of which something can arrive now.
+    pub(crate) fn news(&self, now: Time) -> impl Iterator<Item = Kind> {
+        let ready = move |watch: &Watch| now >= watch.stalled_until && (watch.unlisted || !watch.queue.is_empty());
+        self.watches.iter().filter(move |(_, watch)| ready(watch)).map(|(kind, _)| *kind)
+    }
+
     /// Tells the engine the next thing that a watch has seen.
     pub(crate) fn deliver(&mut self, kind: Kind, world: &mut World) -> bool {
         let Some(watch) = self.watches.get_mut(&kind) else { return false };
@@ -143,9 +151,5 @@ impl Keeper {
         watch.told = watch.told.max(revision);
         self.step(input, world);
         true
-    }
-
-    pub(crate) fn has_news(&self) -> bool {
-        !self.receipts.is_empty() || self.watches.values().any(|watch| watch.unlisted || !watch.queue.is_empty())
     }
 }

@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 
 use slowlane::command::Change;
 use slowlane::model::{
-    ApplicationSeen, ApplicationState, DriverEnd, EndReason, Footprint, Job, JobState, JobStatus, Name, ObjectKey,
-    Outcome, Placeholder, PodPhase, PodRole, PodSeen, Published, ReportedResult, ResultSource, RunId, RunStatus, Time,
-    Uid,
+    ApplicationSeen, ApplicationState, DriverEnd, EndReason, Footprint, Job, JobStatus, Name, ObjectKey, Outcome,
+    Placeholder, PodPhase, PodRole, PodSeen, Published, ReportedResult, ResultSource, RunId, RunStatus, Time, Uid,
 };
 
 #[derive(Debug, Clone, PartialEq)]
@@ -126,16 +125,12 @@ impl JobObject {
 pub(crate) fn published(status: &JobStatus) -> Published {
     let mut runs = status.runs.clone();
     let newest = runs.pop();
-    let under_way = matches!(status.state, JobState::Running | JobState::Finishing);
     Published {
         state: Some(status.state),
         observed_generation: status.observed_generation,
         reason: Some(status.reason.into()),
         since: Some(status.since),
-        run: newest.as_ref().map(|run| {
-            let seen = under_way || run.driver_pod.is_some() || run.application_id.is_some() || run.outcome.is_some();
-            (run.number, seen)
-        }),
+        run: newest.as_ref().map(|run| (run.number, !run.application.is_empty())),
         outcome: newest.as_ref().and_then(outcome),
         runs,
     }

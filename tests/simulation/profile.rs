@@ -39,12 +39,12 @@ impl Profile {
         let calm = Self { name: "calm", steps, eager, ..Self::default() };
         match seed % 8 {
             0 => Self { name: "exact", exact: true, eager: 60, ..calm },
-            1 => Self { name: "edited", edits: 6, leaps: 1, ..calm },
+            1 => Self { name: "edited", edits: 6, leaps: 1, cuts: 1, ..calm },
             2 => Self { name: "faulty", faults: 250, edits: 2, cuts: 1, ..calm },
-            3 => Self { name: "crashing", faults: 120, crashes: 2, overlaps: 2, edits: 2, mishaps: 1, ..calm },
+            3 => Self { name: "crashing", faults: 120, crashes: 2, overlaps: 2, edits: 2, mishaps: 2, cuts: 1, ..calm },
             4 => Self { name: "losing", faults: 80, losses: 2, crashes: 2, overlaps: 1, edits: 1, leaps: 1, ..calm },
-            5 => Self { name: "meddled", faults: 80, meddling: 5, mishaps: 3, crashes: 1, cuts: 1, ..calm },
-            6 => Self { name: "leaving", faults: 80, namespaces: 3, quotas: 2, crashes: 1, leaps: 2, ..calm },
+            5 => Self { name: "meddled", faults: 80, meddling: 4, mishaps: 4, crashes: 1, cuts: 2, ..calm },
+            6 => Self { name: "leaving", faults: 80, namespaces: 3, quotas: 2, crashes: 1, leaps: 2, cuts: 1, ..calm },
             _ => Self {
                 name: "everything",
                 faults: 150,

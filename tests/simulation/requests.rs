@@ -52,6 +52,9 @@ impl World {
             }
             Command::DropTombstone { key, uid } => {
                 let result = self.delete_app(&key, Some(&uid), false);
+                if result.is_err() && self.auditor.exact {
+                    self.auditor.violated(format!("I12: tombstone {key} is dropped twice"));
+                }
                 if result.is_ok() {
                     self.edit_app(&key, |app| app.held = false);
                 }
@@ -59,7 +62,7 @@ impl World {
             }
             Command::WriteJobStatus { key, uid, status } => {
                 let result = match mutant {
-                    Mutant::LosesEnds if status.state.is_terminal() && self.revision % 7 == 0 => Ok(()),
+                    Mutant::LosesEnds if status.state.is_terminal() && self.revision.is_multiple_of(7) => Ok(()),
                     _ => self.write_job_status(&key, &uid, *status, mutant),
                 };
                 Receipt::JobStatusWritten { uid, result }
@@ -224,7 +227,11 @@ impl World {
     ) -> Result<(), Failure> {
         let Some(object) = self.jobs.get(key) else { return Err(Failure::Gone) };
         if object.job.uid != *uid && mutant != Mutant::WritesStatusesByName {
-            return Err(if self.revision % 2 == 0 { Failure::Gone } else { Failure::Conflict("another UID".into()) });
+            return Err(if self.revision.is_multiple_of(2) {
+                Failure::Gone
+            } else {
+                Failure::Conflict("another UID".into())
+            });
         }
         if let Some(words) = Self::refuses_status(object.status.as_ref(), &status) {
             return Err(Failure::Denied(words.into()));
@@ -237,7 +244,16 @@ impl World {
         let live: BTreeSet<RunId> =
             self.pods.values().filter(|pod| pod.phase.is_live()).map(|pod| pod.run.clone()).collect();
         self.auditor.status_written(&object, &status, &live);
+        let over = status.state.is_terminal();
         self.edit_job(key, |object| object.status = Some(status));
+        if over && mutant == Mutant::RemovesTombstones {
+            let mine: Vec<ObjectKey> =
+                self.apps.values().filter(|app| app.run.job == *uid).map(|app| app.key.clone()).collect();
+            for key in mine {
+                let _ = self.delete_app(&key, None, false);
+                self.edit_app(&key, |app| (app.held, app.foreground) = (false, false));
+            }
+        }
         Ok(())
     }
 }

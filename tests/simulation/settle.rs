@@ -57,6 +57,9 @@ impl Simulation {
         if self.keepers.is_empty() {
             self.enthrone();
         }
+        for watch in self.keepers.iter_mut().flat_map(|keeper| keeper.watches.values_mut()) {
+            watch.stalled_until = Time(0);
+        }
         self.world.operator_up = true;
         self.world.quota.clear();
         for operation in self.world.operations.values().cloned().collect::<Vec<_>>() {

@@ -1,7 +1,9 @@
 //! One case: a world, the keepers, and the things that are drawn to happen.
 
-use slowlane::command::{Command, Failure, Input, Kind, Receipt};
-use slowlane::model::{Settings, Span, Time};
+use std::collections::BTreeMap;
+
+use slowlane::command::{Change, Command, Failure, Input, Kind, Receipt};
+use slowlane::model::{Name, Settings, Span, Time};
 
 use crate::keeper::Keeper;
 use crate::mutants::Mutant;
@@ -26,17 +28,28 @@ pub(crate) struct Simulation {
     pub(crate) mutant: Mutant,
     pub(crate) settings: Settings,
     pub(crate) keepers_so_far: u32,
-    pub(crate) names_so_far: u32,
     pub(crate) lost_at: Option<Time>,
     /// The version of an older copy that was put back.
     pub(crate) restored: Option<slowlane::model::LedgerVersion>,
     pub(crate) older_ledgers: Vec<slowlane::model::Ledger>,
+    /// The next job is of this operation, and more important than any other.
+    pub(crate) hurry: Option<(Name, Name)>,
     pub(crate) keeps_prints: bool,
     /// Fingerprints of keepers that are dead.
     pub(crate) prints: Vec<u64>,
     pub(crate) trace: Option<Vec<String>>,
-    older_lists: std::collections::BTreeMap<Kind, Vec<slowlane::command::Change>>,
+    cache: Cache,
 }
+
+/// A cache that is behind, for [`Mutant::ListsFromACache`]: what it lists, and what happened since.
+#[derive(Debug, Default)]
+struct Cache {
+    lists: BTreeMap<Kind, Vec<Change>>,
+    since: Vec<(u64, Kind, Change)>,
+}
+
+/// So many changes a cache may be behind.
+const BEHIND: usize = 30;
 
 /// What the network and the API server do to one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,14 +80,14 @@ impl Simulation {
             mutant,
             settings,
             keepers_so_far: 0,
-            names_so_far: 0,
             lost_at: None,
             restored: None,
             older_ledgers: Vec::new(),
+            hurry: None,
             keeps_prints,
             prints: Vec::new(),
             trace: traced.then(Vec::new),
-            older_lists: std::collections::BTreeMap::new(),
+            cache: Cache::default(),
         }
     }
 
@@ -135,6 +148,13 @@ impl Simulation {
             for keeper in &mut self.keepers {
                 keeper.hear(revision, kind, &change, self.mutant);
             }
+            if self.mutant == Mutant::ListsFromACache {
+                self.cache.since.push((revision, kind, change));
+            }
+        }
+        if self.cache.since.len() > BEHIND {
+            self.cache.since.clear();
+            self.cache.lists = Kind::ALL.into_iter().map(|kind| (kind, self.world.list(kind))).collect();
         }
         if let Some((_, ledger)) = &self.world.ledger
             && self.older_ledgers.last() != Some(ledger)
@@ -188,27 +208,27 @@ impl Simulation {
         let keeper = &mut self.keepers[number];
         let mut sources: Vec<Option<Kind>> = Vec::new();
         sources.extend((!keeper.receipts.is_empty()).then_some(None));
-        sources.extend(
-            keeper.watches.iter().filter(|(_, it)| it.unlisted || !it.queue.is_empty()).map(|(kind, _)| Some(*kind)),
-        );
+        sources.extend(keeper.news(self.world.now).map(Some));
         let Some(source) = self.rng.pick(&sources).copied() else { return false };
         let (world, keeper) = (&mut self.world, &mut self.keepers[number]);
         match source {
             None => {
                 let receipt = keeper.receipts.swap_remove(self.rng.below(keeper.receipts.len()));
-                let words = short(&format!("{receipt:?}"));
+                if let Some(trace) = &mut self.trace {
+                    trace.push(format!("{:>12} {} told: {}", "", keeper.identity, short(&format!("{receipt:?}"))));
+                }
                 keeper.step(Input::Written(receipt), world);
-                let identity = self.keepers[number].identity.clone();
-                self.note(|| format!("{identity} told: {words}"));
             }
             Some(kind) if keeper.watches.get(&kind).is_some_and(|watch| watch.unlisted) => {
-                let now = world.list(kind);
-                let listed = match self.mutant {
-                    Mutant::ListsFromACache => self.older_lists.insert(kind, now).unwrap_or_default(),
-                    _ => now,
-                };
                 let revision = world.revision;
-                keeper.list(kind, listed, revision);
+                match self.cache.lists.get(&kind) {
+                    Some(listed) => {
+                        keeper.list(kind, listed.clone(), 0);
+                        let since = self.cache.since.iter().filter(|(_, of, _)| *of == kind);
+                        since.for_each(|(revision, kind, change)| keeper.hear(*revision, *kind, change, self.mutant));
+                    }
+                    None => keeper.list(kind, world.list(kind), revision),
+                }
                 let identity = self.keepers[number].identity.clone();
                 self.note(|| format!("{identity} lists {kind:?}"));
             }
@@ -252,22 +272,14 @@ impl Simulation {
             Fault::NotSent => failed(Failure::NotSent("no connection".into())),
             Fault::Conflict => failed(Failure::Conflict("the object has been modified".into())),
             Fault::Dropped => failed(Failure::Unknown("no answer in time".into())),
-            Fault::LostAnswer => match self.world.carry_out(&command, self.mutant) {
-                Some(Receipt::LedgerWritten(Ok(version))) if self.mutant == Mutant::TakesUnknownForDone => {
-                    Some(Receipt::LedgerWritten(Ok(version)))
-                }
-                _ => failed(Failure::Unknown("the answer was lost".into())),
-            },
+            Fault::LostAnswer => {
+                self.world.carry_out(&command, self.mutant);
+                failed(Failure::Unknown("the answer was lost".into()))
+            }
             Fault::Late => {
                 self.send_late(&command);
                 failed(Failure::Unknown("no answer in time".into()))
             }
-        };
-        let receipt = match receipt {
-            Some(Receipt::LedgerWritten(Err(Failure::Unknown(_)))) if self.mutant == Mutant::TakesUnknownForDone => {
-                Some(Receipt::LedgerWritten(Ok("v0".into())))
-            }
-            other => other,
         };
         let identity = self.keepers[number].identity.clone();
         self.note(|| {
@@ -282,7 +294,7 @@ impl Simulation {
         true
     }
 
-    fn send_late(&mut self, command: &Command) {
+    pub(crate) fn send_late(&mut self, command: &Command) {
         let late = match command {
             Command::CreateApplication { run, holder, placeholder } => {
                 // The job is read and the application built now; only the request itself is late.

@@ -3,8 +3,8 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use super::{created, key, model_time, uid};
-use crate::model::{ApplicationSeen, ApplicationState, Footprint, Placeholder, PodSize, RunId};
+use super::{created, is_name, key, model_time, uid};
+use crate::model::{ApplicationSeen, ApplicationState, Footprint, Name, Placeholder, PodSize, RunId};
 use crate::spark::marks::{
     CLUSTER_ANNOTATION, GRANT_ANNOTATION, JOB_ANNOTATION, JOB_UID_LABEL, OPERATION_ANNOTATION, RUN_FINALIZER, RUN_LABEL,
 };
@@ -33,9 +33,9 @@ pub fn application(meta: &ObjectMeta, status: &spark::Status) -> ApplicationSeen
         key: key(meta),
         uid: uid(meta),
         run: run(meta),
-        job: annotation(meta, JOB_ANNOTATION).map(Into::into),
-        operation: annotation(meta, OPERATION_ANNOTATION).map(Into::into),
-        cluster: annotation(meta, CLUSTER_ANNOTATION).map(Into::into),
+        job: named(meta, JOB_ANNOTATION),
+        operation: named(meta, OPERATION_ANNOTATION),
+        cluster: named(meta, CLUSTER_ANNOTATION),
         grant: annotation(meta, GRANT_ANNOTATION).and_then(grant),
         created: created(meta),
         placeholder: annotation(meta, PLACEHOLDER_ANNOTATION).map(placeholder),
@@ -54,16 +54,30 @@ fn annotation<'a>(meta: &'a ObjectMeta, name: &str) -> Option<&'a str> {
     meta.annotations.as_ref()?.get(name).map(String::as_str)
 }
 
+fn named(meta: &ObjectMeta, annotation_name: &str) -> Option<Name> {
+    annotation(meta, annotation_name).filter(|name| is_name(name)).map(Into::into)
+}
+
 /// The run that an object's labels name.
 pub(super) fn run(meta: &ObjectMeta) -> Option<RunId> {
     let labels = meta.labels.as_ref()?;
-    let job = labels.get(JOB_UID_LABEL)?.as_str();
-    Some(RunId { job: job.into(), number: labels.get(RUN_LABEL)?.parse().ok()? })
+    let job = labels.get(JOB_UID_LABEL).filter(|uid| !uid.is_empty())?.as_str();
+    let number = labels.get(RUN_LABEL)?.parse().ok().filter(|number| *number >= 1)?;
+    Some(RunId { job: job.into(), number })
 }
 
-/// The annotation names the sum; how it was made up of pods is not needed any more.
+/// More executors than any cluster has.
+const MOST_EXECUTORS: u32 = 1_000_000;
+/// More thousandths of a core, and more MiB, than any run is granted; a thousand such runs can still be added up.
+const MOST_OF_A_RUN: u64 = 10_000_000_000_000;
+
+/// The annotation names the sum; how it was made up of pods is not needed any more. No text makes a cluster full for
+/// ever: what is beyond all measure is no grant.
 fn grant(text: &str) -> Option<(Footprint, u64)> {
     let Grant { max_executors, total, .. } = text.parse().ok()?;
+    if max_executors > MOST_EXECUTORS || total.milli_cores.max(total.memory_mib) > MOST_OF_A_RUN {
+        return None;
+    }
     let whole = PodSize { milli_cores: total.milli_cores, memory_mib: total.memory_mib };
     Some((Footprint { driver: whole, executor: PodSize::default() }, u64::from(max_executors)))
 }
@@ -134,6 +148,27 @@ mod tests {
             json!({}),
         );
         assert_eq!((seen.run, seen.grant, seen.state), (None, None, ApplicationState::New));
+    }
+
+    #[test]
+    fn somebodys_text_is_no_name_no_run_and_no_grant() {
+        for word in ["", "a b", "A", "-a", "a-", "a..b", "op/x", "ä", &"a".repeat(254)] {
+            let annotations =
+                json!({"slowlane.dev/job": word, "slowlane.dev/operation": word, "slowlane.dev/cluster": word});
+            let seen = read(json!({"annotations": annotations}), json!({}));
+            assert_eq!((seen.job, seen.operation, seen.cluster), (None, None, None), "{word}");
+        }
+        for (uid, number) in [("u", "0"), ("u", "-1"), ("", "1")] {
+            let labels = json!({"slowlane.dev/job-uid": uid, "slowlane.dev/run": number});
+            assert_eq!(read(json!({"labels": labels}), json!({})).run, None, "{uid} {number}");
+        }
+        for grant in [
+            "executors=1..1000001,cores=1m,memory=1Mi",
+            "executors=1..1,cores=10000000000001m,memory=1Mi",
+            "executors=1..1,cores=1m,memory=18446744073709551615Mi",
+        ] {
+            assert_eq!(read(json!({"annotations": {"slowlane.dev/grant": grant}}), json!({})).grant, None, "{grant}");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use super::api_time;
 use crate::api::v1alpha1::bounds;
 use crate::model::Time;
-use crate::observe::clean;
+use crate::text::clean;
 
 /// What a condition says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -26,6 +26,7 @@ pub fn job(meta: &ObjectMeta, spec: &ManagedJobSpec, status: Option<&ManagedJobS
         cluster: spec.cluster_name.as_deref().map(Into::into),
         executors: spec.executors.as_ref().map(bounds),
         parameters: parameters.into_iter().collect(),
+        declares_result: spec.result.is_some(),
         defect: missing_in_result(spec),
         cancel: spec.cancel,
         deleting: meta.deletion_timestamp.is_some(),

@@ -10,7 +10,7 @@ use super::patch::status_patch;
 use super::{api_time, written};
 use crate::api::v1alpha1::{self as api, ManagedJobStatus, bounds};
 use crate::model::{Blocker, JobState, JobStatus, Name, QueueStatus, ResultSource, RunStatus, Time};
-use crate::observe::clean;
+use crate::text::clean;
 
 /// The JSON patch that says this of the job with this UID. `namespace` is the job's.
 #[must_use]

@@ -3,6 +3,7 @@
 //! the API server can count both.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use crate::api::v1alpha1::{LedgerCluster, LedgerLimit, RunLedgerSpec};
 use crate::model::{Footprint, Holder, Ledger, Name, ObjectKey, PodSize, Resources, RunId, Time};
@@ -44,15 +45,16 @@ pub fn write_ledger(ledger: &Ledger) -> RunLedgerSpec {
     for (run, holder) in &ledger.holders {
         let operation = ObjectKey { namespace: holder.job.namespace.clone(), name: holder.operation.clone() };
         let limit = ledger.operation_limits.get(&operation).copied();
-        hold(&mut limits, format!("op/{operation}"), limit, run, text(holder));
+        let key = format!("op/{}/{}", escaped(&operation.namespace), escaped(&operation.name));
+        hold(&mut limits, key, limit, run, text(holder));
         let limit = ledger.cluster_limits.get(&holder.cluster).copied();
-        hold(&mut limits, format!("cluster/{}", holder.cluster), limit, run, String::new());
+        hold(&mut limits, format!("cluster/{}", escaped(&holder.cluster)), limit, run, String::new());
         let sum = used.entry(&holder.cluster).or_default();
         *sum = sum.plus(holder.resources());
     }
     let clusters = ledger.cluster_capacity.iter();
     let clusters = clusters
-        .map(|(name, capacity)| (name.to_string(), reserved(used.get(name).copied().unwrap_or_default(), *capacity)));
+        .map(|(name, capacity)| (escaped(name), reserved(used.get(name).copied().unwrap_or_default(), *capacity)));
     RunLedgerSpec {
         epoch: ledger.epoch,
         sequence: ledger.sequence,
@@ -85,7 +87,7 @@ fn text(holder: &Holder) -> String {
     let Footprint { driver, executor } = holder.footprint;
     format!(
         "{} driver={}m/{}Mi executor={}m/{}Mi executors={}..{} granted={} seen={}",
-        holder.job.name,
+        escaped(&holder.job.name),
         driver.milli_cores,
         driver.memory_mib,
         executor.milli_cores,
@@ -95,6 +97,35 @@ fn text(holder: &Holder) -> String {
         holder.granted.0,
         holder.seen,
     )
+}
+
+/// A name as it stands in keys and texts: what no object is called by is percent-encoded, so that nothing that is written
+/// can be read as something else, or not at all.
+fn escaped(name: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    name.bytes().fold(String::with_capacity(name.len()), |mut text, byte| {
+        if plain(byte) {
+            text.push(char::from(byte));
+        } else {
+            // Writing to a String cannot fail.
+            let _ = write!(text, "%{byte:02X}");
+        }
+        text
+    })
+}
+
+/// The name that was [`escaped`].
+fn unescaped(text: &str) -> Option<Name> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((plain, code)) = rest.split_once('%') {
+        bytes.extend_from_slice(plain.as_bytes());
+        let digits = code.get(..2).filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()))?;
+        bytes.push(u8::from_str_radix(digits, 16).ok()?);
+        rest = &code[2..];
+    }
+    bytes.extend_from_slice(rest.as_bytes());
+    String::from_utf8(bytes).ok().map(Into::into)
 }
 
 /// The ledger from the API server.
@@ -109,9 +140,10 @@ pub fn read_ledger(spec: &RunLedgerSpec) -> Result<Ledger, MalformedLedger> {
         let limit = entry.limit.map(super::count);
         match key.split_once('/') {
             Some(("cluster", name)) => {
-                ledger.cluster_limits.extend(limit.map(|limit| (Name::from(name), limit)));
+                let name = name_of(key, name)?;
+                ledger.cluster_limits.extend(limit.map(|limit| (name.clone(), limit)));
                 for run in entry.holders.keys() {
-                    placed.insert(run_of(key, run)?, name.into());
+                    placed.insert(run_of(key, run)?, name.clone());
                 }
             }
             Some(("op", operation)) => {
@@ -124,15 +156,20 @@ pub fn read_ledger(spec: &RunLedgerSpec) -> Result<Ledger, MalformedLedger> {
             _ => return Err(MalformedLedger::Key(key.clone())),
         }
     }
-    ledger.cluster_capacity =
-        spec.clusters.iter().map(|(name, entry)| (Name::from(name.as_str()), capacity(entry))).collect();
+    for (name, entry) in &spec.clusters {
+        ledger.cluster_capacity.insert(name_of(name, name)?, capacity(entry));
+    }
     place(&mut ledger, &placed)?;
     Ok(ledger)
 }
 
 fn operation_of(key: &str, operation: &str) -> Result<ObjectKey, MalformedLedger> {
     let (namespace, name) = operation.split_once('/').ok_or_else(|| MalformedLedger::Key(key.into()))?;
-    Ok(ObjectKey::new(namespace, name))
+    Ok(ObjectKey { namespace: name_of(key, namespace)?, name: name_of(key, name)? })
+}
+
+fn name_of(key: &str, text: &str) -> Result<Name, MalformedLedger> {
+    unescaped(text).ok_or_else(|| MalformedLedger::Key(key.into()))
 }
 
 fn run_of(key: &str, run: &str) -> Result<RunId, MalformedLedger> {
@@ -163,13 +200,13 @@ fn holder(key: &str, operation: &ObjectKey, run: &str, text: &str) -> Result<Hol
     parse(operation, text).ok_or_else(|| MalformedLedger::Holder {
         key: key.into(),
         run: run.into(),
-        text: crate::observe::clean(text, 100),
+        text: crate::text::clean(text, 100),
     })
 }
 
 fn parse(operation: &ObjectKey, text: &str) -> Option<Holder> {
     let mut words = text.split(' ');
-    let job = ObjectKey { namespace: operation.namespace.clone(), name: words.next()?.into() };
+    let job = ObjectKey { namespace: operation.namespace.clone(), name: unescaped(words.next()?)? };
     let mut field = |name: &str| words.next()?.strip_prefix(name)?.strip_prefix('=');
     let driver = pod_size(field("driver")?)?;
     let executor = pod_size(field("executor")?)?;
@@ -205,26 +242,43 @@ mod tests {
     }
 
     fn names() -> impl Strategy<Value = String> {
-        "[a-z0-9]([a-z0-9.-]{0,20}[a-z0-9])?"
+        prop_oneof!["[a-z0-9]([a-z0-9.-]{0,20}[a-z0-9])?", "\\PC{0,20}", any::<String>(), "[ab %/.=]{0,4}"]
+    }
+
+    /// Mostly names that come up again, so that limits have several holders.
+    fn few(these: &'static str) -> impl Strategy<Value = String> {
+        prop_oneof![3 => these.prop_map(Into::into), 1 => names()]
     }
 
     fn a_holder() -> impl Strategy<Value = Holder> {
-        (names(), "[ab]", "[xy]", "[kl]", pod(), pod(), 0..50_u64, 0..50_u64, any::<i64>(), any::<bool>()).prop_map(
-            |(job, namespace, operation, cluster, driver, executor, min, more, granted, seen)| Holder {
-                job: ObjectKey::new(namespace, job),
-                operation: operation.into(),
-                cluster: cluster.into(),
-                footprint: Footprint { driver, executor },
-                min_executors: min,
-                max_executors: min + more,
-                granted: Time(granted),
-                seen,
-            },
+        (
+            names(),
+            few("[ab]"),
+            few("[xy]"),
+            few("[kl]"),
+            pod(),
+            pod(),
+            0..50_u64,
+            0..50_u64,
+            any::<i64>(),
+            any::<bool>(),
         )
+            .prop_map(|(job, namespace, operation, cluster, driver, executor, min, more, granted, seen)| {
+                Holder {
+                    job: ObjectKey::new(namespace, job),
+                    operation: operation.into(),
+                    cluster: cluster.into(),
+                    footprint: Footprint { driver, executor },
+                    min_executors: min,
+                    max_executors: min + more,
+                    granted: Time(granted),
+                    seen,
+                }
+            })
     }
 
     fn ledgers() -> impl Strategy<Value = Ledger> {
-        let runs = prop::collection::btree_map(("[a-f0-9-]{3,36}", 1..9_u32), a_holder(), 0..12);
+        let runs = prop::collection::btree_map((prop_oneof!["[a-f0-9-]{3,36}", names()], 1..9_u32), a_holder(), 0..12);
         (runs, any::<i64>(), prop::option::of(0..9_u32), prop::option::of(0..99_u64)).prop_map(
             |(runs, epoch, limit, most)| {
                 let mut ledger = Ledger { epoch, sequence: epoch / 2, leader: "me".into(), ..Ledger::default() };

@@ -54,6 +54,17 @@ pub fn uid(meta: &ObjectMeta) -> Uid {
     meta.uid.as_deref().unwrap_or_default().into()
 }
 
+/// Whether a text from outside may be the name of an object: a DNS-1123 subdomain.
+fn is_name(text: &str) -> bool {
+    let plain = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let label = |label: &str| {
+        let bytes = label.as_bytes();
+        let ends = [bytes.first(), bytes.last()];
+        ends.iter().all(|end| end.is_some_and(|c| plain(*c))) && bytes.iter().all(|c| plain(*c) || *c == b'-')
+    };
+    text.len() <= 253 && text.split('.').all(label)
+}
+
 /// A count from the API: what is below zero (the schema refuses it) counts as zero.
 fn count(number: i32) -> u32 {
     u32::try_from(number).unwrap_or(0)

@@ -15,7 +15,8 @@ use crate::spark::{Place, check, referenced_parameters, sizing};
 #[must_use]
 pub fn operation(meta: &ObjectMeta, spec: &OperationSpec, status: Option<&api::OperationStatus>) -> Operation {
     let result = spec.defaults.as_ref().and_then(|defaults| Some(defaults.result.as_ref()?.uri.as_str()));
-    let parameters = referenced_parameters(&spec.application, result);
+    let parameters = referenced_parameters(&spec.application, None);
+    let result_parameters = referenced_parameters(&api::ApplicationSpec::default(), result);
     let defect = check(&spec.application, Place::Operation).err();
     Operation {
         key: key(meta),
@@ -24,6 +25,7 @@ pub fn operation(meta: &ObjectMeta, spec: &OperationSpec, status: Option<&api::O
         defaults: spec.defaults.as_ref().map(defaults).unwrap_or_default(),
         sizing: sizing(&spec.application),
         parameters: parameters.into_iter().map(Into::into).collect(),
+        result_parameters: result_parameters.into_iter().map(Into::into).collect(),
         defect: defect.map(|error| format!("spec.{error}").into()),
         published: status.and_then(published),
     }
@@ -103,7 +105,7 @@ mod tests {
             "application": {"type": "Python", "mainApplicationFile": "local:///a.py", "arguments": ["$(params.day)"]},
         }));
         assert_eq!((operation.limit, operation.defect), (Some(0), None));
-        assert_eq!(operation.parameters, ["day".into(), "z".into()]);
+        assert_eq!((operation.parameters, operation.result_parameters), (vec!["day".into()], vec!["z".into()]));
         assert_eq!(operation.defaults.priority, Some(crate::model::Priority::Low));
     }
 

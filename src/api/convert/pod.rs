@@ -29,6 +29,13 @@ pub fn pod(meta: &ObjectMeta, status: &PodStatus) -> Option<PodSeen> {
     })
 }
 
+/// Evicted, preempted, or taken down with its node: Kubernetes ended it, not the application.
+fn is_disrupted(status: &PodStatus) -> bool {
+    let conditions = status.conditions.as_deref().unwrap_or_default();
+    matches!(status.reason.as_deref(), Some("Evicted" | "Preempting" | "Shutdown" | "Terminated" | "NodeLost"))
+        || conditions.iter().any(|condition| condition.type_ == "DisruptionTarget" && condition.status == "True")
+}
+
 fn phase(status: &PodStatus) -> PodPhase {
     match spark::PodPhase::from(status.phase.as_deref().unwrap_or_default()) {
         spark::PodPhase::Pending => PodPhase::Pending,
@@ -45,6 +52,7 @@ fn end(meta: &ObjectMeta, status: &PodStatus) -> DriverEnd {
     DriverEnd {
         failure: failed.then(|| failure_sentence(&ApplicationState::Failed, None, Some(&end)).into()),
         out_of_memory: end.oom_killed,
+        lost: failed && is_disrupted(status),
         reported: end.reported.map(|reported| ReportedResult {
             uri: reported.uri.into(),
             source: match reported.by {

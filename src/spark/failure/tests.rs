@@ -260,20 +260,6 @@ fn sentences_are_clean_and_short() {
     assert!(sentence.chars().count() <= MAX_SENTENCE);
 }
 
-#[test]
-fn cleaning_keeps_words_and_drops_the_rest() {
-    for (text, cleaned) in [
-        ("  a \n\n b\r\tc ", "a b c"),
-        ("\u{1b}[1;31mbold\u{1b}[m", "bold"),
-        ("a\0b\u{85}c", "a b c"),
-        ("\u{feff}Łódź", "Łódź"),
-        ("\u{1b}[", ""),
-        ("abcdefghijk", "abcdefg..."),
-    ] {
-        assert_eq!(clean(text, 10), cleaned, "{text:?}");
-    }
-}
-
 proptest! {
     #[test]
     fn any_log_gets_an_answer(
@@ -285,12 +271,5 @@ proptest! {
         prop_assert!(sentence.chars().count() <= MAX_SENTENCE && !sentence.chars().any(char::is_control));
         let found = exception(&log);
         prop_assert!(found.is_none_or(|line| !line.is_empty() && !line.chars().any(char::is_control)));
-    }
-
-    #[test]
-    fn cleaned_text_is_cut_and_stays_as_it_is(text in ".{0,80}", most in 3_usize..60) {
-        let once = clean(&text, most);
-        prop_assert!(once.chars().count() <= most);
-        prop_assert_eq!(clean(&once, most), once);
     }
 }

@@ -7,14 +7,14 @@ use serde_json::{Value, json};
 use super::super::call::Creation;
 use super::{Executor, MANAGER, before_writing};
 use crate::api::convert;
-use crate::api::v1alpha1::ManagedJob;
+use crate::api::v1alpha1::{JobState, ManagedJob};
 use crate::command::Failure;
 use crate::model::{ApplicationSeen, Holder, ObjectKey, Placeholder, PodSeen, RunId, Uid, child_name};
-use crate::observe::clean;
 use crate::spark::marks::{JOB_UID_LABEL, RUN_FINALIZER};
 use crate::spark::{
     self, Application, BuildError, BuildInput, Grant, PodRequest, SparkApplication, api_resource, build,
 };
+use crate::text::clean;
 use crate::watch::{Object, PodView};
 
 const KIND: &str = "SparkApplication";
@@ -46,14 +46,14 @@ impl Executor {
         }
     }
 
-    /// Builds a run from the job as it stands, read with a quorum read, and the operation and cluster as last seen.
+    /// Builds a run from the job as it stands, read with a quorum read, and the operation and cluster as last seen. A
+    /// job that is to end, or has ended, gets no run: what is right for it, the engine decides with what it learns.
     async fn application_of(&self, run: &RunId, holder: &Holder, name: &str) -> Result<Value, Failure> {
         let jobs: Api<ManagedJob> = Api::namespaced(self.client.clone(), &holder.job.namespace);
         let job = self.caller.call("get", "ManagedJob", jobs.get(&holder.job.name)).await.map_err(before_writing)?;
-        if convert::uid(&job.metadata) != run.job {
+        if convert::uid(&job.metadata) != run.job || !wants_a_run(&job) {
             return Err(Failure::Gone);
         }
-        self.catalog.remember_correlation(run.job.clone(), job.spec.correlation_id.as_deref());
         let key = ObjectKey { namespace: holder.job.namespace.clone(), name: holder.operation.clone() };
         let (operation, cluster) = (self.catalog.operation(&key), self.catalog.cluster(&holder.cluster));
         let (Some(operation), Some(cluster)) = (operation, cluster) else { return Err(Failure::GrantOutdated) };
@@ -88,7 +88,8 @@ impl Executor {
         let api: Api<SparkApplication> = Api::namespaced(self.client.clone(), namespace);
         match self.caller.call("get", KIND, api.get(name)).await {
             Ok(stored) => Ok(Some(convert::application(&stored.metadata, &stored.status))),
-            Err(Failure::Gone) => Ok(None),
+            // A kind that is not defined has no objects: nothing of the run is left but its pods.
+            Err(Failure::Gone | Failure::KindMissing) => Ok(None),
             Err(failure) => Err(failure),
         }
     }
@@ -162,6 +163,13 @@ fn without_our_finalizer(meta: &ObjectMeta, uid: &Uid) -> Option<Value> {
         .then(|| json!({"metadata": {"uid": &**uid, "resourceVersion": meta.resource_version, "finalizers": kept}}))
 }
 
+/// Whether an application may still be created for a job.
+fn wants_a_run(job: &ManagedJob) -> bool {
+    let state = job.status.as_ref().and_then(|status| status.state);
+    let ended = matches!(state, Some(JobState::Succeeded | JobState::Failed | JobState::Cancelled));
+    !(ended || job.spec.cancel || job.metadata.deletion_timestamp.is_some())
+}
+
 fn identity<'a>(run: &'a RunId, holder: &'a Holder, name: &'a str, correlation: Option<&'a str>) -> spark::Run<'a> {
     let small = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
     let total = holder.resources();
@@ -217,6 +225,22 @@ mod tests {
         let expected = json!({"metadata": {"uid": "u", "resourceVersion": "7", "finalizers": ["other/x"]}});
         assert_eq!(patch, expected);
         assert_eq!(without_our_finalizer(&meta(&["other/x"]), &"u".into()), None);
+    }
+
+    #[test]
+    fn a_job_that_is_to_end_or_has_ended_wants_no_run() {
+        let mut job = ManagedJob::new("daily", crate::api::v1alpha1::ManagedJobSpec::default());
+        assert!(wants_a_run(&job));
+        for (state, wanted) in [("Queued", true), ("Succeeded", false), ("Failed", false), ("Cancelled", false)] {
+            job.status = serde_json::from_value(json!({"state": state})).unwrap();
+            assert_eq!(wants_a_run(&job), wanted, "{state}");
+        }
+        job.status = None;
+        job.spec.cancel = true;
+        assert!(!wants_a_run(&job));
+        job.spec.cancel = false;
+        job.metadata.deletion_timestamp = serde_json::from_value(json!("2026-01-01T00:00:00Z")).unwrap();
+        assert!(!wants_a_run(&job));
     }
 
     #[test]

@@ -8,30 +8,30 @@ use kube::api::{Api, PostParams};
 
 use super::{Executor, MANAGER};
 use crate::command::{Announcement, Failure};
-use crate::observe::{clean, event};
+use crate::observe::event;
+use crate::text::clean;
 
 impl Executor {
     pub(super) async fn announce(&self, announcement: &Announcement) -> Result<(), Failure> {
-        self.log(announcement);
+        let correlation = self.correlation(&announcement.uid);
+        let correlation = correlation.as_deref();
+        log(announcement, correlation);
         let serial = self.events.fetch_add(1, Ordering::Relaxed);
         let now = Timestamp::from_millisecond(self.clock.now().0).unwrap_or_default();
-        let event = event(announcement, &self.names.instance, now, serial);
+        let event = event(announcement, correlation, &self.names.instance, now, serial);
         let api: Api<Event> = Api::namespaced(self.client.clone(), &announcement.job.namespace);
         let params = PostParams { field_manager: Some(MANAGER.into()), dry_run: false };
         self.caller.call("create", "Event", api.create(&params, &event)).await.map(|_| ())
     }
+}
 
-    fn log(&self, announcement: &Announcement) {
-        let Announcement { job, uid, state, reason, message, warning } = announcement;
-        let correlation = self.catalog.correlation(uid);
-        let (job, uid, state) = (job.to_string(), &**uid, state.as_str());
-        let correlation = correlation.as_deref().map(|id| clean(id, 256));
-        let correlation = correlation.as_deref();
-        let message = clean(message, 500);
-        if *warning {
-            tracing::warn!(job, uid, correlation, state, reason, detail = message, "a job changed its state");
-        } else {
-            tracing::info!(job, uid, correlation, state, reason, detail = message, "a job changed its state");
-        }
+fn log(announcement: &Announcement, correlation: Option<&str>) {
+    let Announcement { job, uid, state, reason, message, warning } = announcement;
+    let (job, uid, state) = (job.to_string(), &**uid, state.as_str());
+    let message = clean(message, 500);
+    if *warning {
+        tracing::warn!(job, uid, correlation, state, reason, detail = message, "a job changed its state");
+    } else {
+        tracing::info!(job, uid, correlation, state, reason, detail = message, "a job changed its state");
     }
 }

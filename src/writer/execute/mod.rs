@@ -18,7 +18,9 @@ use super::Execute;
 use super::call::{Caller, failure_word};
 use crate::clock::Clock;
 use crate::command::{Command, Failure, Receipt};
+use crate::model::Uid;
 use crate::observe::Metrics;
+use crate::text::clean;
 use crate::watch::Catalog;
 
 /// Where the keeper's own objects are, and what it is called.
@@ -82,13 +84,20 @@ impl Executor {
         Ok(answer.metadata)
     }
 
-    fn count<T>(&self, command: &'static str, object: &str, result: &Result<T, Failure>) {
+    /// The id that a job's caller gave it, fit to be told.
+    fn correlation(&self, job: &Uid) -> Option<String> {
+        self.catalog.correlation(job).map(|id| clean(&id, 256))
+    }
+
+    fn count<T>(&self, command: &'static str, object: &str, job: Option<&Uid>, result: &Result<T, Failure>) {
+        let correlation = job.and_then(|job| self.correlation(job));
+        let correlation = correlation.as_deref();
         let outcome = result.as_ref().err().map_or("ok", failure_word);
         self.metrics.commands.with_label_values(&[command, outcome]).inc();
         match result {
-            Ok(_) => tracing::debug!(command, object, "done"),
-            Err(Failure::NotSent(words)) => tracing::info!(command, object, error = %words, "not sent"),
-            Err(failure) => tracing::warn!(command, object, outcome, error = ?failure, "a command failed"),
+            Ok(_) => tracing::debug!(command, object, correlation, "done"),
+            Err(Failure::NotSent(words)) => tracing::info!(command, object, correlation, error = %words, "not sent"),
+            Err(failure) => tracing::warn!(command, object, correlation, outcome, error = ?failure, "a command failed"),
         }
     }
 }
@@ -98,52 +107,52 @@ impl Execute for Executor {
         Some(match command {
             Command::ReadLedger => {
                 let result = self.read_ledger().await;
-                self.count("ReadLedger", &self.names.ledger, &result);
+                self.count("ReadLedger", &self.names.ledger, None, &result);
                 Receipt::LedgerRead(result)
             }
             Command::WriteLedger { base, ledger } => {
                 let result = self.write_ledger(base.as_ref(), &ledger).await;
-                self.count("WriteLedger", &self.names.ledger, &result);
+                self.count("WriteLedger", &self.names.ledger, None, &result);
                 Receipt::LedgerWritten(result)
             }
             Command::CreateApplication { run, holder, placeholder } => {
                 let result = self.create_application(&run, &holder, placeholder).await;
-                self.count("CreateApplication", &holder.job.to_string(), &result);
+                self.count("CreateApplication", &holder.job.to_string(), Some(&run.job), &result);
                 Receipt::Created { run, result: result.map(Box::new) }
             }
             Command::ConfirmRun { run, key } => {
                 let result = self.confirm_run(&run, &key).await;
-                self.count("ConfirmRun", &key.to_string(), &result);
+                self.count("ConfirmRun", &key.to_string(), Some(&run.job), &result);
                 Receipt::Confirmed { run, result }
             }
             Command::DeleteApplication { run, key, uid } => {
                 let result = self.delete_application(&key, &uid).await;
-                self.count("DeleteApplication", &key.to_string(), &result);
+                self.count("DeleteApplication", &key.to_string(), Some(&run.job), &result);
                 Receipt::Deleted { run, result }
             }
             Command::DropTombstone { key, uid } => {
                 let result = self.drop_tombstone(&key, &uid).await;
-                self.count("DropTombstone", &key.to_string(), &result);
+                self.count("DropTombstone", &key.to_string(), None, &result);
                 Receipt::TombstoneDropped { key, result }
             }
             Command::WriteJobStatus { key, uid, status } => {
                 let result = self.write_job_status(&key, &uid, *status).await;
-                self.count("WriteJobStatus", &key.to_string(), &result);
+                self.count("WriteJobStatus", &key.to_string(), Some(&uid), &result);
                 Receipt::JobStatusWritten { uid, result }
             }
             Command::WriteOperationStatus { key, status } => {
                 let result = self.write_operation_status(&key, &status).await;
-                self.count("WriteOperationStatus", &key.to_string(), &result);
+                self.count("WriteOperationStatus", &key.to_string(), None, &result);
                 Receipt::OperationStatusWritten { key, result }
             }
             Command::WriteClusterStatus { name, status } => {
                 let result = self.write_cluster_status(&name, &status).await;
-                self.count("WriteClusterStatus", &name, &result);
+                self.count("WriteClusterStatus", &name, None, &result);
                 Receipt::ClusterStatusWritten { name, result }
             }
             Command::Announce(announcement) => {
                 let result = self.announce(&announcement).await;
-                self.count("Announce", &announcement.job.to_string(), &result);
+                self.count("Announce", &announcement.job.to_string(), Some(&announcement.uid), &result);
                 return None;
             }
             // The engine's loop keeps these for itself.

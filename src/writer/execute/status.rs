@@ -26,11 +26,7 @@ impl Executor {
         }
         let patch = convert::job_status(&status, &key.namespace, uid);
         let jobs = self.namespaced::<ManagedJob>(&key.namespace);
-        let written = self.patch_status("ManagedJob", jobs, &key.name, &patch).await;
-        if written.is_ok() && status.state.is_terminal() {
-            self.catalog.forget_correlation(uid);
-        }
-        written
+        self.patch_status("ManagedJob", jobs, &key.name, &patch).await
     }
 
     /// The result that was declared, as it was resolved when the run was built: it stands on the run's application, so
@@ -41,7 +37,7 @@ impl Executor {
         let found = self.caller.call("get", "SparkApplication", applications.get_metadata(&run.application)).await;
         let metadata = match found {
             Ok(found) => found.metadata,
-            Err(Failure::Gone) => return Ok(()),
+            Err(Failure::Gone | Failure::KindMissing) => return Ok(()),
             Err(failure) => return Err(before_writing(failure)),
         };
         let declared = metadata.annotations.as_ref().and_then(|all| all.get(RESULT_URI_ANNOTATION));
