@@ -192,7 +192,8 @@ impl Engine {
                 let ended = is_published_terminal(&job) && (entry.stage != Stage::Ended || entry.ending.is_some());
                 // Our own words come back here; but a run that was seen, in a late word of an older leader, stays seen.
                 let tells_more = ended || job.published.run.is_some_and(|(_, seen)| seen);
-                let published = if tells_more { job.published.clone() } else { std::mem::take(&mut entry.job.published) };
+                let published =
+                    if tells_more { job.published.clone() } else { std::mem::take(&mut entry.job.published) };
                 entry.job = Job { published, ..job };
                 if ended {
                     self.ended_in_api(number);
