@@ -52,6 +52,8 @@ impl Engine {
 
     fn ledger_found(&mut self, version: LedgerVersion, content: Ledger) {
         let ours = content.epoch == self.epoch && content.leader == self.identity;
+        // What may still land late fails from here on, if the version it would replace is gone.
+        self.unsettled &= self.version.as_ref() == Some(&version);
         self.version = Some(version);
         if ours && content.sequence >= self.acknowledged.sequence {
             self.fenced(content);
@@ -86,9 +88,16 @@ impl Engine {
         self.fenced = true;
         self.rebuilding = false;
         self.acknowledged = content.clone();
+        self.look_at_refused();
         self.follow(content);
         self.phase = Phase::Open;
         self.start_watches();
+    }
+
+    /// Runs whose create is refused may wait for the ledger to say so.
+    fn look_at_refused(&mut self) {
+        let refused = self.runs.iter().filter(|(_, run)| run.denied.is_some());
+        self.dirty_runs.extend(refused.map(|(id, _)| id.clone()));
     }
 
     fn start_watches(&mut self) {
@@ -206,6 +215,7 @@ impl Engine {
             }
             Err(failure) => {
                 self.turn_back(&flight);
+                self.unsettled |= matches!(failure, Failure::Unknown(_));
                 if matches!(failure, Failure::Denied(_)) {
                     self.beware(&flight);
                 }
@@ -228,9 +238,11 @@ impl Engine {
         }
         self.fenced = true;
         self.rebuilding = false;
+        self.unsettled = false;
         self.cautious &= flight.grants.is_empty();
         self.acknowledged = *flight.content;
         self.unnamed.retain(|run| !self.acknowledged.holders.contains_key(run));
+        self.look_at_refused();
         for run in flight.releases.keys() {
             self.forget_run(run);
         }
@@ -304,7 +316,7 @@ impl Engine {
         self.ledger_dirty = false;
         let content = self.compose(&releases, &grants);
         let same = Ledger { sequence: self.acknowledged.sequence, ..content.clone() } == self.acknowledged;
-        if same && self.version.is_some() {
+        if same && self.version.is_some() && !self.unsettled {
             return;
         }
         let (base, ledger) = (self.version.clone(), Box::new(content.clone()));

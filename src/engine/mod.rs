@@ -104,6 +104,8 @@ pub struct Engine {
     /// Nothing is admitted before this.
     quarantined_until: Option<Time>,
     flight: Option<Flight>,
+    /// A write of which nobody knows the outcome did not show in a read: it may land late, until another one is made.
+    unsettled: bool,
     /// The API server refused a write: grants go out one by one until one is accepted.
     cautious: bool,
     /// Jobs that are there but cannot be read: their runs go on.
@@ -147,6 +149,7 @@ impl Engine {
             led_since: Time::default(),
             unreadable_jobs: BTreeSet::new(),
             cautious: false,
+            unsettled: false,
             epoch: 0,
             fenced: false,
             version: None,

@@ -65,6 +65,11 @@ impl Engine {
                 run.deleted = true;
                 self.out.push(Command::DeleteApplication { run: run.id.clone(), key, uid });
             }
+            Step::Close(_) if view.application.is_none() && !self.is_given_up(&run.id) => {
+                // Nothing in the cluster holds its name: the ledger has to tell every later leader not to create it.
+                run.holder.seen = true;
+                self.ledger_dirty = true;
+            }
             Step::Close(outcome) => {
                 run.outcome = Some(outcome);
                 run.closed = Some(self.now);
@@ -73,6 +78,11 @@ impl Engine {
             Step::CloseForReplan => self.replan(run),
         }
         false
+    }
+
+    /// Whether the ledger says that a run is not to be created (again).
+    fn is_given_up(&self, id: &RunId) -> bool {
+        self.acknowledged.holders.get(id).is_some_and(|holder| holder.seen)
     }
 
     fn create(&mut self, run: &mut Run, placeholder: Option<Placeholder>) {
