@@ -16,7 +16,8 @@ image: ## the keeper's container image, into the local cluster too if it is up
 	@e2e/image
 shell: ## a shell inside the local cluster's network
 	@e2e/shell
-generate: ## write the generated files anew: CRDs, RBAC, chart parts
+generate: ## write the generated files anew: CRDs, RBAC, install.yaml
 	cargo run --quiet --locked -- generate
+	e2e/generate-install
 lint: ## formatting, clippy, dependencies, shell scripts
 	@e2e/test lint

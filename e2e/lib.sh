@@ -30,8 +30,9 @@ inside() { local netns; netns=$(netns_of "$1"); shift; nsenter --net="/run/netns
 cgroup_name=slowlane
 cgroup_folders() { awk -v name=$cgroup_name '$3 == "cgroup" || $3 == "cgroup2" {print $2 "/" name}' /proc/mounts; }
 
-# The processes of a cluster: its daemons and what these started, by the mark in their environment.
-daemons_of() { grep -lszxF "SLOWLANE_DAEMON_OF=$(run_of "$1")" /proc/[0-9]*/environ | cut -d/ -f3; }
+# The processes of a cluster: its daemons and what these started, by the mark in their environment; also those that another cache's
+# scripts started, since namespaces and cgroups are the machine's.
+daemons_of() { grep -lszxE "SLOWLANE_DAEMON_OF=.*/run/$1" /proc/[0-9]*/environ | cut -d/ -f3; }
 
 # --- processes beside this one --------------------------------------------------------------------------------------
 # Each in a process group of its own, ended with this script however it ends: an interrupted build goes on burning

@@ -1,2 +1,7 @@
-//! The keeper's process.
-fn main() {}
+//! The keeper's process. Everything is in the library; here is only the way in.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    slowlane::cli::main()
+}

@@ -79,6 +79,13 @@ impl ClusterEntry {
         self.declared.as_ref().is_some_and(|declared| declared.max_jobs.is_some_and(|most| self.alive() >= most))
     }
 
+    /// Whether somebody waits only because of it: nothing that is entered in it fits.
+    #[must_use]
+    pub fn turns_away(&self) -> bool {
+        let room = self.room();
+        !self.heads.is_empty() && (self.is_at_job_limit() || self.heads.keys().all(|need| !need.fits(room)))
+    }
+
     /// The best-ranked head that fits, unless room is reserved for one ranked above it.
     pub(super) fn pick(&self, now: Time, bound: Span) -> (Option<(Rank, QueueNumber, Resources)>, Vacancy) {
         if self.is_at_job_limit() {

@@ -30,7 +30,7 @@ pub struct Grant {
     pub executors: ExecutorBounds,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, PartialEq)]
 struct Namespace {
     labels: Labels,
     terminating: bool,
@@ -170,10 +170,10 @@ impl Gate {
 
     /// A namespace is there or was edited.
     pub fn set_namespace(&mut self, name: &Name, labels: Labels, terminating: bool) {
-        let entry = self.namespaces.entry(name.clone()).or_default();
-        let relabelled = entry.labels != labels || entry.terminating != terminating;
-        *entry = Namespace { labels, terminating };
-        if relabelled {
+        let seen = Namespace { labels, terminating };
+        let changed = self.namespaces.get(name) != Some(&seen);
+        self.namespaces.insert(name.clone(), seen);
+        if changed {
             self.revise_namespace(name);
         }
     }
@@ -398,7 +398,7 @@ impl Gate {
             .filter(|(_, cluster)| cluster.defect.is_none() && cluster.admits(&namespace.labels))
             .map(|(name, cluster)| {
                 let footprint = cluster.template.over(operation.sizing).footprint();
-                let need = footprint.with(key.bounds.min);
+                let need = footprint.with(key.bounds.least());
                 Candidate { cluster: name.clone(), footprint, need, ever_fits: need.fits(cluster.capacity) }
             })
             .collect()

@@ -3,6 +3,7 @@
 //! This room knows shapes: fields, schema bounds, CEL rules, printer columns. It decides nothing and talks to nobody;
 //! turning what was written into the checked types of the domain is somebody else's work.
 
+pub mod convert;
 pub mod v1alpha1;
 
 /// The API group of every kind of this project.

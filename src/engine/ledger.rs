@@ -172,9 +172,8 @@ impl Engine {
             }
             self.forget_run(&run);
         }
-        if self.runs.keys().any(|run| !content.holders.contains_key(run)) {
-            self.ledger_dirty = true;
-        }
+        self.unnamed = self.runs.keys().filter(|run| !content.holders.contains_key(*run)).cloned().collect();
+        self.ledger_dirty |= !self.unnamed.is_empty();
         for (run, holder) in content.holders {
             if !self.runs.contains_key(&run) {
                 self.hold(run, holder);
@@ -185,6 +184,9 @@ impl Engine {
     /// A run holds its slots: it is live from now on.
     pub(super) fn hold(&mut self, run: RunId, holder: Holder) {
         self.gate.take(&run, &holder);
+        if !self.acknowledged.holders.contains_key(&run) {
+            self.unnamed.insert(run.clone());
+        }
         self.assign(&run);
         self.dirty_runs.insert(run.clone());
         self.runs.insert(run.clone(), Run::new(run, holder));
@@ -239,12 +241,20 @@ impl Engine {
         self.unsettled = false;
         self.cautious &= flight.grants.is_empty();
         self.acknowledged = *flight.content;
+        self.unnamed.retain(|run| !self.acknowledged.holders.contains_key(run));
         self.look_at_refused();
         for run in flight.releases.keys() {
             self.forget_run(run);
         }
         for (run, holder) in flight.grants {
+            if let Some(number) = self.jobs.by_uid(&run.job) {
+                self.job_changed(number);
+            }
             self.dirty_runs.insert(run.clone());
+            // Its start may have been due to be said while the grant was on its way, when there was no run to tell of.
+            if let Some(number) = self.jobs.by_uid(&run.job) {
+                self.job_changed(number);
+            }
             self.runs.insert(run.clone(), Run::new(run, holder));
         }
     }
@@ -285,7 +295,7 @@ impl Engine {
         if self.phase != Phase::Open || !self.synced || self.flight.is_some() {
             return;
         }
-        self.forget_unwritten();
+        self.forget_unnamed();
         // A ledger that stands tells the next leader that nothing has to be waited for: it is not written before that.
         if self.version.is_none() && self.quarantined_until.is_some() {
             self.settle_reasons();
@@ -297,8 +307,7 @@ impl Engine {
             self.gate.give_back(run, holder);
         }
         // A write that takes in runs from elsewhere may raise limits: it carries no grants.
-        let adopts = self.runs.keys().any(|run| !self.acknowledged.holders.contains_key(run));
-        let may_grant = self.is_admitting() && !self.rebuilding && !adopts;
+        let may_grant = self.is_admitting() && !self.rebuilding && self.unnamed.is_empty();
         let grants = if may_grant { self.grant() } else { BTreeMap::new() };
         self.settle_reasons();
         if releases.is_empty() && grants.is_empty() && !self.ledger_dirty {
@@ -315,13 +324,12 @@ impl Engine {
         self.out.push(Command::WriteLedger { base, ledger });
     }
 
-    /// Runs that were taken in and have ended before the ledger ever named them: there is nothing to release.
-    fn forget_unwritten(&mut self) {
-        let named = &self.acknowledged.holders;
-        let unwritten: Vec<RunId> = self.ended.iter().filter(|run| !named.contains_key(*run)).cloned().collect();
-        for run in unwritten {
-            if let Some(ended) = self.runs.get(&run) {
-                self.gate.give_back(&run, &ended.holder);
+    /// Runs that were taken in and have ended before any write named them: there is nothing to release.
+    fn forget_unnamed(&mut self) {
+        let gone: Vec<RunId> = self.unnamed.intersection(&self.ended).cloned().collect();
+        for run in gone {
+            if let Some(record) = self.runs.get(&run) {
+                self.gate.give_back(&run, &record.holder);
             }
             self.forget_run(&run);
         }

@@ -116,6 +116,8 @@ pub struct Engine {
     jobs: Jobs,
     gate: Gate,
     runs: BTreeMap<RunId, Run>,
+    /// Runs that were taken in and that no acknowledged ledger names yet.
+    unnamed: BTreeSet<RunId>,
     /// Runs whose end stands: their slots go with the next ledger write.
     ended: BTreeSet<RunId>,
     sightings: Sightings,
@@ -162,6 +164,7 @@ impl Engine {
             jobs: Jobs::default(),
             runs: BTreeMap::new(),
             ended: BTreeSet::new(),
+            unnamed: BTreeSet::new(),
             sightings: Sightings::default(),
             tombstones: Tombstones::default(),
             dropping: BTreeSet::new(),

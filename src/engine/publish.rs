@@ -11,11 +11,13 @@ use crate::index::{JobEntry, Said, Stage};
 use crate::lifecycle::{Errand, RETRY, Run};
 use crate::model::{
     Blocker, ClusterStatus, EndReason, JobState, JobStatus, Name, ObjectKey, OperationStatus, Outcome, QueueStatus,
-    Resources, RunStatus, Uid,
+    Resources, RunStatus, Span, Uid,
 };
 
 /// Informational status writes on their way at once; ends are not counted.
 const INFORMATIONAL_AT_ONCE: usize = 16;
+/// How long until a status is tried again that the API server refused.
+const DENIED: Span = Span::seconds(30);
 /// Jobs near the head of an operation whose status carries everything that holds them.
 const NEAR_HEAD: usize = 20;
 
@@ -136,7 +138,8 @@ impl Engine {
     fn say(&mut self, number: JobNumber, status: JobStatus, kind: WriteKind) {
         let said = said(&status);
         let Some(entry) = self.jobs.get_mut(number) else { return };
-        let is_transition = entry.said.as_ref().is_none_or(|before| before.state != status.state);
+        let is_transition = entry.announced != Some(status.state);
+        entry.announced = Some(status.state);
         entry.said = Some(said);
         entry.again = false;
         let (key, uid) = (entry.job.key.clone(), entry.job.uid.clone());
@@ -147,7 +150,8 @@ impl Engine {
                 uid: uid.clone(),
                 state: status.state,
                 reason: status.reason,
-                message: status.message.clone(),
+                // Where a declared result lies is known when the status is written.
+                message: if status.declared_result { "succeeded".into() } else { status.message.clone() },
                 warning: status.state == JobState::Failed || !status.accepted,
             })));
         }
@@ -171,9 +175,11 @@ impl Engine {
         if !done {
             entry.said = None;
             let is_ending = entry.ending.is_some();
-            self.wakes.set(Wake::Job(number), self.now + RETRY);
+            // What the API server refuses now it will most likely refuse again.
+            let again = self.now + if matches!(result, Err(Failure::Denied(_))) { DENIED } else { RETRY };
+            self.wakes.set(Wake::Job(number), again);
             if is_ending {
-                self.wakes.set(Wake::End(number), self.now + RETRY);
+                self.wakes.set(Wake::End(number), again);
             }
             // An outcome may have waited behind this write.
             self.outcome_recorded(uid, false);
@@ -281,7 +287,7 @@ impl Engine {
             if let Some(run) = self.runs.get_mut(&id).filter(|run| run.errand == Some(Errand::Record)) {
                 run.errand = None;
                 run.recorded = done;
-                run.not_before = (!done).then(|| self.now + RETRY);
+                run.not_before = (!done).then(|| (Errand::Record, self.now + RETRY));
                 self.dirty_runs.insert(id);
             }
         }
@@ -310,11 +316,12 @@ impl Engine {
     }
 
     fn status_of_run(&self, entry: &JobEntry, run: &Run) -> JobStatus {
-        let (reason, message) = match (entry.state, &run.denied) {
-            (JobState::Starting, Some((_, words))) => ("SubmissionRefused", words.to_string()),
-            (JobState::Starting, None) => ("Admitted", format!("SparkApplication {} is starting", run.key.name)),
+        let refused = run.denied.as_ref().map(|(_, words)| words).or(run.trouble.as_ref());
+        let (reason, message) = match (entry.state, refused) {
+            (JobState::Starting, Some(words)) => ("SubmissionRefused", words.to_string()),
+            (JobState::Starting, None) => ("Admitted", format!("as {}", run.key.name)),
             (JobState::Finishing, _) => ("Finishing", "its last pods are going".to_owned()),
-            _ => ("DriverRunning", format!("SparkApplication {} is running", run.key.name)),
+            _ => ("DriverRunning", format!("as {}", run.key.name)),
         };
         let mut runs = entry.job.published.runs.clone();
         runs.push(self.run_status(run));
@@ -419,7 +426,6 @@ impl Engine {
         let Some(entry) = self.gate.cluster(name) else { return };
         let Some(declared) = &entry.declared else { return };
         let bounded = |most: u64| (most != u64::MAX).then_some(most);
-        let room = entry.room();
         let status = ClusterStatus {
             observed_generation: declared.generation,
             running: entry.alive(),
@@ -427,7 +433,7 @@ impl Engine {
             executors_in_use: entry.used.executors,
             executors_max: bounded(declared.capacity.executors),
             occupancy_percent: occupancy(entry.used, declared.capacity),
-            saturated: entry.queued > 0 && (entry.vacancy.at_job_limit || room.executors == 0 || room.milli_cores == 0),
+            saturated: entry.turns_away(),
             held: declared.held,
             spark_operator_available: self.gate.operator_available(),
             defect: declared.defect.clone(),

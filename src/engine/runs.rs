@@ -140,6 +140,7 @@ impl Engine {
     /// A run left the ledger. Its application stays as a tombstone; a replanned job queues again.
     pub(super) fn forget_run(&mut self, id: &RunId) {
         self.ended.remove(id);
+        self.unnamed.remove(id);
         let Some(run) = self.runs.remove(id) else { return };
         self.operation_changed(&ObjectKey { namespace: run.key.namespace.clone(), name: run.holder.operation.clone() });
         self.bury(id, run.closed.unwrap_or(self.now));
@@ -179,14 +180,14 @@ impl Engine {
         };
         let Some(run) = self.runs.get_mut(id) else { return };
         run.errand = None;
-        let again = self.now + RETRY;
+        let again = (Errand::Create, self.now + RETRY);
         match result {
             Ok(application) if application.run.as_ref() == Some(id) && application.key == run.key => {
                 // The watch shows it: taking it in from here could bring back one that is gone again. From now on the
                 // run is never created a second time; should the watch never show it, a placeholder takes the name.
                 run.holder.seen |= application.placeholder.is_none();
                 run.denied = None;
-                run.not_before = Some(self.now + UNTIL_WATCHED);
+                run.not_before = Some((Errand::Create, self.now + UNTIL_WATCHED));
             }
             Ok(application) => {
                 let words = format!("SparkApplication {} was made by somebody else", application.key.name);
@@ -211,7 +212,8 @@ impl Engine {
                 run.not_before = Some(again);
             }
             // It may have been created: patience begins anew.
-            Err(Failure::Unknown(_)) => {
+            Err(Failure::Unknown(words)) => {
+                run.trouble = Some(words);
                 if let Some((since, _)) = &mut run.denied {
                     *since = self.now;
                 }
@@ -219,7 +221,11 @@ impl Engine {
             }
             Err(Failure::NotSent(_) | Failure::Conflict(_)) => run.not_before = Some(again),
         }
+        let job = run.id.job.clone();
         self.dirty_runs.insert(id.clone());
+        if let Some(number) = self.jobs.by_uid(&job) {
+            self.job_changed(number);
+        }
     }
 
     pub(super) fn confirmed(
@@ -239,7 +245,9 @@ impl Engine {
         });
         match own {
             // The watch is behind: it will show what changed.
-            Ok((stands, _)) if stands != is_known => run.not_before = Some(self.now + UNTIL_WATCHED),
+            Ok((stands, _)) if stands != is_known => {
+                run.not_before = Some((Errand::Confirm, self.now + UNTIL_WATCHED));
+            }
             Ok((_, pods)) if !pods.iter().any(|pod| pod.phase.is_live()) => {
                 run.confirmed = true;
                 let driver = pods.iter().find(|pod| pod.role == PodRole::Driver);
@@ -248,7 +256,7 @@ impl Engine {
                     run.outcome.get_or_insert_with(|| outcome_of(driver));
                 }
             }
-            _ => run.not_before = Some(self.now + RETRY),
+            _ => run.not_before = Some((Errand::Confirm, self.now + RETRY)),
         }
     }
 
@@ -256,8 +264,9 @@ impl Engine {
         let Some(run) = self.runs.get_mut(id) else { return };
         run.errand = None;
         // Until the watch shows the deletion there is nothing more to do; a failed one is tried again.
-        let pause = if result.is_ok() { Span::seconds(15) } else { RETRY };
-        run.not_before = Some(self.now + pause);
+        // Pods may take their grace period (30 s) to go.
+        let pause = if result.is_ok() { Span::seconds(45) } else { RETRY };
+        run.not_before = Some((Errand::Delete, self.now + pause));
         self.dirty_runs.insert(id.clone());
     }
 

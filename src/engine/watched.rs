@@ -59,7 +59,7 @@ impl Engine {
 
     /// What a complete list did not name is gone.
     pub(super) fn relist_done(&mut self, kind: Kind) {
-        let named = self.relists.finish(kind);
+        let Some(named) = self.relists.finish(kind) else { return };
         match kind {
             Kind::Namespace => {
                 for name in self.gate.namespace_names() {
@@ -89,6 +89,8 @@ impl Engine {
                     .map(|entry| (entry.job.key.clone(), entry.job.uid.clone()))
                     .collect();
                 gone.iter().for_each(|(key, uid)| self.job_gone(key, uid));
+                self.unreadable_jobs.retain(|key| named.contains(key));
+                self.dirty_runs.extend(self.runs.keys().cloned());
             }
             Kind::Application => {
                 let gone: Vec<_> = self.sightings.application_keys().filter(|(key, _)| !named.contains(key)).collect();
@@ -108,6 +110,7 @@ impl Engine {
     fn take_stock(&mut self) {
         self.synced = true;
         self.end_needless_quarantine();
+        self.drop_strangers();
         for run in self.sightings.applications.keys().cloned().collect::<Vec<_>>() {
             self.take_in(&run);
         }
@@ -153,8 +156,11 @@ impl Engine {
         self.operations.entry(key.clone()).or_default().said = published;
         let known = self.gate.operation(&key).and_then(|entry| entry.declared.as_ref());
         if known != Some(&operation) {
-            let rekey = known
-                .is_none_or(|known| known.defaults != operation.defaults || known.parameters != operation.parameters);
+            let rekey = known.is_none_or(|known| {
+                known.defaults != operation.defaults
+                    || known.parameters != operation.parameters
+                    || known.result_parameters != operation.result_parameters
+            });
             self.gate.set_operation(operation);
             self.limits_changed();
             if rekey {
@@ -186,7 +192,8 @@ impl Engine {
                 let ended = is_published_terminal(&job) && (entry.stage != Stage::Ended || entry.ending.is_some());
                 // Our own words come back here; but a run that was seen, in a late word of an older leader, stays seen.
                 let tells_more = ended || job.published.run.is_some_and(|(_, seen)| seen);
-                let published = if tells_more { job.published.clone() } else { std::mem::take(&mut entry.job.published) };
+                let published =
+                    if tells_more { job.published.clone() } else { std::mem::take(&mut entry.job.published) };
                 entry.job = Job { published, ..job };
                 if ended {
                     self.ended_in_api(number);
@@ -227,6 +234,7 @@ impl Engine {
 
     fn job_gone(&mut self, key: &ObjectKey, uid: &Uid) {
         self.unreadable_jobs.remove(key);
+        self.dirty_runs.extend(self.runs_of(uid));
         let Some(number) = self.jobs.by_key(key) else { return };
         if self.jobs.get(number).is_none_or(|entry| entry.job.uid != *uid) {
             return;
@@ -344,12 +352,11 @@ impl Engine {
     // ---- applications and pods --------------------------------------------------------------------------------
 
     fn application_seen(&mut self, application: ApplicationSeen) {
-        let Some(run) = application.run.clone().filter(|run| is_ours(run, &application)) else { return };
-        if !self.is_at_home(&run, &application.key.namespace) {
-            return;
-        }
+        let Some(run) = application.run.clone().filter(|run| self.is_ours(run, &application)) else { return };
         if let Some(record) = self.runs.get_mut(&run) {
             record.confirmed = false;
+            // The watch was behind a quorum read: it may have caught up.
+            record.not_before.take_if(|(errand, _)| *errand == Errand::Confirm);
         }
         if self.sightings.applications.get(&run) == Some(&application) {
             return;
@@ -372,7 +379,8 @@ impl Engine {
         let Some(run) = self.sightings.remove_application(key, uid) else { return };
         self.dropping.remove(&run);
         self.tombstones.remove(&run);
-        if self.runs.contains_key(&run) {
+        if let Some(record) = self.runs.get_mut(&run) {
+            record.not_before.take_if(|(errand, _)| *errand == Errand::Confirm);
             self.dirty_runs.insert(run);
         }
     }
@@ -383,6 +391,31 @@ impl Engine {
         let home = home.or_else(|| self.jobs.of(&run.job).map(|entry| &entry.job.key.namespace));
         let home = home.or_else(|| self.sightings.applications.get(run).map(|it| &it.key.namespace));
         home.is_none_or(|home| home == namespace)
+    }
+
+    /// An application is its run's only if it bears the derived name in the job's own namespace: a label alone proves
+    /// nothing. Where neither run nor job is known, its own word for the job's name has to fit at least.
+    fn is_ours(&self, run: &RunId, application: &ApplicationSeen) -> bool {
+        if let Some(record) = self.runs.get(run) {
+            return record.key == application.key;
+        }
+        let job = self.jobs.of(&run.job).map(|entry| &entry.job.key.name).or(application.job.as_ref());
+        self.is_at_home(run, &application.key.namespace)
+            && job.is_some_and(|job| child_name(job, &run.job, run.number) == *application.key.name)
+    }
+
+    /// What was listed before its job was: now it shows whether it belongs there.
+    fn drop_strangers(&mut self) {
+        let applications: Vec<_> =
+            self.sightings.applications.iter().filter(|(run, it)| !self.is_ours(run, it)).collect();
+        let applications: Vec<_> = applications.into_iter().map(|(_, it)| (it.key.clone(), it.uid.clone())).collect();
+        applications.iter().for_each(|(key, uid)| _ = self.sightings.remove_application(key, uid));
+        let pods = self.sightings.pods.values().flat_map(|pods| pods.values());
+        let pods: Vec<_> = pods
+            .filter(|pod| !self.is_at_home(&pod.run, &pod.key.namespace))
+            .map(|pod| (pod.key.clone(), pod.uid.clone()))
+            .collect();
+        pods.iter().for_each(|(key, uid)| _ = self.sightings.remove_pod(key, uid));
     }
 
     fn pod_seen(&mut self, pod: PodSeen) {
@@ -434,12 +467,22 @@ impl Engine {
         {
             entry.used_up = entry.used_up.max(run.number);
         }
+        // With a ledger that was never lost every run is in it: what it does not name is over, or nobody's.
+        let is_trusted = !self.rebuilding && self.quarantined_until.is_none();
+        let over = over || (is_trusted && !job_open && application.deleting.is_some() && !has_live_pod);
         if over && (replanned || !job_open) {
             let since = application.terminated.or(application.deleting).unwrap_or(application.created);
             self.bury(run, since);
             return;
         }
-        let holder = holder_of(application);
+        if is_trusted && self.jobs.of(&run.job).is_none() {
+            return;
+        }
+        // A slot that was given back is not charged again; it is only brought to its end.
+        let mut holder = holder_of(application);
+        if is_trusted && !job_open {
+            (holder.footprint, holder.min_executors, holder.max_executors) = (Footprint::default(), 0, 0);
+        }
         self.tombstones.remove(run);
         self.hold(run.clone(), holder);
         self.ledger_dirty = true;
@@ -452,8 +495,7 @@ impl Engine {
         let Some((attempt, true)) = entry.job.published.run else { return };
         let run = RunId { job: entry.job.uid.clone(), number: attempt };
         let known = self.runs.contains_key(&run) || self.sightings.applications.contains_key(&run);
-        let ended_before = entry.job.published.runs.iter().any(|run| run.number == attempt);
-        if known || ended_before || is_published_terminal(&entry.job) {
+        if known || is_published_terminal(&entry.job) {
             return;
         }
         let holder = Holder {
@@ -500,12 +542,6 @@ fn is_published_terminal(job: &Job) -> bool {
     job.published.state.is_some_and(JobState::is_terminal)
 }
 
-/// An application is its run's only if it bears the derived name: a label alone proves nothing.
-fn is_ours(run: &RunId, application: &ApplicationSeen) -> bool {
-    let job = application.job.as_deref().unwrap_or_default();
-    child_name(job, &run.job, run.number) == *application.key.name
-}
-
 fn holder_of(application: &ApplicationSeen) -> Holder {
     let (footprint, executors) = application.grant.unwrap_or_default();
     let unknown = || Name::from("unknown");
@@ -525,6 +561,8 @@ fn holder_of(application: &ApplicationSeen) -> Holder {
 }
 
 fn missing_parameter(job: &Job, operation: &Operation) -> Option<Box<str>> {
-    let missing = operation.parameters.iter().find(|wanted| job.parameters.binary_search(wanted).is_err())?;
+    let of_result = operation.result_parameters.iter().filter(|_| !job.declares_result);
+    let mut wanted = operation.parameters.iter().chain(of_result);
+    let missing = wanted.find(|wanted| job.parameters.binary_search(wanted).is_err())?;
     Some(format!("spec.parameters.{missing} is missing: Operation {} refers to it", operation.key.name).into())
 }

@@ -4,6 +4,7 @@
 //! formats; it talks to no cluster. A test compares bytes, so a generated file is never edited.
 
 mod crds;
+mod rbac;
 
 use std::path::{Path, PathBuf};
 
@@ -36,7 +37,9 @@ pub const FOLDERS: &[&str] = &["crds", "charts/slowlane-crds/templates"];
 /// # Errors
 /// If an object cannot be written as YAML.
 pub fn files() -> Result<Vec<(PathBuf, String)>, Error> {
-    crds::files()
+    let mut files = crds::files()?;
+    files.push(rbac::file());
+    Ok(files)
 }
 
 /// Write all generated files under `root` and return their paths.

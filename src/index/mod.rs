@@ -33,6 +33,8 @@ pub struct JobEntry {
     pub since: Time,
     /// State, reason and generation that stand in its status, as far as we know.
     pub said: Option<Said>,
+    /// The state that people were told of last.
+    pub announced: Option<JobState>,
     /// Something changed while a status write was on its way.
     pub again: bool,
     /// The terminal status, until it stands in the API.
@@ -127,7 +129,9 @@ impl Jobs {
             details: None,
         });
         *self.by_state.entry(state).or_default() += 1;
-        let entry = JobEntry { job, stage: Stage::New, state, since, said, again: false, ending: None, used_up: 0 };
+        let announced = job.published.state;
+        let entry =
+            JobEntry { job, stage: Stage::New, state, since, said, announced, again: false, ending: None, used_up: 0 };
         self.entries[number as usize] = Some(Box::new(entry));
         number
     }
@@ -290,10 +294,12 @@ impl Relists {
         }
     }
 
-    /// A list is complete: what it named. From now on the kind counts as synced.
-    pub fn finish(&mut self, kind: Kind) -> BTreeSet<ObjectKey> {
+    /// A list is complete: what it named. From now on the kind counts as synced. `None`: no list had begun (it is the
+    /// end of one whose watch was dropped).
+    pub fn finish(&mut self, kind: Kind) -> Option<BTreeSet<ObjectKey>> {
+        let named = self.named.remove(&kind)?;
         self.synced.insert(kind);
-        self.named.remove(&kind).unwrap_or_default()
+        Some(named)
     }
 
     /// Whether a list of a kind is in progress.

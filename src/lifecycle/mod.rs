@@ -44,8 +44,10 @@ pub struct Run {
     pub key: ObjectKey,
     /// A command on its way.
     pub errand: Option<Errand>,
-    /// Nothing is tried again before this.
-    pub not_before: Option<Time>,
+    /// What is not tried again before this time; it holds up nothing else.
+    pub not_before: Option<(Errand, Time)>,
+    /// Why its creation does not get on, in the API server's words.
+    pub trouble: Option<Box<str>>,
     /// Since when its create is refused, and why.
     pub denied: Option<(Time, Box<str>)>,
     /// What was granted is not what would be built any more.
@@ -86,6 +88,7 @@ impl Run {
             key,
             errand: None,
             not_before: None,
+            trouble: None,
             denied: None,
             outdated: false,
             confirmed: false,
@@ -153,6 +156,7 @@ pub enum Step {
 pub fn observe(run: &mut Run, view: &View<'_>, now: Time) {
     if let Some(application) = view.application {
         run.denied = None;
+        run.trouble = None;
         run.sighted.get_or_insert(now);
         if application.placeholder.is_none() {
             run.holder.seen = true;
@@ -185,7 +189,11 @@ pub fn outcome_of(driver: &PodSeen) -> Outcome {
     if driver.phase == PodPhase::Succeeded {
         return Outcome::Succeeded(end.reported);
     }
-    let reason = if end.out_of_memory { EndReason::OutOfMemory } else { EndReason::ApplicationFailed };
+    let reason = match () {
+        () if end.out_of_memory => EndReason::OutOfMemory,
+        () if end.lost => EndReason::DriverLost,
+        () => EndReason::ApplicationFailed,
+    };
     Outcome::Failed(reason, end.failure.unwrap_or_else(|| "the driver failed without a word".into()))
 }
 
@@ -199,9 +207,19 @@ pub fn next(run: &Run, view: &View<'_>, intent: Intent, settings: &Settings, now
         None => without_application(run, view, intent, settings, now),
         Some(application) => with_application(run, application, view, intent, settings, now),
     };
-    match (&step, run.not_before.filter(|until| *until > now)) {
-        (Step::Create(_) | Step::Confirm | Step::Record | Step::Delete, Some(until)) => Step::Wait(Some(until)),
+    match run.not_before {
+        Some((errand, until)) if until > now && errand_of(&step) == Some(errand) => Step::Wait(Some(until)),
         _ => step,
+    }
+}
+
+fn errand_of(step: &Step) -> Option<Errand> {
+    match step {
+        Step::Create(_) => Some(Errand::Create),
+        Step::Confirm => Some(Errand::Confirm),
+        Step::Record => Some(Errand::Record),
+        Step::Delete => Some(Errand::Delete),
+        Step::Wait(_) | Step::Close(_) | Step::CloseForReplan => None,
     }
 }
 
@@ -341,7 +359,9 @@ fn outcome_without_driver(application: &ApplicationSeen) -> Outcome {
     if application.state == ApplicationState::Completed {
         return Outcome::Succeeded(None);
     }
-    let reason = if application.driver_pod.is_some() { EndReason::DriverLost } else { EndReason::SubmissionFailed };
+    // Spark's own id comes with the driver: without one there never was any, whatever name the status gives.
+    let submitted = application.application_id.is_some();
+    let reason = if submitted { EndReason::DriverLost } else { EndReason::SubmissionFailed };
     let words = application.message.clone();
     Outcome::Failed(reason, words.unwrap_or_else(|| "the spark-operator reports FAILED without a reason".into()))
 }
@@ -355,11 +375,10 @@ fn with_deleted(
     now: Time,
 ) -> Step {
     if view.has_live_pod() {
-        let patience = run.leaving.unwrap_or(now) + settings.operator_absent;
+        // Somebody deleted it in the background: its pods stay until it is deleted in the foreground as well. Should it
+        // have been untouched, a second submission may follow; the wait without pods below sees to that.
         return match () {
             () if application.foreground => Step::Wait(None),
-            // The submission in hand has to settle first.
-            () if application.state == ApplicationState::New && now < patience => Step::Wait(Some(patience)),
             () if !run.recorded => Step::Record,
             () => Step::Delete,
         };

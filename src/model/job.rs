@@ -27,6 +27,8 @@ pub struct Job {
     pub executors: Option<ExecutorBounds>,
     /// Names of the parameters that it gives, sorted.
     pub parameters: Vec<Box<str>>,
+    /// It says itself where its result goes.
+    pub declares_result: bool,
     /// A reference that cannot be resolved: field path and what would be right.
     pub defect: Option<Box<str>>,
     /// Somebody wants it ended.

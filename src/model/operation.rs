@@ -19,6 +19,8 @@ pub struct Operation {
     pub sizing: Sizing,
     /// Parameters that its application refers to, sorted; a job that lacks one is not started.
     pub parameters: Vec<Box<str>>,
+    /// Parameters that its default `result.uri` refers to, sorted; a job with a result of its own needs none of them.
+    pub result_parameters: Vec<Box<str>>,
     /// What is wrong with it so that nothing of it can be built: the field path, the value and what would be right.
     pub defect: Option<Box<str>>,
     /// The status as it stands in the API, to compare before writing: `(observed generation, alive, queued, ready)`.

@@ -106,7 +106,7 @@ impl Footprint {
             .min(left.executors)
             .min(by(left.milli_cores, self.executor.milli_cores))
             .min(by(left.memory_mib, self.executor.memory_mib));
-        (self.with(0).fits(room) && most >= bounds.min).then_some(most)
+        (self.with(0).fits(room) && most >= bounds.least()).then_some(most)
     }
 }
 
@@ -127,6 +127,12 @@ impl Default for ExecutorBounds {
 }
 
 impl ExecutorBounds {
+    /// The least that a run is started with room for: a run of dynamic size that may have executors gets at least one.
+    #[must_use]
+    pub fn least(self) -> u64 {
+        self.min.max(1).min(self.max)
+    }
+
     /// Bounds from what was written: a missing bound follows the other, both missing give one executor. A `min` above
     /// `max` (the schema refuses it) is taken as `max`.
     #[must_use]
@@ -160,6 +166,8 @@ mod tests {
         assert_eq!(RUN.largest_within(ExecutorBounds { min: 1, max: 8 }, room), Some(3));
         assert_eq!(RUN.largest_within(ExecutorBounds { min: 4, max: 8 }, room), None);
         assert_eq!(RUN.largest_within(ExecutorBounds { min: 0, max: 0 }, room), Some(0));
+        let full = Resources { executors: 0, ..room };
+        assert_eq!(RUN.largest_within(ExecutorBounds { min: 0, max: 2 }, full), None, "it could never do anything");
     }
 
     #[test]

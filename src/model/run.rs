@@ -164,6 +164,8 @@ pub struct DriverEnd {
     pub failure: Option<Box<str>>,
     /// The failure was the kernel's memory killer.
     pub out_of_memory: bool,
+    /// The pod was evicted or disrupted: the application did nothing wrong.
+    pub lost: bool,
 }
 
 /// A result URI from the application, checked: scheme allowed, bounded, no control characters.

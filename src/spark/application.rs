@@ -57,12 +57,6 @@ impl Application {
     pub fn footprint(&self) -> Footprint {
         self.footprint
     }
-
-    /// The parameters that a job must have for this application and result.
-    #[must_use]
-    pub fn referenced_parameters(&self, result_uri: Option<&str>) -> BTreeSet<String> {
-        referenced_parameters(&self.spec, result_uri)
-    }
 }
 
 /// The parameters that `arguments`, `env` and a result's URI refer to.

@@ -33,7 +33,7 @@ const MAX_PENDING: &str = "spark.kubernetes.allocation.maxPendingPods";
 /// Who a run is: what goes into the metadata of everything that belongs to it.
 #[derive(Clone, Copy, Debug)]
 pub struct Run<'a> {
-    /// Name of the `SparkApplication`, from [`super::child_name`].
+    /// Name of the `SparkApplication`, from [`child_name`](crate::model::child_name).
     pub name: &'a str,
     /// Namespace of the job.
     pub namespace: &'a str,
@@ -238,11 +238,22 @@ fn given(object: Value) -> Map<String, Value> {
     fields.into_iter().filter(|(_, value)| !value.is_null()).collect()
 }
 
-/// The merged properties; ours stand last and cannot be set by anybody, save for the two that are defaults.
+/// How long Spark waits for the API server, in milliseconds: after its own ten seconds a busy one costs the whole run.
+const PATIENCE: [&str; 4] = [
+    "spark.kubernetes.submission.connectionTimeout",
+    "spark.kubernetes.submission.requestTimeout",
+    "spark.kubernetes.driver.connectionTimeout",
+    "spark.kubernetes.driver.requestTimeout",
+];
+
+/// The merged properties; ours stand last and cannot be set by anybody, save for those that are defaults.
 fn spark_conf(input: &BuildInput<'_>) -> Result<BTreeMap<String, String>, BuildError> {
     let grant = input.run.grant;
     let mut conf = input.application.spec().spark_conf.clone();
     conf.entry("spark.log.level".into()).or_insert_with(|| "WARN".into());
+    for key in PATIENCE {
+        conf.entry(key.into()).or_insert_with(|| "60000".into());
+    }
     let pending = conf.get(MAX_PENDING).map(|value| max_pending(value)).transpose()?;
     let pending = pending.map_or(grant.max_executors, |most| most.min(grant.max_executors));
     conf.insert(MAX_PENDING.into(), pending.to_string());

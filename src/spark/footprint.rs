@@ -113,7 +113,7 @@ pub(super) fn ending(file: &str) -> &str {
 }
 
 /// Whether the least overhead is a constant in this version, or may be one: an absent version counts as an old one.
-fn before_spark_4(app: &ApplicationSpec) -> bool {
+pub(super) fn before_spark_4(app: &ApplicationSpec) -> bool {
     let major = app.spark_version.as_ref().and_then(|version| version.split('.').next()?.parse::<u32>().ok());
     major.is_none_or(|major| major < 4)
 }

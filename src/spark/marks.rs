@@ -3,7 +3,8 @@
 //! Labels are what pods are counted by (the spark-operator copies those of a `SparkApplication` to its pods); they hold
 //! 63 characters, so whatever may be longer stands in full in an annotation.
 
-use super::name::short_hash;
+use sha2::{Digest, Sha256};
+
 use super::reserved::is_label_value;
 
 /// Label: UID of the job. On the application, its driver and its executors.
@@ -38,6 +39,14 @@ pub const RUN_FINALIZER: &str = "slowlane.dev/run";
 /// Longest value of a label.
 const MAX_LABEL: usize = 63;
 
+/// Hex digits of a name's hash: 40 bits tell apart names that begin alike.
+const HASH_DIGITS: usize = 10;
+
+fn short_hash(text: &str) -> String {
+    let digest = Sha256::digest(text.as_bytes());
+    digest.iter().take(HASH_DIGITS / 2).fold(String::new(), |hash, byte| hash + &format!("{byte:02x}"))
+}
+
 /// A name as the value of a label: itself where it fits, else its beginning and a hash of it.
 #[must_use]
 pub fn label_value(name: &str) -> String {
@@ -55,6 +64,11 @@ pub fn label_value(name: &str) -> String {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn hashes_as_sha256_does() {
+        assert_eq!(short_hash("abc"), "ba7816bf8f");
+    }
 
     #[test]
     fn names_that_fit_stay_as_they_are() {

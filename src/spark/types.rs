@@ -29,20 +29,9 @@ pub struct SparkApplication {
     /// Name, UID, labels, owners, finalizers.
     #[serde(default)]
     pub metadata: ObjectMeta,
-    /// What was asked for.
-    #[serde(default, deserialize_with = "lenient")]
-    pub spec: Spec,
     /// What the spark-operator says about it; all absent until it has looked.
     #[serde(default, deserialize_with = "lenient")]
     pub status: Status,
-}
-
-/// The part of the spec that the keeper reads back: the rest is rewritten by the operator's webhook.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-pub struct Spec {
-    /// Born (or made) suspended: never submitted while true.
-    #[serde(default, deserialize_with = "lenient")]
-    pub suspend: Option<bool>,
 }
 
 /// What the spark-operator has observed.
@@ -58,15 +47,6 @@ pub struct Status {
     /// The driver.
     #[serde(default, deserialize_with = "lenient")]
     pub driver_info: DriverInfo,
-    /// How often it was submitted.
-    #[serde(default, deserialize_with = "lenient")]
-    pub submission_attempts: Option<i32>,
-    /// How often it was run.
-    #[serde(default, deserialize_with = "lenient")]
-    pub execution_attempts: Option<i32>,
-    /// When it was last submitted.
-    #[serde(default, deserialize_with = "lenient")]
-    pub last_submission_attempt_time: Option<Time>,
     /// When the driver was seen to have ended.
     #[serde(default, deserialize_with = "lenient")]
     pub termination_time: Option<Time>,
@@ -265,13 +245,10 @@ mod tests {
             },
         }));
         assert_eq!(app.metadata.name.as_deref(), Some("a"));
-        assert_eq!(app.spec.suspend, Some(true));
         assert_eq!(app.status.application_state.state, ApplicationState::Failed);
         assert_eq!(app.status.application_state.error_message.as_deref(), Some("driver container failed"));
         assert_eq!(app.status.spark_application_id.as_deref(), Some("spark-1"));
         assert_eq!(app.status.driver_info.pod_name.as_deref(), Some("a-driver"));
-        assert_eq!((app.status.submission_attempts, app.status.execution_attempts), (Some(1), Some(2)));
-        assert!(app.status.last_submission_attempt_time.is_some());
         assert!(app.status.termination_time.is_none());
     }
 
@@ -296,7 +273,6 @@ mod tests {
             }));
             assert_eq!(app.status.application_state.state, ApplicationState::New, "{odd}");
             assert_eq!(app.status.driver_info.pod_name, None);
-            assert_eq!((app.status.submission_attempts, app.status.execution_attempts), (None, None));
             assert!(app.status.termination_time.is_some());
         }
         assert_eq!(read(json!({"metadata": {"name": "a"}, "status": "gone"})).status, Status::default());

@@ -1,20 +1,14 @@
 //! The API server under test: the definitions installed, plain requests, and whole answers - code, body, warnings.
 
-use std::{
-    sync::atomic::{AtomicU32, Ordering},
-    time::{Duration, Instant},
-};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use http::{Method, Request, Response};
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::{
-    Api, Client, ResourceExt,
-    api::{Patch, PatchParams},
-    client::Body,
-};
+use kube::{Client, client::Body};
 use serde_json::{Value, json};
 use slowlane::api::v1alpha1::definitions;
 use tokio::sync::OnceCell;
+
+use crate::install::install;
 
 /// Prefix of the paths of our API group.
 pub(crate) const GROUP: &str = "/apis/slowlane.dev/v1alpha1";
@@ -66,7 +60,7 @@ impl Server {
     /// Connect by `KUBECONFIG`, and install the definitions unless another test has done so.
     pub(crate) async fn connect() -> Self {
         let client = Client::try_default().await.expect("KUBECONFIG names a running API server");
-        INSTALLED.get_or_init(|| install(client.clone())).await;
+        INSTALLED.get_or_init(|| install(client.clone(), definitions())).await;
         Self { client }
     }
 
@@ -134,36 +128,4 @@ fn query(fields: Fields, dry: bool) -> String {
 /// A name that no other object of this run, or of a run before on the same server, has.
 pub(crate) fn unique(stem: &str) -> String {
     format!("{stem}-{}-{}", std::process::id(), NAMES.fetch_add(1, Ordering::Relaxed))
-}
-
-async fn install(client: Client) {
-    let api: Api<CustomResourceDefinition> = Api::all(client);
-    let mut changed = false;
-    for crd in definitions() {
-        let before = api.get_opt(&crd.name_any()).await.expect("definitions can be read");
-        let params = PatchParams::apply("slowlane-tests").force();
-        let after = api.patch(&crd.name_any(), &params, &Patch::Apply(&crd)).await.expect("the definition is accepted");
-        changed |= before.is_some_and(|before| before.metadata.generation != after.metadata.generation);
-    }
-    for crd in definitions() {
-        established(&api, &crd.name_any()).await;
-    }
-    if changed {
-        // An older schema is served for a moment, and no condition says until when.
-        tokio::time::sleep(Duration::from_secs(3)).await;
-    }
-}
-
-async fn established(api: &Api<CustomResourceDefinition>, name: &str) {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    loop {
-        let crd = api.get(name).await.expect("the definition is there");
-        let conditions = crd.status.and_then(|status| status.conditions).unwrap_or_default();
-        let holds = |kind: &str| conditions.iter().any(|c| c.type_ == kind && c.status == "True");
-        if holds("Established") && !holds("NonStructuralSchema") {
-            return;
-        }
-        assert!(Instant::now() < deadline, "{name} is not established: {conditions:?}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
 }

@@ -7,6 +7,8 @@ mod bounds;
 mod clients;
 mod columns;
 mod harness;
+#[path = "../harness/install.rs"]
+mod install;
 mod rows;
 mod specimen;
 mod table;

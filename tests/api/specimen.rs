@@ -31,13 +31,13 @@ pub(crate) fn spec(kind: Kind) -> Value {
         }),
         Kind::Ledger => json!({
             "epoch": 3,
+            "sequence": 17,
             "leader": "slowlane-0",
-            "limits": {"op/jobs/daily": {"limit": 2, "limitGeneration": 1, "holders": {"uid.1": "2/2000/4096"}}},
+            "limits": {"op/jobs/daily": {"limit": 2, "holders": {"uid.1": "2/2000/4096"}}},
             "clusters": {"business": {
                 "executors": 2, "maxExecutors": 20, "milliCores": 3000, "maxMilliCores": 40000,
                 "memoryMiB": 4096, "maxMemoryMiB": 81920,
             }},
-            "closed": ["uid.0"],
         }),
     }
 }

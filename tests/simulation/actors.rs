@@ -9,8 +9,8 @@ use slowlane::model::{
 
 use slowlane::command::Command;
 
-use crate::requests::Late;
 use crate::objects::{JobObject, NamespaceObject};
+use crate::requests::Late;
 use crate::simulation::Simulation;
 
 const NAMESPACES: [&str; 2] = ["red", "blue"];
@@ -222,9 +222,12 @@ impl Simulation {
                     object.job.cancel = true;
                 });
             }),
-            1 => self.with_a_job(|sim, key| match sim.rng.chance(800) {
-                true => sim.world.remove_job(&key),
-                false => sim.world.edit_job(&key, |object| object.job.deleting = true),
+            1 => self.with_a_job(|sim, key| {
+                if sim.rng.chance(800) {
+                    sim.world.remove_job(&key);
+                } else {
+                    sim.world.edit_job(&key, |object| object.job.deleting = true);
+                }
             }),
             _ => self.create_job(),
         }
@@ -240,7 +243,8 @@ impl Simulation {
 
     fn create_job(&mut self) {
         let rng = &mut self.rng;
-        let namespace = self.hurry.as_ref().map_or(NAMESPACES[rng.below(4) / 3].into(), |(namespace, _)| namespace.clone());
+        let namespace =
+            self.hurry.as_ref().map_or(NAMESPACES[rng.below(4) / 3].into(), |(namespace, _)| namespace.clone());
         let key = ObjectKey::new(namespace, JOB_NAMES[rng.below(JOB_NAMES.len())]);
         let takes = self.world.namespaces.get(&key.namespace).is_some_and(|namespace| !namespace.terminating);
         // Who has read the result deletes the job.
@@ -257,14 +261,16 @@ impl Simulation {
             generation: 1,
             created: Time(self.world.now.0 / 1000 * 1000),
             operation: self.hurry.as_ref().map_or(OPERATIONS[rng.below(3) / 2].into(), |(_, name)| name.clone()),
-            priority: match self.hurry.is_some() {
-                true => Some(Priority::Critical),
-                false => [None, None, Some(Priority::High), Some(Priority::Low)][rng.below(4)],
+            priority: if self.hurry.is_some() {
+                Some(Priority::Critical)
+            } else {
+                [None, None, Some(Priority::High), Some(Priority::Low)][rng.below(4)]
             },
             own_limit: rng.chance(80).then_some(1),
             cluster: rng.chance(200).then(|| CLUSTERS[0].into()),
             executors: Some(ExecutorBounds { min: bounds.0, max: bounds.1 }),
             parameters: Vec::new(),
+            declares_result: false,
             defect: None,
             cancel: false,
             deleting: false,
@@ -278,13 +284,23 @@ impl Simulation {
         let limit = [Some(1), Some(1), Some(2), None][self.rng.below(4)];
         let sizing = self.drawn_sizing();
         let (defaults, parameters) = (Defaults::default(), Vec::new());
-        Operation { key, generation: 1, limit, defaults, sizing, parameters, defect: None, published: None }
+        Operation {
+            key,
+            generation: 1,
+            limit,
+            defaults,
+            sizing,
+            parameters,
+            result_parameters: Vec::new(),
+            defect: None,
+            published: None,
+        }
     }
 
     fn drawn_sizing(&mut self) -> Sizing {
         let pod = |cores| PodSizing { cores: Some(cores), memory_mib: Some(512), ..PodSizing::default() };
         let cores = [1, 1, 2][self.rng.below(3)];
-        Sizing { language: None, driver: pod(1), executor: pod(cores) }
+        Sizing { driver: pod(1), executor: pod(cores), ..Sizing::default() }
     }
 
     fn drawn_cluster(&mut self, name: &str) -> Cluster {
@@ -311,7 +327,8 @@ impl Simulation {
     }
 
     fn edit(&mut self) {
-        let keys: Vec<ObjectKey> = NAMESPACES.iter().flat_map(|it| OPERATIONS.map(|op| ObjectKey::new(*it, op))).collect();
+        let keys: Vec<ObjectKey> =
+            NAMESPACES.iter().flat_map(|it| OPERATIONS.map(|op| ObjectKey::new(*it, op))).collect();
         let mut key = keys[self.rng.below(3).min(self.rng.below(4))].clone();
         // Often one of which a run was just granted.
         let granted: Vec<ObjectKey> = self.granted_operations();

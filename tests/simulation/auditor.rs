@@ -2,9 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use slowlane::model::{
-    Cluster, JobState, JobStatus, Name, ObjectKey, PodPhase, PodRole, Resources, RunId, Uid,
-};
+use slowlane::model::{Cluster, JobState, JobStatus, Name, ObjectKey, PodPhase, PodRole, Resources, RunId, Uid};
 
 use crate::objects::{App, JobObject, Pod};
 use crate::world::LiveRun;
@@ -103,7 +101,10 @@ impl Auditor {
         let of_operation = live.values().filter(|it| it.operation == me.operation).count();
         let limit = largest(self.operation_limits.get(&me.operation), operations).max().unwrap_or(u32::MAX);
         if of_operation > limit as usize {
-            self.violated(format!("I1: {run} starts as number {of_operation} of {}, whose limit is {limit}", me.operation));
+            self.violated(format!(
+                "I1: {run} starts as number {of_operation} of {}, whose limit is {limit}",
+                me.operation
+            ));
         }
         let beside: Vec<&LiveRun> = live.values().filter(|it| it.cluster == me.cluster).collect();
         let bounds: Vec<Bounds> = largest(self.cluster_bounds.get(&me.cluster), clusters).collect();

@@ -1,9 +1,7 @@
 //! What the world does by itself: spark-operator, kubelet, drivers, garbage collector, namespace controller. Each thing
 //! that can happen now is a [`Move`]; which one happens next is drawn.
 
-use slowlane::model::{
-    ApplicationState, DriverEnd, Name, ObjectKey, PodPhase, PodRole, ReportedResult, ResultSource,
-};
+use slowlane::model::{ApplicationState, DriverEnd, Name, ObjectKey, PodPhase, PodRole, ReportedResult, ResultSource};
 
 use crate::objects::{App, Pod};
 use crate::rng::Rng;
@@ -17,7 +15,7 @@ pub(crate) enum Move {
     Submit(ObjectKey),
     /// `spark-submit` ends for an application that is gone meanwhile.
     SubmitGhost(usize),
-    /// SUBMISSION_FAILED becomes FAILED.
+    /// `SUBMISSION_FAILED` becomes FAILED.
     GiveUp(ObjectKey),
     /// The operator says that a placeholder is suspended.
     Suspend(ObjectKey),
@@ -58,7 +56,9 @@ impl World {
             }
         }
         let terminating = self.namespaces.iter().filter(|(_, namespace)| namespace.terminating);
-        moves.extend(terminating.filter(|(name, _)| self.can_empty(name)).map(|(name, _)| Move::EmptyNamespace(name.clone())));
+        moves.extend(
+            terminating.filter(|(name, _)| self.can_empty(name)).map(|(name, _)| Move::EmptyNamespace(name.clone())),
+        );
         moves
     }
 
@@ -73,10 +73,10 @@ impl World {
                 ApplicationState::New if app.in_hand => moves.push(Move::Submit(key())),
                 ApplicationState::New if !leaving => moves.push(Move::PickUp(key())),
                 ApplicationState::SubmissionFailed if !leaving => moves.push(Move::GiveUp(key())),
-                ApplicationState::Submitted | ApplicationState::Running if leaving => {
-                    if driver.is_some_and(|driver| !driver.terminating) {
-                        moves.push(Move::KillDriver(key()));
-                    }
+                ApplicationState::Submitted | ApplicationState::Running
+                    if leaving && driver.is_some_and(|driver| !driver.terminating) =>
+                {
+                    moves.push(Move::KillDriver(key()));
                 }
                 ApplicationState::Submitted | ApplicationState::Running => {
                     let phase = driver.map(|driver| driver.phase);
@@ -119,14 +119,16 @@ impl World {
                     moves.push(Move::AskForExecutor(key()));
                 }
             }
-            (PodRole::Executor, PodPhase::Pending) if self.driver_of(pod).is_some_and(|driver| driver.phase.is_live()) => {
+            (PodRole::Executor, PodPhase::Pending)
+                if self.driver_of(pod).is_some_and(|driver| driver.phase.is_live()) =>
+            {
                 moves.push(Move::ExecutorRuns(key()));
             }
             // An executor that runs ends with its driver; one that is pending then stays.
-            (PodRole::Executor, PodPhase::Running) => {
-                if self.driver_of(pod).is_none_or(|driver| !driver.phase.is_live()) {
-                    moves.push(Move::ExecutorEnds(key()));
-                }
+            (PodRole::Executor, PodPhase::Running)
+                if self.driver_of(pod).is_none_or(|driver| !driver.phase.is_live()) =>
+            {
+                moves.push(Move::ExecutorEnds(key()));
             }
             _ => {}
         }
@@ -174,10 +176,13 @@ impl World {
             }
             Move::DriverEnds(key) => self.end_driver(&key, rng),
             Move::AskForExecutor(key) => self.ask_for_executor(&key),
-            Move::ExecutorEnds(key) => match rng.chance(700) {
-                true => self.remove_pod(&key),
-                false => self.edit_pod(&key, |pod| pod.phase = PodPhase::Failed),
-            },
+            Move::ExecutorEnds(key) => {
+                if rng.chance(700) {
+                    self.remove_pod(&key);
+                } else {
+                    self.edit_pod(&key, |pod| pod.phase = PodPhase::Failed);
+                }
+            }
             Move::PodStops(key) => self.stop_pod(&key, rng),
             Move::CollectForeground(key) => self.collect_foreground(&key),
             Move::CollectOrphan(key) => self.edit_pod(&key, |pod| pod.terminating = true),
@@ -263,7 +268,7 @@ impl World {
         let (failure, out_of_memory) = if well { (None, false) } else { (Some("boom".into()), rng.chance(200)) };
         self.edit_pod(key, |pod| {
             pod.phase = if well { PodPhase::Succeeded } else { PodPhase::Failed };
-            pod.end = Some(DriverEnd { reported, failure, out_of_memory });
+            pod.end = Some(DriverEnd { reported, failure, out_of_memory, lost: false });
         });
         // A driver that ends well takes most of its executors with it.
         let executors: Vec<ObjectKey> =

@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 
 use slowlane::command::Change;
 use slowlane::model::{
-    ApplicationSeen, ApplicationState, DriverEnd, EndReason, Footprint, Job, JobStatus, Name, ObjectKey,
-    Outcome, Placeholder, PodPhase, PodRole, PodSeen, Published, ReportedResult, ResultSource, RunId, RunStatus, Time,
-    Uid,
+    ApplicationSeen, ApplicationState, DriverEnd, EndReason, Footprint, Job, JobStatus, Name, ObjectKey, Outcome,
+    Placeholder, PodPhase, PodRole, PodSeen, Published, ReportedResult, ResultSource, RunId, RunStatus, Time, Uid,
 };
 
 #[derive(Debug, Clone, PartialEq)]

@@ -62,7 +62,7 @@ impl World {
             }
             Command::WriteJobStatus { key, uid, status } => {
                 let result = match mutant {
-                    Mutant::LosesEnds if status.state.is_terminal() && self.revision % 7 == 0 => Ok(()),
+                    Mutant::LosesEnds if status.state.is_terminal() && self.revision.is_multiple_of(7) => Ok(()),
                     _ => self.write_job_status(&key, &uid, *status, mutant),
                 };
                 Receipt::JobStatusWritten { uid, result }
@@ -227,7 +227,11 @@ impl World {
     ) -> Result<(), Failure> {
         let Some(object) = self.jobs.get(key) else { return Err(Failure::Gone) };
         if object.job.uid != *uid && mutant != Mutant::WritesStatusesByName {
-            return Err(if self.revision % 2 == 0 { Failure::Gone } else { Failure::Conflict("another UID".into()) });
+            return Err(if self.revision.is_multiple_of(2) {
+                Failure::Gone
+            } else {
+                Failure::Conflict("another UID".into())
+            });
         }
         if let Some(words) = Self::refuses_status(object.status.as_ref(), &status) {
             return Err(Failure::Denied(words.into()));

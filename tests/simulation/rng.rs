@@ -1,4 +1,4 @@
-//! SplitMix64: ten lines, so that a seed means the same for ever.
+//! `SplitMix64`: ten lines, so that a seed means the same for ever.
 
 #[derive(Debug, Clone)]
 pub(crate) struct Rng(u64);

@@ -36,7 +36,7 @@ impl Simulation {
             }
             // Never at exactly the time that was asked for.
             let late = Span(self.rng.between(0, 300));
-            self.pass(Span((next - self.world.now).0.max(0)) );
+            self.pass(Span((next - self.world.now).0.max(0)));
             self.pass(late);
             self.tick(0);
             self.verdict()?;
@@ -64,7 +64,11 @@ impl Simulation {
         self.world.quota.clear();
         for operation in self.world.operations.values().cloned().collect::<Vec<_>>() {
             if operation.limit == Some(0) {
-                self.world.put_operation(Operation { limit: Some(1), generation: operation.generation + 1, ..operation });
+                self.world.put_operation(Operation {
+                    limit: Some(1),
+                    generation: operation.generation + 1,
+                    ..operation
+                });
             }
         }
         for cluster in self.world.clusters.values().cloned().collect::<Vec<_>>() {
@@ -168,4 +172,3 @@ impl Simulation {
         wanted.into_iter().any(fits)
     }
 }
-

@@ -239,8 +239,10 @@ impl World {
         }
         let none = Ledger::default();
         let old = old.unwrap_or(&none);
-        let operations = new.operation_limits.iter().map(|(key, limit)| (of_operation(new, key), of_operation(old, key), *limit));
-        let clusters = new.cluster_limits.iter().map(|(key, limit)| (of_cluster(new, key), of_cluster(old, key), *limit));
+        let operations =
+            new.operation_limits.iter().map(|(key, limit)| (of_operation(new, key), of_operation(old, key), *limit));
+        let clusters =
+            new.cluster_limits.iter().map(|(key, limit)| (of_cluster(new, key), of_cluster(old, key), *limit));
         for (now, before, limit) in operations.chain(clusters) {
             if now.len() > limit as usize && (before.is_empty() || !now.is_subset(&before)) {
                 return Some(format!("{} holders exceed limit {limit}", now.len()));

@@ -38,11 +38,8 @@ pub const LEDGER_KEYS: u32 = 1000;
 /// Holders of one limit in a ledger.
 pub const LEDGER_HOLDERS: u32 = 1000;
 
-/// A holder's text, and an entry of `closed`.
-pub const LEDGER_TEXT: u32 = 400;
-
-/// Entries of a ledger's `closed`.
-pub const LEDGER_CLOSED: u32 = 128;
+/// A holder's text: the names in it may have 63 + 3 x 253 characters.
+pub const LEDGER_TEXT: u32 = 1024;
 
 /// Arguments of an application taken together.
 pub const ARGUMENTS_TOTAL: u32 = 65_536;

@@ -161,7 +161,7 @@ pub struct ComputeClusterStatus {
     pub occupancy_percent: Option<i32>,
 
     /// `Ready`: jobs can start in it. `Saturated`: it is full. `Held`: by its `stopPolicy`. `SparkOperatorAvailable`:
-    /// `SparkApplications` are served. `Reconciling` and `Stalled` as kstatus knows them. One entry a type.
+    /// `SparkApplications` are served. `Stalled` as kstatus knows it. One entry a type.
     #[schemars(schema_with = "schema::conditions")]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,

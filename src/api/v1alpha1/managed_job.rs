@@ -125,8 +125,8 @@ pub struct ManagedJobSpec {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub context: BTreeMap<String, String>,
 
-    /// Set to true to cancel the job before it starts: it never runs and ends as `Cancelled`. Final: it cannot be taken
-    /// back.
+    /// Set to true to cancel the job: one that waits never runs, one that runs is ended with all its pods, and either
+    /// ends as `Cancelled`. Final: it cannot be taken back.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cancel: bool,
 }

@@ -105,7 +105,7 @@ pub struct OperationStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub runs: Option<RunCounts>,
 
-    /// `Ready`: its jobs can run; False says what is wrong with it. `Reconciling` and `Stalled` as kstatus knows them.
+    /// `Ready`: its jobs can run; False says what is wrong with it. `Stalled` as kstatus knows it.
     /// One entry a type.
     #[schemars(schema_with = "schema::conditions")]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -39,6 +39,11 @@ pub struct RunLedgerSpec {
     #[schemars(range(min = 0))]
     pub epoch: i64,
 
+    /// Counts writes: a smaller one than the keeper knows means that an older copy was restored.
+    #[schemars(range(min = 0))]
+    #[serde(default)]
+    pub sequence: i64,
+
     /// Identity of the keeper that wrote it last.
     #[schemars(length(max = 253))]
     pub leader: String,
@@ -53,11 +58,6 @@ pub struct RunLedgerSpec {
     #[schemars(schema_with = "clusters")]
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub clusters: BTreeMap<String, LedgerCluster>,
-
-    /// The runs closed last, newest last; the oldest go first.
-    #[schemars(length(max = bounds::LEDGER_CLOSED), inner(length(max = bounds::LEDGER_TEXT)))]
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub closed: Vec<String>,
 }
 
 /// A limit and the runs that hold it.
@@ -73,10 +73,6 @@ pub struct LedgerLimit {
     #[schemars(range(min = 0))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<i32>,
-
-    /// Generation of the object that set the limit.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub limit_generation: Option<i64>,
 
     /// Holders by run key; the text says what was granted and when.
     #[schemars(schema_with = "schema::texts::<{ bounds::LEDGER_HOLDERS }, { bounds::LEDGER_TEXT }>")]

@@ -1,6 +1,6 @@
 use super::*;
 use crate::api::v1alpha1::ApplicationSpec;
-use crate::spark::child_name;
+use crate::model::child_name;
 
 const JOB_UID: &str = "7c9e6679-7425-40de-944b-e07fc1f90ae7";
 

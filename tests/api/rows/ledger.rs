@@ -10,7 +10,7 @@ async fn an_over_full_ledger_is_refused_by_the_server() {
 }
 
 pub(super) fn rows() -> Vec<Row> {
-    [limits(), capacity(), epochs()].concat()
+    [limits(), capacity(), epochs(), large()].concat()
 }
 
 fn ledger(limits: &Value, clusters: &Value) -> Value {
@@ -138,5 +138,32 @@ fn epochs() -> Vec<Row> {
         Row::changed(Ledger, "the same epoch", epoch(4), epoch(4)),
         Row::changed(Ledger, "an older epoch", epoch(4), epoch(3))
             .refused(&["spec.epoch", "spec.epoch never goes down: it is 4, not 3"]),
+    ]
+}
+
+/// At its greatest size a ledger can still be written, and the rules stay within what the server lets them cost.
+fn large() -> Vec<Row> {
+    let wide = |epoch: i64| {
+        let limits: Map<String, Value> =
+            (0..1000).map(|n| (format!("op/jobs/daily-{n}"), json!({"limit": 1, "holders": {"a": ""}}))).collect();
+        let clusters: Map<String, Value> =
+            (0..1000).map(|n| (format!("c{n}"), used(10, 0, 0)["clusters"]["business"].clone())).collect();
+        json!({"epoch": epoch, "leader": "", "limits": limits, "clusters": clusters})
+    };
+    vec![
+        Row::changed(Ledger, "a thousand limits and clusters", wide(1), wide(2)),
+        Row::after(
+            Ledger,
+            "a thousand holders over the limit, one leaves",
+            vec![crowd(1000, 1000), crowd(1000, 1)],
+            crowd(999, 1),
+        ),
+        Row::after(
+            Ledger,
+            "a thousand holders over the limit, one comes",
+            vec![crowd(999, 999), crowd(999, 1)],
+            crowd(1000, 1),
+        )
+        .refused(&["1000 holders exceed limit 1"]),
     ]
 }

@@ -1,0 +1,215 @@
+//! A `ComputeCluster` as deciding needs it, and its status.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
+use serde_json::Value;
+
+use super::condition::condition;
+use super::operation::keep_times;
+use super::patch::status_patch;
+use super::{count, name, written};
+use crate::api::v1alpha1::{
+    self as api, ComputeClusterSpec, ComputeClusterStatus, ExecutorCounts, JobCounts, StopPolicy,
+};
+use crate::model::{Cluster, ClusterStatus, NamespaceSelector, Requirement, RequirementOperator, Resources, Time};
+use crate::spark::{BuildError, Place, check, cpu_quantity, memory_quantity, sizing};
+
+/// The cluster. What makes it unusable is its defect, with the path of the field.
+#[must_use]
+pub fn cluster(meta: &ObjectMeta, spec: &ComputeClusterSpec, status: Option<&ComputeClusterStatus>) -> Cluster {
+    let bare = Cluster {
+        name: name(meta),
+        generation: meta.generation.unwrap_or(0),
+        selector: None,
+        max_jobs: spec.limits.and_then(|limits| limits.max_concurrent_jobs).map(count),
+        capacity: Resources::UNBOUNDED,
+        held: spec.stop_policy == StopPolicy::Hold,
+        template: spec.template.as_ref().map(sizing).unwrap_or_default(),
+        defect: None,
+        published: status.and_then(published),
+    };
+    match checked(spec) {
+        Ok((selector, capacity)) => Cluster { selector, capacity, ..bare },
+        Err(defect) => Cluster { defect: Some(format!("spec.{defect}").into()), ..bare },
+    }
+}
+
+fn checked(spec: &ComputeClusterSpec) -> Result<(Option<NamespaceSelector>, Resources), String> {
+    let words = |error: BuildError| error.to_string();
+    if let Some(template) = &spec.template {
+        check(template, Place::Template).map_err(words)?;
+    }
+    Ok((spec.namespace_selector.as_ref().map(selector).transpose()?, capacity(spec).map_err(words)?))
+}
+
+fn selector(selector: &LabelSelector) -> Result<NamespaceSelector, String> {
+    let labels = selector.match_labels.iter().flatten().map(|(key, value)| Requirement {
+        key: key.as_str().into(),
+        operator: RequirementOperator::In,
+        values: vec![value.as_str().into()],
+    });
+    let mut requirements: Vec<Requirement> = labels.collect();
+    for (number, expression) in selector.match_expressions.iter().flatten().enumerate() {
+        let operator = match expression.operator.as_str() {
+            "In" => RequirementOperator::In,
+            "NotIn" => RequirementOperator::NotIn,
+            "Exists" => RequirementOperator::Exists,
+            "DoesNotExist" => RequirementOperator::DoesNotExist,
+            other => {
+                let path = format!("namespaceSelector.matchExpressions[{number}].operator");
+                return Err(format!("{path}: {other:?} is none of In, NotIn, Exists, DoesNotExist"));
+            }
+        };
+        let values = expression.values.iter().flatten().map(|value| value.as_str().into()).collect();
+        requirements.push(Requirement { key: expression.key.as_str().into(), operator, values });
+    }
+    Ok(NamespaceSelector { requirements })
+}
+
+/// The pool's size times its unit. Without a size nothing is bounded; without a unit executors are counted only.
+fn capacity(spec: &ComputeClusterSpec) -> Result<Resources, BuildError> {
+    let Some(most) = spec.executors.as_ref().and_then(|pool| pool.max) else { return Ok(Resources::UNBOUNDED) };
+    let executors = u64::from(count(most));
+    let Some(unit) = &spec.executor else { return Ok(Resources { executors, ..Resources::UNBOUNDED }) };
+    let milli_cores = cpu_quantity("executor.cores", &unit.cores.0)?;
+    // Rounded down: a unit holds no more than it has.
+    let memory_mib = memory_quantity("executor.memory", &unit.memory.0)? >> 20;
+    let times = |each: u64| executors.saturating_mul(each);
+    Ok(Resources { executors, milli_cores: times(milli_cores), memory_mib: times(memory_mib) })
+}
+
+const READY: &str = "Ready";
+const SATURATED: &str = "Saturated";
+const HELD: &str = "Held";
+const OPERATOR: &str = "SparkOperatorAvailable";
+const INVALID: &str = "InvalidSpec";
+
+fn published(status: &ComputeClusterStatus) -> Option<ClusterStatus> {
+    let find = |type_: &str| status.conditions.iter().find(|condition| condition.type_ == type_);
+    let holds = |type_: &str| find(type_).map(|condition| condition.status == "True");
+    let (jobs, executors) = (status.jobs?, status.executors?);
+    let ready = find(READY)?;
+    Some(ClusterStatus {
+        observed_generation: status.observed_generation?,
+        running: count(jobs.running),
+        queued: count(jobs.queued),
+        executors_in_use: u64::from(count(executors.in_use)),
+        executors_max: executors.max.map(|most| u64::from(count(most))),
+        occupancy_percent: status.occupancy_percent.map(count),
+        saturated: holds(SATURATED)?,
+        held: holds(HELD)?,
+        spark_operator_available: holds(OPERATOR)?,
+        defect: (ready.reason == INVALID).then(|| ready.message.as_str().into()),
+    })
+}
+
+/// The JSON patch that says this; `now` is when it became so.
+#[must_use]
+pub fn cluster_status(status: &ClusterStatus, before: Option<&ComputeClusterStatus>, now: Time) -> Value {
+    let generation = status.observed_generation;
+    let (ready, reason, words) = readiness(status);
+    let say = |type_, truth: bool, reason, message| condition(type_, truth, reason, message, now, generation);
+    let mut conditions = vec![say(READY, ready, reason, words)];
+    conditions.push(if status.saturated {
+        say(SATURATED, true, "Full", "jobs wait because it is full")
+    } else {
+        say(SATURATED, false, "HasRoom", "no job waits for room in it")
+    });
+    conditions.push(if status.held {
+        say(HELD, true, "StopPolicy", "nothing starts: spec.stopPolicy is Hold")
+    } else {
+        say(HELD, false, "NotHeld", "spec.stopPolicy is None")
+    });
+    conditions.push(if status.spark_operator_available {
+        say(OPERATOR, true, "Served", "SparkApplications are served")
+    } else {
+        say(OPERATOR, false, NO_OPERATOR, NO_OPERATOR_WORDS)
+    });
+    if status.defect.is_some() {
+        conditions.push(say("Stalled", true, reason, words));
+    }
+    let said = api::ComputeClusterStatus {
+        observed_generation: Some(generation),
+        executors: Some(ExecutorCounts {
+            in_use: written(status.executors_in_use),
+            max: status.executors_max.map(written),
+        }),
+        jobs: Some(JobCounts { running: written(status.running), queued: written(status.queued) }),
+        occupancy_percent: status.occupancy_percent.map(written),
+        conditions: keep_times(conditions, before.map(|before| before.conditions.as_slice()).unwrap_or_default()),
+    };
+    status_patch(&said, None)
+}
+
+const NO_OPERATOR: &str = "NoSparkApplications";
+const NO_OPERATOR_WORDS: &str = "the API server does not know SparkApplications: install the kubeflow spark-operator";
+
+fn readiness(status: &ClusterStatus) -> (bool, &'static str, &str) {
+    match status {
+        ClusterStatus { defect: Some(defect), .. } => (false, INVALID, defect),
+        ClusterStatus { spark_operator_available: false, .. } => (false, NO_OPERATOR, NO_OPERATOR_WORDS),
+        ClusterStatus { held: true, .. } => (false, "Held", "nothing starts: spec.stopPolicy is Hold"),
+        ClusterStatus { .. } => (true, "Ready", "jobs can start in it"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(spec: Value) -> Cluster {
+        let meta = ObjectMeta { name: Some("business".into()), ..ObjectMeta::default() };
+        cluster(&meta, &serde_json::from_value(spec).unwrap(), None)
+    }
+
+    #[test]
+    fn capacity_is_the_pool_times_its_unit() {
+        let cluster = read(json!({"executors": {"max": 3}, "executor": {"cores": "1500m", "memory": "2Gi"}}));
+        assert_eq!(cluster.capacity, Resources { executors: 3, milli_cores: 4500, memory_mib: 6144 });
+        assert_eq!(read(json!({})).capacity, Resources::UNBOUNDED);
+        let counted = Resources { executors: 3, ..Resources::UNBOUNDED };
+        assert_eq!(read(json!({"executors": {"max": 3}})).capacity, counted);
+    }
+
+    #[test]
+    fn an_absent_selector_admits_nobody_and_an_empty_one_everybody() {
+        let labels = std::collections::BTreeMap::new();
+        assert!(!read(json!({})).admits(&labels));
+        assert!(read(json!({"namespaceSelector": {}})).admits(&labels));
+        let selector = json!({"matchLabels": {"team": "data"},
+            "matchExpressions": [{"key": "env", "operator": "NotIn", "values": ["test"]}]});
+        let cluster = read(json!({"namespaceSelector": selector}));
+        assert!(!cluster.admits(&labels));
+        assert!(cluster.admits(&std::collections::BTreeMap::from([("team".into(), "data".into())])));
+    }
+
+    #[test]
+    fn a_template_that_is_refused_is_a_defect_with_its_path() {
+        let cluster = read(json!({"template": {"driver": {"memory": "lots"}}}));
+        let defect = cluster.defect.unwrap();
+        assert!(defect.starts_with("spec.template.driver.memory"), "{defect}");
+    }
+
+    #[test]
+    fn a_status_is_read_back_as_it_was_written() {
+        let plain = ClusterStatus {
+            observed_generation: 3,
+            executors_max: Some(4),
+            executors_in_use: 2,
+            spark_operator_available: true,
+            ..ClusterStatus::default()
+        };
+        let all = [
+            plain.clone(),
+            ClusterStatus { held: true, saturated: true, occupancy_percent: Some(120), ..plain.clone() },
+            ClusterStatus { spark_operator_available: false, executors_max: None, ..plain.clone() },
+            ClusterStatus { defect: Some("spec.template: odd".into()), ..plain },
+        ];
+        for status in all {
+            let patch = cluster_status(&status, None, Time(5));
+            let stored: ComputeClusterStatus = serde_json::from_value(patch[0]["value"].clone()).unwrap();
+            assert_eq!(published(&stored), Some(status));
+        }
+    }
+}

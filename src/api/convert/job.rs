@@ -1,0 +1,202 @@
+//! A `ManagedJob` as deciding needs it.
+
+use std::collections::BTreeSet;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+use super::{count, created, key, model_time, uid};
+use crate::api::v1alpha1::{self as api, ManagedJobSpec, ManagedJobStatus};
+use crate::model::{
+    EndReason, ExecutorBounds, Job, JobState, Outcome, Priority, Published, ReportedResult, ResultSource, RunStatus,
+};
+use crate::spark::referenced_parameters;
+
+/// The job.
+#[must_use]
+pub fn job(meta: &ObjectMeta, spec: &ManagedJobSpec, status: Option<&ManagedJobStatus>) -> Job {
+    let parameters: BTreeSet<Box<str>> = spec.parameters.keys().map(|name| name.as_str().into()).collect();
+    Job {
+        key: key(meta),
+        uid: uid(meta),
+        generation: meta.generation.unwrap_or(0),
+        created: created(meta),
+        operation: spec.operation.as_str().into(),
+        priority: spec.priority.map(priority),
+        own_limit: spec.max_concurrent_runs.map(count),
+        cluster: spec.cluster_name.as_deref().map(Into::into),
+        executors: spec.executors.as_ref().map(bounds),
+        parameters: parameters.into_iter().collect(),
+        declares_result: spec.result.is_some(),
+        defect: missing_in_result(spec),
+        cancel: spec.cancel,
+        deleting: meta.deletion_timestamp.is_some(),
+        published: status.map(published).unwrap_or_default(),
+    }
+}
+
+pub(super) fn priority(priority: api::Priority) -> Priority {
+    match priority {
+        api::Priority::Low => Priority::Low,
+        api::Priority::Normal => Priority::Normal,
+        api::Priority::High => Priority::High,
+        api::Priority::Critical => Priority::Critical,
+    }
+}
+
+pub(super) fn bounds(bounds: &api::ExecutorBounds) -> ExecutorBounds {
+    let number = |number: Option<i32>| number.map(|number| u64::from(count(number)));
+    ExecutorBounds::from_written(number(bounds.min), number(bounds.max))
+}
+
+/// What the job's own result refers to must be among its own parameters.
+fn missing_in_result(spec: &ManagedJobSpec) -> Option<Box<str>> {
+    let uri = spec.result.as_ref()?.uri.as_str();
+    let wanted = referenced_parameters(&api::ApplicationSpec::default(), Some(uri));
+    let missing = wanted.into_iter().find(|name| !spec.parameters.contains_key(name))?;
+    Some(format!("spec.parameters.{missing} is missing: spec.result.uri refers to it").into())
+}
+
+fn published(status: &ManagedJobStatus) -> Published {
+    let mut runs: Vec<RunStatus> = status.runs.iter().map(run_status).collect();
+    runs.sort_by_key(|run| run.number);
+    let state = status.state.map(state);
+    let newest = runs.pop();
+    let written = status.runs.iter().max_by_key(|run| run.number);
+    Published {
+        state,
+        observed_generation: status.observed_generation.unwrap_or(-1),
+        reason: status.reason.as_deref().map(Into::into),
+        since: status.since.as_ref().map(model_time),
+        outcome: written.and_then(outcome),
+        run: newest.map(|run| (run.number, was_seen(&run, state))),
+        runs,
+    }
+}
+
+/// Whether a run's application was seen to exist: something is known of it that only the cluster could tell.
+fn was_seen(run: &RunStatus, state: Option<JobState>) -> bool {
+    let told = run.application_id.is_some() || run.driver_pod.is_some() || run.outcome.is_some();
+    told || matches!(state, Some(JobState::Running | JobState::Finishing))
+}
+
+/// How a run ended, where its status says so. Who named its result is not written there; the message was read first.
+fn outcome(run: &api::RunStatus) -> Option<Outcome> {
+    Some(match run.outcome? {
+        api::RunOutcome::Succeeded => Outcome::Succeeded(
+            run.result_uri
+                .as_deref()
+                .map(|uri| ReportedResult { uri: uri.into(), source: ResultSource::TerminationMessage }),
+        ),
+        api::RunOutcome::Failed => {
+            let reason = run.reason.as_deref().and_then(end_reason).unwrap_or(EndReason::ApplicationFailed);
+            Outcome::Failed(reason, run.message.as_deref().unwrap_or_default().into())
+        }
+        api::RunOutcome::Cancelled => Outcome::Cancelled,
+    })
+}
+
+fn end_reason(word: &str) -> Option<EndReason> {
+    const ALL: [EndReason; 7] = [
+        EndReason::Completed,
+        EndReason::ApplicationFailed,
+        EndReason::OutOfMemory,
+        EndReason::DriverLost,
+        EndReason::SubmissionFailed,
+        EndReason::ApplicationDeleted,
+        EndReason::Cancelled,
+    ];
+    ALL.into_iter().find(|reason| reason.as_str() == word)
+}
+
+fn state(state: api::JobState) -> JobState {
+    match state {
+        api::JobState::Pending => JobState::Pending,
+        api::JobState::Queued => JobState::Queued,
+        api::JobState::Starting => JobState::Starting,
+        api::JobState::Running => JobState::Running,
+        api::JobState::Finishing => JobState::Finishing,
+        api::JobState::Succeeded => JobState::Succeeded,
+        api::JobState::Failed => JobState::Failed,
+        api::JobState::Cancelled => JobState::Cancelled,
+    }
+}
+
+fn run_status(run: &api::RunStatus) -> RunStatus {
+    let text = |text: &Option<String>| text.as_deref().map(Into::into);
+    let outcome = run.outcome.map(|outcome| match outcome {
+        api::RunOutcome::Succeeded => "Succeeded",
+        api::RunOutcome::Failed => "Failed",
+        api::RunOutcome::Cancelled => "Cancelled",
+    });
+    RunStatus {
+        number: count(run.number),
+        application: run.spark_application.as_deref().unwrap_or_default().into(),
+        application_id: text(&run.application_id),
+        driver_pod: text(&run.driver_pod),
+        outcome: outcome.map(Into::into),
+        reason: text(&run.reason),
+        message: text(&run.message),
+        result_uri: text(&run.result_uri),
+        start: run.start.as_ref().map(model_time),
+        completion: run.completion.as_ref().map(model_time),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn meta() -> ObjectMeta {
+        serde_json::from_value(json!({"name": "daily", "namespace": "jobs", "uid": "u", "generation": 2,
+            "creationTimestamp": "2026-01-01T00:00:01Z"}))
+        .unwrap()
+    }
+
+    fn read(spec: Value) -> Job {
+        let spec = serde_json::from_value(spec).unwrap();
+        job(&meta(), &spec, None)
+    }
+
+    #[test]
+    fn takes_over_what_deciding_needs() {
+        let job = read(json!({"operation": "report", "priority": "High", "maxConcurrentRuns": 2, "clusterName": "c",
+            "executors": {"max": 4}, "parameters": {"b": 1, "a": {}}, "cancel": true}));
+        assert_eq!((&*job.operation, job.priority, job.own_limit), ("report", Some(Priority::High), Some(2)));
+        assert_eq!(job.executors, Some(ExecutorBounds { min: 1, max: 4 }));
+        assert_eq!(job.parameters, ["a".into(), "b".into()]);
+        assert_eq!((job.created.0, job.generation, job.cancel, job.deleting), (1_767_225_601_000, 2, true, false));
+        assert_eq!((job.defect, job.published.state), (None, None));
+    }
+
+    #[test]
+    fn a_result_that_refers_to_a_missing_parameter_is_a_defect() {
+        let job = read(json!({"operation": "report", "result": {"uri": "s3a://x/$(params.day)/$(job.uid)"}}));
+        let said = "spec.parameters.day is missing: spec.result.uri refers to it";
+        assert_eq!(job.defect.as_deref(), Some(said));
+    }
+
+    #[test]
+    fn the_newest_run_stands_apart_and_its_application_counts_as_seen_when_something_is_known_of_it() {
+        let status = |state: &str, newest: Value| -> Published {
+            let status = json!({"state": state, "observedGeneration": 1,
+                "runs": [{"number": 1, "outcome": "Failed"}, newest]});
+            published(&serde_json::from_value(status).unwrap())
+        };
+        let starting = status("Starting", json!({"number": 2, "sparkApplication": "x"}));
+        assert_eq!((starting.run, starting.runs.len()), (Some((2, false)), 1));
+        assert_eq!(status("Starting", json!({"number": 2, "driverPod": "x-driver"})).run, Some((2, true)));
+        assert_eq!(status("Running", json!({"number": 2})).run, Some((2, true)));
+    }
+
+    #[test]
+    fn an_outcome_that_was_written_is_read_back() {
+        let read = |run: Value| -> Option<Outcome> { outcome(&serde_json::from_value(run).unwrap()) };
+        let failed = read(json!({"number": 1, "outcome": "Failed", "reason": "OutOfMemory", "message": "killed"}));
+        assert_eq!(failed, Some(Outcome::Failed(EndReason::OutOfMemory, "killed".into())));
+        let succeeded = read(json!({"number": 1, "outcome": "Succeeded", "resultUri": "s3a://x"}));
+        assert!(matches!(succeeded, Some(Outcome::Succeeded(Some(result))) if &*result.uri == "s3a://x"));
+        assert_eq!(read(json!({"number": 1})), None);
+    }
+}

@@ -1,0 +1,138 @@
+//! An `Operation` as deciding needs it, and its status.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta};
+use serde_json::Value;
+
+use super::condition::condition;
+use super::job::{bounds, priority};
+use super::patch::status_patch;
+use super::{count, key, written};
+use crate::api::v1alpha1::{self as api, OperationSpec, RunCounts};
+use crate::model::{Defaults, Operation, OperationStatus, Time};
+use crate::spark::{Place, check, referenced_parameters, sizing};
+
+/// The operation. What cannot be built of it is its defect, with the path of the field.
+#[must_use]
+pub fn operation(meta: &ObjectMeta, spec: &OperationSpec, status: Option<&api::OperationStatus>) -> Operation {
+    let result = spec.defaults.as_ref().and_then(|defaults| Some(defaults.result.as_ref()?.uri.as_str()));
+    let parameters = referenced_parameters(&spec.application, None);
+    let result_parameters = referenced_parameters(&api::ApplicationSpec::default(), result);
+    let defect = check(&spec.application, Place::Operation).err();
+    Operation {
+        key: key(meta),
+        generation: meta.generation.unwrap_or(0),
+        limit: spec.max_concurrent_runs.map(count),
+        defaults: spec.defaults.as_ref().map(defaults).unwrap_or_default(),
+        sizing: sizing(&spec.application),
+        parameters: parameters.into_iter().map(Into::into).collect(),
+        result_parameters: result_parameters.into_iter().map(Into::into).collect(),
+        defect: defect.map(|error| format!("spec.{error}").into()),
+        published: status.and_then(published),
+    }
+}
+
+fn defaults(defaults: &api::JobDefaults) -> Defaults {
+    Defaults {
+        priority: defaults.priority.map(priority),
+        own_limit: defaults.max_concurrent_runs.map(count),
+        cluster: defaults.cluster_name.as_deref().map(Into::into),
+        executors: defaults.executors.as_ref().map(bounds),
+    }
+}
+
+/// What stands in the API; `None` when it is not what the keeper would have written.
+fn published(status: &api::OperationStatus) -> Option<OperationStatus> {
+    let ready = status.conditions.iter().find(|condition| condition.type_ == READY)?;
+    let runs = status.runs?;
+    Some(OperationStatus {
+        observed_generation: status.observed_generation?,
+        alive: count(runs.alive),
+        queued: count(runs.queued),
+        defect: (ready.status != "True").then(|| ready.message.as_str().into()),
+    })
+}
+
+const READY: &str = "Ready";
+
+/// The JSON patch that says this; `now` is when it became so.
+#[must_use]
+pub fn operation_status(status: &OperationStatus, before: Option<&api::OperationStatus>, now: Time) -> Value {
+    let generation = status.observed_generation;
+    let conditions = match &status.defect {
+        None => vec![condition(READY, true, "Ready", "its jobs can run", now, generation)],
+        Some(defect) => vec![
+            condition(READY, false, "InvalidSpec", defect, now, generation),
+            condition("Stalled", true, "InvalidSpec", defect, now, generation),
+        ],
+    };
+    let said = api::OperationStatus {
+        observed_generation: Some(generation),
+        runs: Some(RunCounts { alive: written(status.alive), queued: written(status.queued) }),
+        conditions: keep_times(conditions, before.map(|before| before.conditions.as_slice()).unwrap_or_default()),
+    };
+    status_patch(&said, None)
+}
+
+/// A condition whose status stays as it was keeps the time of its last transition.
+pub(super) fn keep_times(mut conditions: Vec<Condition>, before: &[Condition]) -> Vec<Condition> {
+    for condition in &mut conditions {
+        let old = before.iter().find(|old| old.type_ == condition.type_ && old.status == condition.status);
+        if let Some(old) = old {
+            condition.last_transition_time = old.last_transition_time.clone();
+        }
+    }
+    conditions
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn meta() -> ObjectMeta {
+        ObjectMeta { name: Some("daily".into()), namespace: Some("jobs".into()), ..ObjectMeta::default() }
+    }
+
+    fn read(spec: Value) -> Operation {
+        operation(&meta(), &serde_json::from_value(spec).unwrap(), None)
+    }
+
+    #[test]
+    fn takes_over_limit_defaults_and_parameters() {
+        let operation = read(json!({
+            "maxConcurrentRuns": 0, "defaults": {"priority": "Low", "result": {"uri": "s3a://x/$(params.z)"}},
+            "application": {"type": "Python", "mainApplicationFile": "local:///a.py", "arguments": ["$(params.day)"]},
+        }));
+        assert_eq!((operation.limit, operation.defect), (Some(0), None));
+        assert_eq!((operation.parameters, operation.result_parameters), (vec!["day".into()], vec!["z".into()]));
+        assert_eq!(operation.defaults.priority, Some(crate::model::Priority::Low));
+    }
+
+    #[test]
+    fn what_cannot_be_built_is_a_defect_with_its_path() {
+        let operation = read(json!({"application": {"type": "Python", "mainApplicationFile": "local:///a.py",
+            "sparkConf": {"spark.master": "local"}}}));
+        let defect = operation.defect.unwrap();
+        assert!(defect.starts_with("spec.application.sparkConf[spark.master]"), "{defect}");
+    }
+
+    #[test]
+    fn a_status_is_read_back_as_it_was_written() {
+        for defect in [None, Some("spec.application.image: odd".into())] {
+            let status = OperationStatus { observed_generation: 3, alive: 1, queued: 2, defect };
+            let patch = operation_status(&status, None, Time(5));
+            let stored: api::OperationStatus = serde_json::from_value(patch[0]["value"].clone()).unwrap();
+            assert_eq!(published(&stored), Some(status));
+        }
+    }
+
+    #[test]
+    fn a_condition_that_stays_keeps_its_time() {
+        let status = OperationStatus { observed_generation: 1, alive: 0, queued: 0, defect: None };
+        let first = operation_status(&status, None, Time(1000));
+        let stored: api::OperationStatus = serde_json::from_value(first[0]["value"].clone()).unwrap();
+        let second = operation_status(&OperationStatus { queued: 9, ..status }, Some(&stored), Time(9000));
+        assert_eq!(second[0]["value"]["conditions"], first[0]["value"]["conditions"]);
+    }
+}

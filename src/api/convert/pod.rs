@@ -1,0 +1,111 @@
+//! A pod of ours as the engine sees it.
+
+use k8s_openapi::api::core::v1::{Pod, PodStatus};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+use super::application::run;
+use super::{key, uid};
+use crate::api::v1alpha1::ReportedBy;
+use crate::model::{DriverEnd, PodPhase, PodRole, PodSeen, ReportedResult, ResultSource};
+use crate::spark::{self, ApplicationState, driver_end, failure_sentence};
+
+/// Label by which Spark tells its drivers from its executors.
+const ROLE_LABEL: &str = "spark-role";
+
+/// The pod; `None` when its labels name no run.
+#[must_use]
+pub fn pod(meta: &ObjectMeta, status: &PodStatus) -> Option<PodSeen> {
+    let run = run(meta)?;
+    let is_driver = meta.labels.as_ref()?.get(ROLE_LABEL).is_some_and(|role| role == "driver");
+    let phase = phase(status);
+    let finished_driver = is_driver && !phase.is_live();
+    Some(PodSeen {
+        key: key(meta),
+        uid: uid(meta),
+        run,
+        role: if is_driver { PodRole::Driver } else { PodRole::Executor },
+        phase,
+        end: finished_driver.then(|| end(meta, status)),
+    })
+}
+
+/// Evicted, preempted, or taken down with its node: Kubernetes ended it, not the application.
+fn is_disrupted(status: &PodStatus) -> bool {
+    let conditions = status.conditions.as_deref().unwrap_or_default();
+    matches!(status.reason.as_deref(), Some("Evicted" | "Preempting" | "Shutdown" | "Terminated" | "NodeLost"))
+        || conditions.iter().any(|condition| condition.type_ == "DisruptionTarget" && condition.status == "True")
+}
+
+fn phase(status: &PodStatus) -> PodPhase {
+    match spark::PodPhase::from(status.phase.as_deref().unwrap_or_default()) {
+        spark::PodPhase::Pending => PodPhase::Pending,
+        spark::PodPhase::Succeeded => PodPhase::Succeeded,
+        spark::PodPhase::Failed => PodPhase::Failed,
+        spark::PodPhase::Running | spark::PodPhase::Unknown => PodPhase::Running,
+    }
+}
+
+fn end(meta: &ObjectMeta, status: &PodStatus) -> DriverEnd {
+    let pod = Pod { metadata: meta.clone(), status: Some(status.clone()), ..Pod::default() };
+    let end = driver_end(&pod);
+    let failed = status.phase.as_deref() == Some("Failed");
+    DriverEnd {
+        failure: failed.then(|| failure_sentence(&ApplicationState::Failed, None, Some(&end)).into()),
+        out_of_memory: end.oom_killed,
+        lost: failed && is_disrupted(status),
+        reported: end.reported.map(|reported| ReportedResult {
+            uri: reported.uri.into(),
+            source: match reported.by {
+                ReportedBy::PodAnnotation => ResultSource::PodAnnotation,
+                ReportedBy::TerminationMessage | ReportedBy::Declared => ResultSource::TerminationMessage,
+            },
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn read(role: &str, status: Value) -> PodSeen {
+        let meta = json!({"name": "p", "namespace": "jobs", "uid": "p1",
+            "labels": {"slowlane.dev/job-uid": "u", "slowlane.dev/run": "1", "spark-role": role}});
+        pod(&serde_json::from_value(meta).unwrap(), &serde_json::from_value(status).unwrap()).unwrap()
+    }
+
+    fn ended(exit_code: i32, reason: &str, message: &str) -> Value {
+        let phase = if exit_code == 0 { "Succeeded" } else { "Failed" };
+        json!({"phase": phase, "containerStatuses": [{"name": "spark-kubernetes-driver", "image": "", "imageID": "",
+            "ready": false, "restartCount": 0,
+            "state": {"terminated": {"exitCode": exit_code, "reason": reason, "message": message}}}]})
+    }
+
+    #[test]
+    fn a_driver_that_ended_well_carries_its_result() {
+        let seen = read("driver", ended(0, "Completed", r#"{"resultUri": "s3a://lake/x"}"#));
+        assert_eq!((seen.role, seen.phase), (PodRole::Driver, PodPhase::Succeeded));
+        let end = seen.end.unwrap();
+        assert_eq!((&*end.reported.unwrap().uri, end.failure), ("s3a://lake/x", None));
+    }
+
+    #[test]
+    fn a_driver_that_was_killed_for_memory_says_so() {
+        let end = read("driver", ended(137, "OOMKilled", "")).end.unwrap();
+        assert!(end.out_of_memory && end.failure.unwrap().contains("OOMKilled"));
+    }
+
+    #[test]
+    fn an_unknown_phase_counts_as_live_and_executors_have_no_end() {
+        assert!(read("driver", json!({})).phase.is_live());
+        assert!(read("driver", json!({"phase": "Unknown"})).phase.is_live());
+        let executor = read("executor", json!({"phase": "Failed"}));
+        assert_eq!((executor.role, executor.phase, executor.end), (PodRole::Executor, PodPhase::Failed, None));
+    }
+
+    #[test]
+    fn a_pod_without_a_run_is_not_ours() {
+        assert_eq!(pod(&ObjectMeta::default(), &PodStatus::default()), None);
+    }
+}

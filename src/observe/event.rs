@@ -1,0 +1,87 @@
+//! Kubernetes Events: one for each transition that people hear of, written by ourselves, because a recorder that
+//! aggregates keeps the first note of a series for ever.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::api::events::v1::Event;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
+
+use crate::command::Announcement;
+use crate::spark::marks::CORRELATION_ANNOTATION;
+use crate::text::clean;
+
+const NOTE_BYTES: usize = 1000;
+const NAME_CHARS: usize = 200;
+
+/// The event of an announcement. `serial` tells apart what happens to one job in the same microsecond.
+#[must_use]
+pub fn event(
+    announcement: &Announcement,
+    correlation: Option<&str>,
+    instance: &str,
+    now: Timestamp,
+    serial: u64,
+) -> Event {
+    let job = &announcement.job;
+    let stem: String = job.name.chars().take(NAME_CHARS).collect();
+    let name = format!("{}.{:x}{:04x}", stem.trim_end_matches(['.', '-']), now.as_microsecond(), serial & 0xffff);
+    Event {
+        metadata: ObjectMeta {
+            name: Some(name),
+            namespace: Some(job.namespace.to_string()),
+            annotations: correlation.map(|id| BTreeMap::from([(CORRELATION_ANNOTATION.to_owned(), id.to_owned())])),
+            ..ObjectMeta::default()
+        },
+        regarding: Some(ObjectReference {
+            api_version: Some("slowlane.dev/v1alpha1".into()),
+            kind: Some("ManagedJob".into()),
+            namespace: Some(job.namespace.to_string()),
+            name: Some(job.name.to_string()),
+            uid: Some(announcement.uid.to_string()),
+            ..ObjectReference::default()
+        }),
+        type_: Some(if announcement.warning { "Warning" } else { "Normal" }.into()),
+        reason: Some(clean(announcement.reason, 128)),
+        action: Some(announcement.state.as_str().into()),
+        note: Some(clean(&announcement.message, NOTE_BYTES)),
+        event_time: Some(MicroTime(now)),
+        reporting_controller: Some("slowlane.dev/keeper".into()),
+        reporting_instance: Some(clean(instance, 128)),
+        ..Event::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{JobState, ObjectKey};
+
+    fn announcement(name: &str, message: &str) -> Announcement {
+        Announcement {
+            job: ObjectKey::new("jobs", name),
+            uid: "u1".into(),
+            state: JobState::Failed,
+            reason: "OutOfMemory",
+            message: message.into(),
+            warning: true,
+        }
+    }
+
+    #[test]
+    fn says_what_happened_to_which_job() {
+        let event = event(&announcement("daily", "killed"), Some("c-1"), "keeper-0", Timestamp::UNIX_EPOCH, 7);
+        assert_eq!(event.regarding.unwrap().uid.as_deref(), Some("u1"));
+        assert_eq!((event.type_.as_deref(), event.reason.as_deref()), (Some("Warning"), Some("OutOfMemory")));
+        assert_eq!(event.metadata.name.as_deref(), Some("daily.00007"));
+        assert_eq!(event.metadata.annotations.unwrap()["slowlane.dev/correlation-id"], "c-1");
+    }
+
+    #[test]
+    fn no_text_makes_it_too_long_or_breaks_the_line() {
+        let long = format!("a\nb \u{1b}[31m{}", "ä".repeat(2000));
+        let note = event(&announcement(&"x".repeat(253), &long), None, "i", Timestamp::UNIX_EPOCH, 0).note.unwrap();
+        assert!(note.len() <= NOTE_BYTES && note.starts_with("a b ä") && !note.contains(char::is_control));
+    }
+}

@@ -1,0 +1,287 @@
+//! The six kinds: how each is read, and what the engine is told of it.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::PodStatus;
+use kube::core::ObjectMeta;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::catalog::Catalog;
+use super::follow::Translate;
+use super::object::{Object, View};
+use crate::api::convert;
+use crate::api::v1alpha1::{
+    ComputeCluster, ComputeClusterSpec, ComputeClusterStatus, ManagedJobSpec, ManagedJobStatus, Operation,
+    OperationSpec, OperationStatus,
+};
+use crate::api::{GROUP, VERSION};
+use crate::command::{Change, Kind};
+use crate::model::Name;
+use crate::spark;
+use crate::spark::marks::JOB_UID_LABEL;
+
+fn name(meta: &ObjectMeta) -> Name {
+    convert::key(meta).name
+}
+
+fn strict<T: DeserializeOwned>(json: &str) -> Result<T, String> {
+    serde_json::from_str(json).map_err(|error| error.to_string())
+}
+
+/// A status that cannot be read counts as absent: it is our own, and will be written anew.
+fn lenient<T: DeserializeOwned>(json: &str) -> Option<T> {
+    serde_json::from_str(json).ok()
+}
+
+// ---- namespaces -----------------------------------------------------------------------------------------------------
+
+pub(super) struct Namespaces;
+
+#[derive(Debug, Clone)]
+pub(super) struct Namespace;
+
+impl View for Namespace {
+    const GROUP: &'static str = "";
+    const VERSION: &'static str = "v1";
+    const KIND: &'static str = "Namespace";
+    const PLURAL: &'static str = "namespaces";
+
+    fn read(_spec: &str, _status: &str) -> Result<Self, String> {
+        Ok(Self)
+    }
+}
+
+impl Translate for Namespaces {
+    type View = Namespace;
+    const KIND: Kind = Kind::Namespace;
+    const WORD: &'static str = "Namespace";
+
+    fn there(&self, meta: &ObjectMeta, _: &Namespace) -> Option<Change> {
+        let labels: BTreeMap<Box<str>, Box<str>> =
+            meta.labels.iter().flatten().map(|(key, value)| (key.as_str().into(), value.as_str().into())).collect();
+        Some(Change::Namespace { name: name(meta), labels, terminating: meta.deletion_timestamp.is_some() })
+    }
+
+    fn gone(&self, object: &Object<Namespace>) -> Option<Change> {
+        Some(Change::NamespaceGone(name(&object.metadata)))
+    }
+}
+
+// ---- clusters -------------------------------------------------------------------------------------------------------
+
+pub(super) struct Clusters(pub(super) Catalog);
+
+#[derive(Debug, Clone)]
+pub(super) struct ClusterView {
+    spec: ComputeClusterSpec,
+    status: Option<ComputeClusterStatus>,
+}
+
+impl View for ClusterView {
+    const GROUP: &'static str = GROUP;
+    const VERSION: &'static str = VERSION;
+    const KIND: &'static str = "ComputeCluster";
+    const PLURAL: &'static str = "computeclusters";
+
+    fn read(spec: &str, status: &str) -> Result<Self, String> {
+        Ok(Self { spec: strict(spec)?, status: lenient(status) })
+    }
+}
+
+impl Translate for Clusters {
+    type View = ClusterView;
+    const KIND: Kind = Kind::Cluster;
+    const WORD: &'static str = "ComputeCluster";
+
+    fn there(&self, meta: &ObjectMeta, view: &ClusterView) -> Option<Change> {
+        let ClusterView { spec, status } = view.clone();
+        let cluster = convert::cluster(meta, &spec, status.as_ref());
+        self.0.put_cluster(name(meta), ComputeCluster { metadata: meta.clone(), spec, status });
+        Some(Change::Cluster(Box::new(cluster)))
+    }
+
+    fn gone(&self, object: &Object<ClusterView>) -> Option<Change> {
+        let name = name(&object.metadata);
+        self.0.remove_cluster(&name);
+        Some(Change::ClusterGone(name))
+    }
+
+    fn listing(&self) {
+        self.0.list_clusters();
+    }
+
+    fn listed(&self) {
+        self.0.clusters_listed();
+    }
+}
+
+// ---- operations -----------------------------------------------------------------------------------------------------
+
+pub(super) struct Operations(pub(super) Catalog);
+
+#[derive(Debug, Clone)]
+pub(super) struct OperationView {
+    spec: OperationSpec,
+    status: Option<OperationStatus>,
+}
+
+impl View for OperationView {
+    const GROUP: &'static str = GROUP;
+    const VERSION: &'static str = VERSION;
+    const KIND: &'static str = "Operation";
+    const PLURAL: &'static str = "operations";
+
+    fn read(spec: &str, status: &str) -> Result<Self, String> {
+        Ok(Self { spec: strict(spec)?, status: lenient(status) })
+    }
+}
+
+impl Translate for Operations {
+    type View = OperationView;
+    const KIND: Kind = Kind::Operation;
+    const WORD: &'static str = "Operation";
+
+    fn there(&self, meta: &ObjectMeta, view: &OperationView) -> Option<Change> {
+        let OperationView { spec, status } = view.clone();
+        let operation = convert::operation(meta, &spec, status.as_ref());
+        self.0.put_operation(convert::key(meta), Operation { metadata: meta.clone(), spec, status });
+        Some(Change::Operation(Box::new(operation)))
+    }
+
+    fn gone(&self, object: &Object<OperationView>) -> Option<Change> {
+        let key = convert::key(&object.metadata);
+        self.0.remove_operation(&key);
+        Some(Change::OperationGone(key))
+    }
+
+    fn listing(&self) {
+        self.0.list_operations();
+    }
+
+    fn listed(&self) {
+        self.0.operations_listed();
+    }
+}
+
+// ---- jobs -----------------------------------------------------------------------------------------------------------
+
+pub(super) struct Jobs(pub(super) Catalog);
+
+#[derive(Debug, Clone)]
+pub(super) struct JobView {
+    spec: ManagedJobSpec,
+    status: Option<ManagedJobStatus>,
+}
+
+impl View for JobView {
+    const GROUP: &'static str = GROUP;
+    const VERSION: &'static str = VERSION;
+    const KIND: &'static str = "ManagedJob";
+    const PLURAL: &'static str = "managedjobs";
+
+    fn read(spec: &str, status: &str) -> Result<Self, String> {
+        Ok(Self { spec: strict(spec)?, status: lenient(status) })
+    }
+}
+
+impl Translate for Jobs {
+    type View = JobView;
+    const KIND: Kind = Kind::Job;
+    const WORD: &'static str = "ManagedJob";
+
+    fn there(&self, meta: &ObjectMeta, view: &JobView) -> Option<Change> {
+        if let Some(correlation) = &view.spec.correlation_id {
+            self.0.put_correlation(convert::uid(meta), correlation);
+        }
+        Some(Change::Job(Box::new(convert::job(meta, &view.spec, view.status.as_ref()))))
+    }
+
+    fn gone(&self, object: &Object<JobView>) -> Option<Change> {
+        let uid = convert::uid(&object.metadata);
+        self.0.remove_correlation(&uid);
+        Some(Change::JobGone(convert::key(&object.metadata), uid))
+    }
+
+    fn listing(&self) {
+        self.0.list_jobs();
+    }
+
+    fn listed(&self) {
+        self.0.jobs_listed();
+    }
+}
+
+// ---- applications and pods ------------------------------------------------------------------------------------------
+
+pub(super) struct Applications;
+
+#[derive(Debug, Clone)]
+pub(super) struct ApplicationView(spark::Status);
+
+impl View for ApplicationView {
+    const GROUP: &'static str = spark::GROUP;
+    const VERSION: &'static str = spark::VERSION;
+    const KIND: &'static str = spark::KIND;
+    const PLURAL: &'static str = spark::PLURAL;
+
+    fn read(_spec: &str, status: &str) -> Result<Self, String> {
+        Ok(Self(lenient(status).unwrap_or_default()))
+    }
+}
+
+impl Translate for Applications {
+    type View = ApplicationView;
+    const KIND: Kind = Kind::Application;
+    const WORD: &'static str = "SparkApplication";
+    const LABEL: Option<&'static str> = Some(JOB_UID_LABEL);
+
+    fn there(&self, meta: &ObjectMeta, view: &ApplicationView) -> Option<Change> {
+        Some(Change::Application(Box::new(convert::application(meta, &view.0))))
+    }
+
+    fn gone(&self, object: &Object<ApplicationView>) -> Option<Change> {
+        Some(Change::ApplicationGone(convert::key(&object.metadata), convert::uid(&object.metadata)))
+    }
+}
+
+pub(super) struct Pods;
+
+/// What is read of a pod.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct PodView(Box<PodStatus>);
+
+impl PodView {
+    /// Its status; empty where it could not be read.
+    #[must_use]
+    pub fn status(&self) -> &PodStatus {
+        &self.0
+    }
+}
+
+impl View for PodView {
+    const GROUP: &'static str = "";
+    const VERSION: &'static str = "v1";
+    const KIND: &'static str = "Pod";
+    const PLURAL: &'static str = "pods";
+
+    /// A status that cannot be read leaves a pod whose phase is unknown: it counts as live.
+    fn read(_spec: &str, status: &str) -> Result<Self, String> {
+        Ok(lenient(status).unwrap_or_default())
+    }
+}
+
+impl Translate for Pods {
+    type View = PodView;
+    const KIND: Kind = Kind::Pod;
+    const WORD: &'static str = "Pod";
+    const LABEL: Option<&'static str> = Some(JOB_UID_LABEL);
+
+    fn there(&self, meta: &ObjectMeta, view: &PodView) -> Option<Change> {
+        convert::pod(meta, &view.0).map(Box::new).map(Change::Pod)
+    }
+
+    fn gone(&self, object: &Object<PodView>) -> Option<Change> {
+        Some(Change::PodGone(convert::key(&object.metadata), convert::uid(&object.metadata)))
+    }
+}

@@ -1,0 +1,37 @@
+//! Transitions, for people: one line in the log and one Kubernetes Event.
+
+use std::sync::atomic::Ordering;
+
+use jiff::Timestamp;
+use k8s_openapi::api::events::v1::Event;
+use kube::api::{Api, PostParams};
+
+use super::{Executor, MANAGER};
+use crate::command::{Announcement, Failure};
+use crate::observe::event;
+use crate::text::clean;
+
+impl Executor {
+    pub(super) async fn announce(&self, announcement: &Announcement) -> Result<(), Failure> {
+        let correlation = self.correlation(&announcement.uid);
+        let correlation = correlation.as_deref();
+        log(announcement, correlation);
+        let serial = self.events.fetch_add(1, Ordering::Relaxed);
+        let now = Timestamp::from_millisecond(self.clock.now().0).unwrap_or_default();
+        let event = event(announcement, correlation, &self.names.instance, now, serial);
+        let api: Api<Event> = Api::namespaced(self.client.clone(), &announcement.job.namespace);
+        let params = PostParams { field_manager: Some(MANAGER.into()), dry_run: false };
+        self.caller.call("create", "Event", api.create(&params, &event)).await.map(|_| ())
+    }
+}
+
+fn log(announcement: &Announcement, correlation: Option<&str>) {
+    let Announcement { job, uid, state, reason, message, warning } = announcement;
+    let (job, uid, state) = (job.to_string(), &**uid, state.as_str());
+    let message = clean(message, 500);
+    if *warning {
+        tracing::warn!(job, uid, correlation, state, reason, detail = message, "a job changed its state");
+    } else {
+        tracing::info!(job, uid, correlation, state, reason, detail = message, "a job changed its state");
+    }
+}

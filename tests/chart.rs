@@ -1,0 +1,70 @@
+//! The chart's values say what the keeper's settings file takes: the same keys, the same defaults, the same ranges.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+use slowlane::config::Settings;
+
+/// The chart's roles hold in the release's namespace, so the chart does not offer another one.
+const NOT_OFFERED: &str = "leaderElection.namespace";
+
+fn read(name: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("charts/slowlane").join(name)).expect("it is there")
+}
+
+fn settings_of_the_values() -> Value {
+    let values: Value = serde_yaml::from_str(&read("values.yaml")).expect("the values are YAML");
+    values["settings"].clone()
+}
+
+fn schema() -> Value {
+    let schema: Value = serde_json::from_str(&read("values.schema.json")).expect("the schema is JSON");
+    schema["properties"]["settings"]["properties"].clone()
+}
+
+/// `section.key` of a two-level object.
+fn keys(object: &Value, below: &str) -> BTreeSet<String> {
+    let sections = object.as_object().expect("an object").iter();
+    let keys = sections.flat_map(|(section, inner)| {
+        let inner = if below.is_empty() { inner } else { &inner[below] };
+        inner.as_object().expect("an object").keys().map(move |key| format!("{section}.{key}")).collect::<Vec<_>>()
+    });
+    keys.filter(|key| key != NOT_OFFERED).collect()
+}
+
+#[test]
+fn the_values_are_the_defaults_and_name_every_setting() {
+    let values = settings_of_the_values();
+    let text = serde_yaml::to_string(&values).expect("it was YAML");
+    assert_eq!(Settings::parse(&text).expect("the keeper takes the chart's values"), Settings::default());
+    let all = serde_json::to_value(Settings::default()).expect("settings are plain");
+    assert_eq!(keys(&values, ""), keys(&all, ""));
+    assert_eq!(keys(&schema(), "properties"), keys(&all, ""));
+}
+
+#[test]
+fn the_schema_has_the_ranges_of_the_settings() {
+    let takes = |path: &str, number: i64| {
+        let (section, key) = path.split_once('.').expect("two words");
+        // The times of the election bound each other.
+        let others = match path {
+            "leaderElection.leaseSeconds" => ", renewDeadlineSeconds: 1, retrySeconds: 0",
+            "leaderElection.renewDeadlineSeconds" => ", leaseSeconds: 600, retrySeconds: 0",
+            "leaderElection.retrySeconds" => ", leaseSeconds: 600, renewDeadlineSeconds: 599",
+            _ => "",
+        };
+        let refused = Settings::parse(&format!("{section}: {{{key}: {number}{others}}}")).err();
+        !refused.is_some_and(|error| error.to_string().starts_with(&format!("{path}:")))
+    };
+    for (section, inner) in schema().as_object().expect("an object") {
+        for (key, rule) in inner["properties"].as_object().expect("an object") {
+            let (Some(least), Some(most)) = (rule["minimum"].as_i64(), rule["maximum"].as_i64()) else { continue };
+            let path = format!("{section}.{key}");
+            for (number, taken) in [(least - 1, false), (least, true), (most, true), (most + 1, false)] {
+                assert_eq!(takes(&path, number), taken, "{path}: {number}");
+            }
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! The keeper on a real API server with its controllers: the lease, the writer under faults, and whole jobs through the
+//! built program with a fake spark-operator. No node and no Spark is needed.
+//!
+//! Needs etcd, a kube-apiserver and a kube-controller-manager, found by `KUBECONFIG`. Tests that have jobs take turns:
+//! a keeper looks after every namespace.
+
+#[path = "../harness/install.rs"]
+mod install;
+mod keeper;
+mod lease;
+mod operator;
+mod proxy;
+mod scenarios;
+mod world;
+mod writer;

@@ -1,0 +1,262 @@
+//! A fake spark-operator: it takes `SparkApplication`s through their states and plays their drivers and executors with
+//! pods that no node runs. Its switches are the real one's flaws.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
+use kube::{Client, ResourceExt};
+use serde_json::{Value, json};
+use slowlane::spark::api_resource;
+use tokio::task::JoinHandle;
+
+use crate::world::World;
+
+/// What a job's application does.
+#[derive(Debug, Clone)]
+pub(crate) enum Play {
+    /// Runs for a moment and succeeds with this termination message.
+    Succeed(String),
+    /// Succeeds, and says its result by an annotation of its pod.
+    Annotate(String),
+    /// Runs for a moment and fails: exit code, Kubernetes' reason, termination message.
+    Fail(i32, &'static str, String),
+    /// Runs until it is told otherwise.
+    Run,
+    /// Is never touched: the operator is away.
+    Ignore,
+    /// Is reported FAILED while its driver runs on.
+    Lie,
+    /// Its submission fails; there is no driver.
+    FailToSubmit(String),
+}
+
+type Plays = Arc<Mutex<BTreeMap<String, Play>>>;
+
+/// The operator of one namespace. Ends when it is dropped.
+pub(crate) struct Operator {
+    plays: Plays,
+    peak: Arc<Mutex<Peak>>,
+    task: JoinHandle<()>,
+}
+
+#[derive(Debug, Default)]
+struct Peak {
+    alive: usize,
+    seen: BTreeMap<String, usize>,
+}
+
+const STEP: Duration = Duration::from_millis(40);
+/// Steps that a driver runs.
+const MOMENT: u32 = 8;
+
+impl Operator {
+    /// Every job of the namespace succeeds and reports `s3a://lake/JOB`, unless [`Self::play`] says otherwise.
+    pub(crate) fn start(world: &World) -> Self {
+        let (plays, peak) = (Plays::default(), Arc::default());
+        let stage = Stage {
+            applications: world.applications(),
+            pods: world.api(),
+            client: world.client.clone(),
+            namespace: world.namespace.clone(),
+            plays: plays.clone(),
+            peak: Arc::clone(&peak),
+            runs: BTreeMap::new(),
+        };
+        Self { plays, peak, task: tokio::spawn(stage.run()) }
+    }
+
+    /// Says what a job's application does, or does from now on.
+    pub(crate) fn play(&self, job: &str, play: Play) {
+        lock(&self.plays).insert(job.to_owned(), play);
+    }
+
+    /// The most applications that were alive at once.
+    pub(crate) fn peak(&self) -> usize {
+        lock(&self.peak).alive
+    }
+
+    /// How many applications of a job were ever submitted.
+    pub(crate) fn submissions(&self, job: &str) -> usize {
+        lock(&self.peak).seen.get(job).copied().unwrap_or(0)
+    }
+}
+
+impl Drop for Operator {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+struct Stage {
+    applications: Api<DynamicObject>,
+    pods: Api<Pod>,
+    client: Client,
+    namespace: String,
+    plays: Plays,
+    peak: Arc<Mutex<Peak>>,
+    /// Steps since each application's driver runs.
+    runs: BTreeMap<String, u32>,
+}
+
+impl Stage {
+    async fn run(mut self) {
+        loop {
+            if let Ok(list) = self.applications.list(&ListParams::default()).await {
+                let alive = list.items.iter().filter(|application| is_alive(application)).count();
+                {
+                    let mut peak = lock(&self.peak);
+                    peak.alive = peak.alive.max(alive);
+                }
+                for application in list.items {
+                    self.step(&application).await;
+                }
+            }
+            tokio::time::sleep(STEP).await;
+        }
+    }
+
+    async fn step(&mut self, application: &DynamicObject) {
+        let annotations = application.annotations();
+        let Some(job) = annotations.get("slowlane.dev/job").cloned() else { return };
+        if application.data["spec"]["suspend"] == json!(true) || application.metadata.deletion_timestamp.is_some() {
+            return;
+        }
+        let play = lock(&self.plays).get(&job).cloned();
+        let play = play.unwrap_or_else(|| Play::Succeed(format!(r#"{{"resultUri": "s3a://lake/{job}"}}"#)));
+        match state(application) {
+            "" => self.submit(application, &job, &play).await,
+            "SUBMITTED" => self.begin(application, &play).await,
+            "RUNNING" => self.go_on(application, &play).await,
+            "FAILED" if matches!(play, Play::Fail(..)) => self.end_pods(application, &play).await,
+            _ => {}
+        }
+    }
+
+    async fn submit(&mut self, application: &DynamicObject, job: &str, play: &Play) {
+        match play {
+            Play::Ignore => return,
+            Play::FailToSubmit(words) => {
+                *lock(&self.peak).seen.entry(job.to_owned()).or_default() += 1;
+                self.say(application, "FAILED", json!({"errorMessage": words})).await;
+                return;
+            }
+            _ => {}
+        }
+        *lock(&self.peak).seen.entry(job.to_owned()).or_default() += 1;
+        let owner = json!({"apiVersion": "sparkoperator.k8s.io/v1beta2", "kind": "SparkApplication",
+            "name": application.name_any(), "uid": application.uid(), "controller": true, "blockOwnerDeletion": true});
+        self.create_pod(application, "driver", owner).await;
+        self.say(application, "SUBMITTED", json!({})).await;
+    }
+
+    async fn begin(&mut self, application: &DynamicObject, play: &Play) {
+        self.pod_status(&driver(application), json!({"phase": "Running"})).await;
+        if let Ok(driver) = self.pods.get(&driver(application)).await {
+            let owner = json!({"apiVersion": "v1", "kind": "Pod", "name": driver.name_any(), "uid": driver.uid(),
+                "controller": true, "blockOwnerDeletion": true});
+            self.create_pod(application, "executor", owner).await;
+            self.pod_status(&executor(application), json!({"phase": "Running"})).await;
+        }
+        let state = if matches!(play, Play::Lie) { "FAILED" } else { "RUNNING" };
+        self.say(application, state, json!({})).await;
+        self.runs.insert(application.name_any(), 0);
+    }
+
+    async fn go_on(&mut self, application: &DynamicObject, play: &Play) {
+        let steps = self.runs.entry(application.name_any()).or_default();
+        *steps += 1;
+        if *steps < MOMENT || matches!(play, Play::Run | Play::Lie) {
+            return;
+        }
+        self.end_pods(application, play).await;
+        let state = if matches!(play, Play::Fail(..)) { "FAILED" } else { "COMPLETED" };
+        self.say(application, state, json!({"errorMessage": "driver container failed"})).await;
+    }
+
+    async fn end_pods(&self, application: &DynamicObject, play: &Play) {
+        if let Play::Annotate(uri) = play {
+            let patch = Patch::Merge(json!({"metadata": {"annotations": {"slowlane.dev/result-uri": uri}}}));
+            let _ = self.pods.patch(&driver(application), &PatchParams::default(), &patch).await;
+        }
+        let (phase, exit_code, reason, message) = match play {
+            Play::Fail(code, reason, message) => ("Failed", *code, *reason, message.as_str()),
+            Play::Succeed(message) => ("Succeeded", 0, "Completed", message.as_str()),
+            _ => ("Succeeded", 0, "Completed", ""),
+        };
+        let ended = json!({"exitCode": exit_code, "reason": reason, "message": message});
+        let container = json!({"name": "spark-kubernetes-driver", "image": "", "imageID": "", "ready": false,
+            "restartCount": 0, "state": {"terminated": ended}});
+        self.pod_status(&driver(application), json!({"phase": phase, "containerStatuses": [container]})).await;
+        let _ = self.pods.delete(&executor(application), &DeleteParams::default()).await;
+    }
+
+    async fn create_pod(&self, application: &DynamicObject, role: &str, owner: Value) {
+        let mut labels = application.labels().clone();
+        labels.insert("spark-role".into(), role.into());
+        let pod = json!({
+            "metadata": {"name": format!("{}-{role}", application.name_any()), "labels": labels,
+                "ownerReferences": [owner]},
+            "spec": {"schedulerName": "nobody", "automountServiceAccountToken": false, "serviceAccountName": "default",
+                "containers": [{"name": format!("spark-kubernetes-{role}"), "image": "x"}]},
+        });
+        let pod: Pod = serde_json::from_value(pod).expect("a pod");
+        // The namespace's account may be a moment late.
+        for _ in 0..50 {
+            match self.pods.create(&PostParams::default(), &pod).await {
+                Err(kube::Error::Api(status)) if status.code == 403 => tokio::time::sleep(STEP).await,
+                _ => return,
+            }
+        }
+    }
+
+    async fn pod_status(&self, name: &str, status: Value) {
+        let patch = Patch::Merge(json!({"status": status}));
+        let _ = self.pods.patch_status(name, &PatchParams::default(), &patch).await;
+    }
+
+    async fn say(&self, application: &DynamicObject, state: &str, more: Value) {
+        let mut said = json!({"state": state});
+        if state == "FAILED" {
+            said["errorMessage"] = more["errorMessage"].clone();
+        }
+        // The definition requires it.
+        let mut status = json!({"applicationState": said, "driverInfo": {}});
+        if state == "SUBMITTED" {
+            status["driverInfo"] = json!({"podName": driver(application)});
+            status["sparkApplicationId"] = json!(format!("spark-{}", application.name_any()));
+        }
+        if matches!(state, "COMPLETED" | "FAILED") {
+            status["terminationTime"] = json!(jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
+        }
+        let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), &self.namespace, &api_resource());
+        let patch = Patch::Merge(json!({"status": status}));
+        let _ = api.patch_status(&application.name_any(), &PatchParams::default(), &patch).await;
+    }
+}
+
+fn driver(application: &DynamicObject) -> String {
+    format!("{}-driver", application.name_any())
+}
+
+fn executor(application: &DynamicObject) -> String {
+    format!("{}-executor", application.name_any())
+}
+
+/// The operator's word for where an application is.
+pub(crate) fn state(application: &DynamicObject) -> &str {
+    application.data["status"]["applicationState"]["state"].as_str().unwrap_or_default()
+}
+
+/// Whether an application may have pods.
+pub(crate) fn is_alive(application: &DynamicObject) -> bool {
+    let over = matches!(state(application), "COMPLETED" | "FAILED");
+    let suspended = application.data["spec"]["suspend"] == json!(true);
+    !over && !suspended && application.metadata.deletion_timestamp.is_none()
+}

@@ -1,0 +1,237 @@
+//! A corner of the API server for one test: a namespace, a cluster, operations and jobs in it, and what to ask of them.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::future::Future;
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use k8s_openapi::api::core::v1::{Namespace, Pod};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
+use kube::{Client, ResourceExt};
+use serde_json::{Value, json};
+use slowlane::api::v1alpha1::{ComputeCluster, JobState, ManagedJob, Operation, RunLedger, definitions};
+use slowlane::spark::api_resource;
+use tokio::sync::{Mutex, MutexGuard, OnceCell};
+
+use crate::install::install;
+
+static TURN: Mutex<()> = Mutex::const_new(());
+static INSTALLED: OnceCell<()> = OnceCell::const_new();
+static NAMES: AtomicU32 = AtomicU32::new(0);
+
+/// How long anything may take that should happen.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A client of the tests' own: it repeats what the server turns away for a moment.
+pub(crate) async fn client() -> Client {
+    Client::try_default().await.expect("KUBECONFIG names a running API server")
+}
+
+/// A name that no other object of this run, or of a run before on the same server, has.
+pub(crate) fn unique(stem: &str) -> String {
+    format!("{stem}-{}-{}", std::process::id(), NAMES.fetch_add(1, Ordering::Relaxed))
+}
+
+/// The definition of `SparkApplication` as the spark-operator's chart has it.
+pub(crate) fn spark_definition() -> CustomResourceDefinition {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/e2e/local/go/spark-operator");
+    let module = Command::new("go")
+        .args(["list", "-m", "-f", "{{.Dir}}", "github.com/kubeflow/spark-operator/v2"])
+        .current_dir(folder)
+        .output()
+        .expect("go is installed");
+    let module = String::from_utf8(module.stdout).expect("a path");
+    let file = "charts/spark-operator-chart/crds/sparkoperator.k8s.io_sparkapplications.yaml";
+    let text = std::fs::read_to_string(format!("{}/{file}", module.trim())).expect("the chart is in the module cache");
+    serde_yaml::from_str(&text).expect("it is a definition")
+}
+
+async fn install_all(client: Client) {
+    let mut all = definitions();
+    all.push(spark_definition());
+    install(client, all).await;
+}
+
+/// One test's corner; while it lives, no other test has jobs.
+pub(crate) struct World {
+    pub(crate) client: Client,
+    pub(crate) namespace: String,
+    pub(crate) cluster: String,
+    _turn: MutexGuard<'static, ()>,
+}
+
+impl World {
+    /// A namespace that a cluster of its own admits, without limits.
+    pub(crate) async fn new() -> Self {
+        let turn = TURN.lock().await;
+        let client = client().await;
+        INSTALLED.get_or_init(|| install_all(client.clone())).await;
+        clear(&client).await;
+        let (namespace, cluster) = (unique("jobs"), unique("cluster"));
+        let labels = BTreeMap::from([("test".to_owned(), namespace.clone())]);
+        let mut object = Namespace::default();
+        (object.metadata.name, object.metadata.labels) = (Some(namespace.clone()), Some(labels));
+        let namespaces: Api<Namespace> = Api::all(client.clone());
+        namespaces.create(&PostParams::default(), &object).await.expect("a namespace");
+        let world = Self { client, namespace, cluster, _turn: turn };
+        world.create_cluster(&json!({})).await;
+        world
+    }
+
+    async fn create_cluster(&self, spec: &Value) {
+        let mut spec = spec.clone();
+        spec["namespaceSelector"] = json!({"matchLabels": {"test": self.namespace}});
+        spec["template"] = json!({"sparkVersion": "4.0.1", "image": "spark:4", "serviceAccount": "spark"});
+        let cluster = ComputeCluster::new(&self.cluster, serde_json::from_value(spec).expect("a cluster"));
+        self.clusters().create(&PostParams::default(), &cluster).await.expect("a cluster");
+    }
+
+    /// Declares (or changes) an operation.
+    pub(crate) async fn operation(&self, name: &str, more: Value) {
+        let mut spec = json!({"application": {"type": "Python", "mainApplicationFile": "local:///app.py",
+            "arguments": ["$(job.name)"], "driver": {"memory": "512m"}, "executor": {"memory": "512m"}}});
+        merge(&mut spec, more);
+        let object = json!({"apiVersion": "slowlane.dev/v1alpha1", "kind": "Operation",
+            "metadata": {"name": name}, "spec": spec});
+        let operations: Api<Operation> = self.api();
+        let params = PatchParams::apply("test").force();
+        operations.patch(name, &params, &Patch::Apply(object)).await.expect("an operation");
+    }
+
+    /// Hands in a job of an operation.
+    pub(crate) async fn job(&self, name: &str, operation: &str, more: Value) -> ManagedJob {
+        let mut spec = json!({"operation": operation});
+        merge(&mut spec, more);
+        let job = ManagedJob::new(name, serde_json::from_value(spec).expect("a job"));
+        self.jobs().create(&PostParams::default(), &job).await.expect("a job")
+    }
+
+    pub(crate) fn api<K>(&self) -> Api<K>
+    where
+        K: kube::Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>,
+    {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    pub(crate) fn jobs(&self) -> Api<ManagedJob> {
+        self.api()
+    }
+
+    pub(crate) fn clusters(&self) -> Api<ComputeCluster> {
+        Api::all(self.client.clone())
+    }
+
+    pub(crate) fn applications(&self) -> Api<DynamicObject> {
+        Api::namespaced_with(self.client.clone(), &self.namespace, &api_resource())
+    }
+
+    pub(crate) async fn ledger(&self) -> RunLedger {
+        self.api::<RunLedger>().get("slowlane").await.expect("there is a ledger")
+    }
+
+    /// Every `SparkApplication` of the namespace.
+    pub(crate) async fn all_applications(&self) -> Vec<DynamicObject> {
+        self.applications().list(&ListParams::default()).await.expect("applications can be listed").items
+    }
+
+    pub(crate) async fn pods(&self) -> Vec<Pod> {
+        self.api::<Pod>().list(&ListParams::default()).await.expect("pods can be listed").items
+    }
+
+    /// Waits until a job satisfies `wanted`, and gives it back.
+    pub(crate) async fn job_that(&self, name: &str, wanted: impl Fn(&ManagedJob) -> bool) -> ManagedJob {
+        let jobs = self.jobs();
+        eventually(|| async {
+            let job = jobs.get(name).await.map_err(|error| error.to_string())?;
+            if wanted(&job) { Ok(job) } else { Err(format!("{name}: {}", json!(job.status))) }
+        })
+        .await
+    }
+
+    /// Waits until a job is in that state.
+    pub(crate) async fn job_in(&self, name: &str, state: JobState) -> ManagedJob {
+        self.job_that(name, |job| state_of(job) == Some(state)).await
+    }
+
+    /// Waits until nothing is left of a job but closed applications that hold their names.
+    pub(crate) async fn no_pods(&self) {
+        eventually(|| async {
+            let pods = self.pods().await;
+            if pods.is_empty() { Ok(()) } else { Err(format!("{} pods are left", pods.len())) }
+        })
+        .await;
+    }
+
+    /// Removes everything; the keepers of this test are gone by now.
+    pub(crate) async fn remove(self) {
+        clear(&self.client).await;
+    }
+}
+
+/// Removes what tests have made, this one or one that failed.
+async fn clear(client: &Client) {
+    let (none, all) = (DeleteParams::default(), ListParams::default());
+    let clusters: Api<ComputeCluster> = Api::all(client.clone());
+    let _ = clusters.delete_collection(&none, &all).await;
+    let jobs: Api<ManagedJob> = Api::all(client.clone());
+    for job in jobs.list(&all).await.map(|list| list.items).unwrap_or_default() {
+        let jobs: Api<ManagedJob> = Api::namespaced(client.clone(), &job.namespace().unwrap_or_default());
+        let _ = jobs.delete(&job.name_any(), &none).await;
+    }
+    release_names(client, &Api::all_with(client.clone(), &api_resource())).await;
+    let namespaces: Api<Namespace> = Api::all(client.clone());
+    for namespace in namespaces.list(&all.labels("test")).await.map(|list| list.items).unwrap_or_default() {
+        let _ = namespaces.delete(&namespace.name_any(), &none).await;
+    }
+}
+
+/// Takes the finalizers off every application: what earlier tests have left would hold up whoever waits for them to go.
+pub(crate) async fn release_names(client: &Client, all: &Api<DynamicObject>) {
+    for application in all.list(&ListParams::default()).await.map(|list| list.items).unwrap_or_default() {
+        let namespace = application.namespace().unwrap_or_default();
+        let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), &namespace, &api_resource());
+        let patch = Patch::Merge(json!({"metadata": {"finalizers": null}}));
+        let _ = api.patch(&application.name_any(), &PatchParams::default(), &patch).await;
+    }
+}
+
+/// What a job's status says of its state.
+pub(crate) fn state_of(job: &ManagedJob) -> Option<JobState> {
+    job.status.as_ref()?.state
+}
+
+/// What a job's status says of its reason.
+pub(crate) fn reason_of(job: &ManagedJob) -> &str {
+    job.status.as_ref().and_then(|status| status.reason.as_deref()).unwrap_or_default()
+}
+
+/// What a job's status says in words.
+pub(crate) fn message_of(job: &ManagedJob) -> &str {
+    job.status.as_ref().and_then(|status| status.message.as_deref()).unwrap_or_default()
+}
+
+fn merge(into: &mut Value, more: Value) {
+    match (into, more) {
+        (Value::Object(into), Value::Object(more)) => {
+            for (key, value) in more {
+                merge(into.entry(key).or_insert(Value::Null), value);
+            }
+        }
+        (into, more) => *into = more,
+    }
+}
+
+/// Tries until it works.
+pub(crate) async fn eventually<T, E: Debug, F: Future<Output = Result<T, E>>>(attempt: impl Fn() -> F) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match attempt().await {
+            Ok(value) => return value,
+            Err(error) => assert!(Instant::now() < deadline, "not in time: {error:?}"),
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}

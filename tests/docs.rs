@@ -1,0 +1,101 @@
+//! The pages keep up with the code: every link leads somewhere, and no reason, setting or metric is left unexplained.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: impl AsRef<Path>) -> String {
+    fs::read_to_string(root().join(path)).expect("the file is there")
+}
+
+fn pages() -> Vec<PathBuf> {
+    let mut pages = Vec::new();
+    for folder in ["", "docs", "docs/reference", "docs/decisions"] {
+        for entry in fs::read_dir(root().join(folder)).expect("the folder is there") {
+            let path = entry.expect("the entry can be read").path();
+            if path.extension().is_some_and(|extension| extension == "md") {
+                pages.push(path);
+            }
+        }
+    }
+    assert!(pages.len() > 10, "{pages:?}");
+    pages
+}
+
+/// What stands between two marks, each time.
+fn between<'a>(text: &'a str, open: &'a str, close: &'a str) -> impl Iterator<Item = &'a str> {
+    text.split(open).skip(1).filter_map(move |rest| rest.split(close).next())
+}
+
+/// The anchors that a page's headings make.
+fn anchors(page: &str) -> BTreeSet<String> {
+    let headings = page.lines().filter(|line| line.starts_with('#')).map(|line| line.trim_start_matches(['#', ' ']));
+    let kept = |c: &char| c.is_alphanumeric() || *c == '-' || *c == ' ';
+    headings.map(|heading| heading.to_lowercase().chars().filter(kept).collect::<String>().replace(' ', "-")).collect()
+}
+
+#[test]
+fn every_link_leads_somewhere() {
+    for page in pages() {
+        let text = fs::read_to_string(&page).expect("the page can be read");
+        for link in between(&text, "](", ")").filter(|link| !link.starts_with("http")) {
+            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target = if file.is_empty() { page.clone() } else { page.with_file_name("").join(file) };
+            assert!(target.exists(), "{}: {link} leads nowhere", page.display());
+            if !anchor.is_empty() {
+                let there = anchors(&fs::read_to_string(&target).expect("the page can be read"));
+                assert!(there.contains(anchor), "{}: {link} is no heading", page.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn every_page_is_in_the_summary() {
+    let summary = read("docs/SUMMARY.md");
+    for page in pages().iter().filter_map(|page| page.strip_prefix(root().join("docs")).ok()) {
+        let page = page.to_str().expect("plain names");
+        assert!(page == "SUMMARY.md" || summary.contains(&format!("({page})")), "{page} is in no table of contents");
+    }
+}
+
+#[test]
+fn every_reason_is_explained() {
+    let (source, page) = (read("src/model/reason.rs"), read("docs/concepts.md"));
+    let words: Vec<_> = between(&source, "=> \"", "\"").collect();
+    assert!(words.len() > 15, "{words:?}");
+    for word in words {
+        assert!(page.contains(&format!("| `{word}` |")), "{word} is not explained");
+    }
+}
+
+#[test]
+fn every_metric_is_explained() {
+    let source = read("src/observe/metrics.rs");
+    let product = source.split("#[cfg(test)]").next().unwrap_or_default();
+    let page = read("docs/reference/metrics.md");
+    for name in between(product, "\"slowlane_", "\"") {
+        assert!(page.contains(&format!("`slowlane_{name}`")), "slowlane_{name} is not explained");
+    }
+}
+
+#[test]
+fn every_setting_of_the_chart_is_explained_with_its_default() {
+    let (values, page) = (read("charts/slowlane/values.yaml"), read("docs/reference/settings.md"));
+    let settings = values.split("\nsettings:\n").nth(1).expect("the values have settings");
+    let mut section = "";
+    for line in settings.lines().take_while(|line| line.starts_with(' ')) {
+        let (key, default) = line.split_once(':').expect("a key and a value");
+        if default.is_empty() {
+            section = key.trim();
+            continue;
+        }
+        let row = format!("| `{section}.{}` |", key.trim());
+        let row = page.lines().find(|line| line.starts_with(&row)).unwrap_or_else(|| panic!("no row {row}"));
+        assert!(row.split('|').nth(2).is_some_and(|cell| cell.trim().trim_matches('`') == default.trim()), "{row}");
+    }
+}

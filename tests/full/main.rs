@@ -1,0 +1,145 @@
+//! The whole product on a real Kubernetes, with the real spark-operator and real Spark (cluster `full`, `e2e/up`).
+//!
+//! Jobs go in as a user would put them in, with an own Operation a test; what they run, and how many at once, is judged
+//! by an observer that watches Spark's objects and knows nothing of the keeper. A real run costs about a minute of both
+//! cores: twelve of them here, no more.
+
+mod keeper;
+mod observer;
+mod world;
+
+use std::time::Duration;
+
+use observer::Observer;
+use serde_json::json;
+use world::World;
+
+/// A run takes a minute alone; several at once on two cores take longer.
+const PATIENCE: Duration = Duration::from_mins(15);
+
+const REPORT: &str = "s3a://lake/apps/daily_report.py";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn three_jobs_of_one_operation_take_turns_and_each_answers_with_its_uri() {
+    let world = World::connect().await;
+    let observer = Observer::start(&world, "take-turns").await;
+    world.operation("take-turns", Some(1), report(&["--rows", "1000"])).await;
+    let jobs = ["turn-a", "turn-b", "turn-c"];
+    for job in jobs {
+        world.job(job, json!({"operation": "take-turns"})).await;
+    }
+
+    world.wait_for("turn-a", PATIENCE, "runs", |job| job["status"]["state"] == "Running").await;
+    for waiting in ["turn-b", "turn-c"] {
+        let job = world
+            .wait_for(waiting, PATIENCE, "says why it waits", |job| job["status"]["reason"] == "OperationLimitReached")
+            .await;
+        assert_eq!(job["status"]["state"], "Queued");
+        let message = job["status"]["message"].as_str().unwrap_or_default();
+        assert!(message.contains("turn-a"), "it says behind whom: {message}");
+        assert_eq!(condition(&job, "Admitted"), "False");
+    }
+
+    for job in jobs {
+        let ended = world.end_of(job, PATIENCE).await;
+        let uri = format!("s3a://lake/reports/{job}");
+        assert_eq!(ended["status"]["state"], "Succeeded", "{ended:#}");
+        assert_eq!(ended["status"]["resultUri"], uri);
+        assert_eq!(ended["status"]["result"]["reportedBy"], "TerminationMessage");
+        assert_eq!(ended["status"]["message"], uri, "the column shows the URI");
+        assert_eq!(condition(&ended, "Succeeded"), "True");
+        assert!(world.lake(&format!("reports/{job}/")).contains(".parquet"), "its files lie in the lake");
+    }
+    assert_eq!(observer.peak(), 1, "never two at once: {}", observer.history());
+    assert_eq!(observer.started(), 3, "each ran once: {}", observer.history());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn six_jobs_at_limit_two_run_two_at_once_and_never_three() {
+    let world = World::connect().await;
+    let observer = Observer::start(&world, "two-lanes").await;
+    world.operation("two-lanes", Some(2), report(&["--rows", "1000"])).await;
+    let jobs: Vec<String> = (1..=6).map(|number| format!("lane-{number}")).collect();
+    for job in &jobs {
+        world.job(job, json!({"operation": "two-lanes"})).await;
+    }
+    for job in &jobs {
+        let ended = world.end_of(job, PATIENCE).await;
+        assert_eq!(ended["status"]["state"], "Succeeded", "{ended:#}");
+    }
+    assert_eq!(observer.peak(), 2, "two at once, never three: {}", observer.history());
+    assert_eq!(observer.started(), 6, "each ran once: {}", observer.history());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_application_on_the_jvm_runs_and_its_parameters_reach_it() {
+    let world = World::connect().await;
+    let application = json!({
+        "type": "Java", "mainClass": "RegionTotals", "mainApplicationFile": "s3a://lake/apps/region-totals.jar",
+        "arguments": ["$(result.uri)", "$(params.rows)"],
+        "driver": {"cores": 1, "memory": "512m"}, "executor": {"cores": 1, "memory": "512m"},
+    });
+    world.operation("region-totals", None, application).await;
+    let spec = json!({
+        "operation": "region-totals", "parameters": {"rows": 5000}, "priority": "High",
+        "result": {"uri": "s3a://lake/totals/$(job.name)"}, "correlationId": "full-7", "context": {"tenant": "t1"},
+    });
+    world.job("totals", spec).await;
+    let ended = world.end_of("totals", PATIENCE).await;
+    assert_eq!(ended["status"]["state"], "Succeeded", "{ended:#}");
+    assert_eq!(ended["status"]["resultUri"], "s3a://lake/totals/totals");
+    assert!(world.lake("totals/totals/").contains(".parquet"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failure_says_what_spark_said() {
+    let world = World::connect().await;
+    world.operation("fails", Some(1), report(&["--fail", "--region", "atlantis"])).await;
+    world.job("fails-1", json!({"operation": "fails"})).await;
+    let ended = world.end_of("fails-1", PATIENCE).await;
+    assert_eq!(ended["status"]["state"], "Failed", "{ended:#}");
+    let message = ended["status"]["message"].as_str().unwrap_or_default();
+    assert!(message.contains("ValueError: no sales of region atlantis"), "{message}");
+    assert!(ended["status"].get("resultUri").is_none(), "no URI without a success");
+    assert_eq!(condition(&ended, "Succeeded"), "False");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_leader_is_killed_in_mid_run_and_the_result_arrives_all_the_same() {
+    let world = World::connect().await;
+    let observer = Observer::start(&world, "survives").await;
+    let application = json!({
+        "type": "Java", "mainClass": "RegionTotals", "mainApplicationFile": "s3a://lake/apps/region-totals.jar",
+        "arguments": ["s3a://lake/totals/$(job.name)", "1000", "20"],
+        "driver": {"cores": 1, "memory": "512m"}, "executor": {"cores": 1, "memory": "512m"},
+    });
+    world.operation("survives", Some(1), application).await;
+    world.job("survivor", json!({"operation": "survives"})).await;
+    world.wait_for("survivor", PATIENCE, "runs", |job| job["status"]["state"] == "Running").await;
+
+    let before = keeper::leader(&world).await;
+    keeper::kill_nine(&world, &before).await;
+    let after = keeper::next_leader(&world, &before, Duration::from_mins(1)).await;
+    assert_ne!(before, after, "somebody else leads");
+
+    let ended = world.end_of("survivor", PATIENCE).await;
+    assert_eq!(ended["status"]["state"], "Succeeded", "{ended:#}");
+    assert_eq!(ended["status"]["resultUri"], "s3a://lake/totals/survivor");
+    assert_eq!(ended["status"]["runs"].as_array().map(Vec::len), Some(1), "one run, not two");
+    assert_eq!(observer.started(), 1, "Spark ran once: {}", observer.history());
+}
+
+fn report(arguments: &[&str]) -> serde_json::Value {
+    let mut all = vec!["s3a://lake/reports/$(job.name)"];
+    all.extend(arguments);
+    json!({
+        "type": "Python", "mainApplicationFile": REPORT, "arguments": all,
+        "driver": {"cores": 1, "memory": "512m"}, "executor": {"cores": 1, "memory": "512m"},
+    })
+}
+
+fn condition<'a>(job: &'a serde_json::Value, kind: &str) -> &'a str {
+    let conditions = job["status"]["conditions"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let found = conditions.iter().find(|condition| condition["type"] == kind);
+    found.and_then(|condition| condition["status"].as_str()).unwrap_or("(missing)")
+}

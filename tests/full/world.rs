@@ -1,0 +1,115 @@
+//! What a user does: applies operations and jobs in namespace `jobs`, and looks at them.
+
+use std::{
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use futures::{StreamExt, TryStreamExt};
+use kube::{
+    Api, Client, ResourceExt,
+    api::{ApiResource, DeleteParams, DynamicObject, GroupVersionKind, Patch, PatchParams},
+    runtime::{WatchStreamExt, watcher},
+};
+use serde_json::{Value, json};
+
+pub(crate) const NAMESPACE: &str = "jobs";
+
+pub(crate) struct World {
+    pub(crate) client: Client,
+}
+
+impl World {
+    pub(crate) async fn connect() -> Self {
+        let client = Client::try_default().await.expect("run it inside the cluster: e2e/shell cargo test --test full");
+        Self { client }
+    }
+
+    pub(crate) fn api(&self, group: &str, version: &str, kind: &str, plural: &str) -> Api<DynamicObject> {
+        let resource = ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, kind), plural);
+        Api::namespaced_with(self.client.clone(), NAMESPACE, &resource)
+    }
+
+    pub(crate) fn jobs(&self) -> Api<DynamicObject> {
+        self.api("slowlane.dev", "v1alpha1", "ManagedJob", "managedjobs")
+    }
+
+    /// Declares an operation, over whatever an earlier run of the suite left.
+    pub(crate) async fn operation(&self, name: &str, limit: Option<u32>, application: Value) {
+        let mut spec = json!({"application": application, "description": "of the acceptance tests"});
+        if let Some(limit) = limit {
+            spec["maxConcurrentRuns"] = limit.into();
+        }
+        let operation = json!({"apiVersion": "slowlane.dev/v1alpha1", "kind": "Operation",
+            "metadata": {"name": name, "namespace": NAMESPACE}, "spec": spec});
+        let operations = self.api("slowlane.dev", "v1alpha1", "Operation", "operations");
+        let parameters = PatchParams::apply("acceptance").force();
+        operations.patch(name, &parameters, &Patch::Apply(operation)).await.expect("the operation is accepted");
+    }
+
+    /// Submits a job; one of that name that an earlier run of the suite left is deleted first.
+    pub(crate) async fn job(&self, name: &str, spec: Value) {
+        let jobs = self.jobs();
+        if jobs.get_opt(name).await.expect("the API server answers").is_some() {
+            jobs.delete(name, &DeleteParams::default()).await.expect("the old job goes");
+        }
+        let job = json!({"apiVersion": "slowlane.dev/v1alpha1", "kind": "ManagedJob",
+            "metadata": {"name": name, "namespace": NAMESPACE}, "spec": spec});
+        let parameters = PatchParams::apply("acceptance");
+        jobs.patch(name, &parameters, &Patch::Apply(job)).await.expect("the job is accepted");
+    }
+
+    /// Watches a job until it is as wanted.
+    pub(crate) async fn wait_for(
+        &self,
+        name: &str,
+        patience: Duration,
+        wanted: &str,
+        is_so: impl Fn(&Value) -> bool,
+    ) -> Value {
+        let only = watcher::Config::default().fields(&format!("metadata.name={name}"));
+        let mut changes = watcher(self.jobs(), only).default_backoff().applied_objects().boxed();
+        let started = Instant::now();
+        let mut last = Value::Null;
+        while let Some(left) = patience.checked_sub(started.elapsed()) {
+            match tokio::time::timeout(left, changes.try_next()).await {
+                Ok(Ok(Some(job))) => {
+                    last = serde_json::to_value(&job).expect("an object from the API server is JSON");
+                    if is_so(&last) {
+                        return last;
+                    }
+                    let over = super::condition(&last, "Finished") == "True";
+                    assert!(!over, "job {name} has ended and never was as wanted ({wanted}): {last:#}");
+                }
+                Ok(Ok(None)) | Err(_) => break,
+                Ok(Err(_)) => {}
+            }
+        }
+        panic!("job {name} is not as wanted ({wanted}) after {patience:?}: {last:#}");
+    }
+
+    /// Waits until a job has ended, however.
+    pub(crate) async fn end_of(&self, name: &str, patience: Duration) -> Value {
+        self.wait_for(name, patience, "has ended", |job| super::condition(job, "Finished") == "True").await
+    }
+
+    /// What lies in the lake under a prefix.
+    #[allow(clippy::unused_self)]
+    pub(crate) fn lake(&self, prefix: &str) -> String {
+        let lake = concat!(env!("CARGO_MANIFEST_DIR"), "/e2e/lake");
+        let output = Command::new(lake).args(["ls", prefix]).output().expect("e2e/lake runs");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// The UID of the operation that a job names, seen from the outside: the job's own spec.
+    pub(crate) async fn operation_of(&self, job: &str) -> Option<String> {
+        let job = self.jobs().get_opt(job).await.ok()??;
+        Some(job.data["spec"]["operation"].as_str()?.to_owned())
+    }
+}
+
+/// The job that owns an object.
+pub(crate) fn owner_of(object: &DynamicObject) -> Option<String> {
+    let owner = object.owner_references().iter().find(|owner| owner.kind == "ManagedJob")?;
+    Some(owner.name.clone())
+}
