@@ -108,7 +108,7 @@ impl Engine {
     }
 
     /// Caches that may be older than what was restored are dropped: nothing is decided before all is listed again.
-    fn list_anew(&mut self) {
+    pub(super) fn list_anew(&mut self) {
         if self.watching {
             self.synced = false;
             self.relists = Relists::default();

@@ -32,7 +32,7 @@ impl Engine {
         let nothing = BTreeMap::new();
         let view = View {
             application: self.sightings.applications.get(&run.id),
-            pods: self.sightings.pods.get(&run.id).unwrap_or(&nothing),
+            pods: self.sightings.pods_of(&run.id, &run.key.namespace).unwrap_or(&nothing),
             terminating: self.gate.is_terminating(&run.key.namespace),
             listing: self.relists.is_listing(Kind::Pod),
         };
@@ -161,7 +161,7 @@ impl Engine {
         if entry.stage != Stage::Granted(id.number) {
             return;
         }
-        let pods = self.sightings.pods.get(id);
+        let pods = self.sightings.pods_of(id, &run.key.namespace);
         let driver = pods.and_then(|pods| pods.values().find(|pod| pod.role == PodRole::Driver));
         let running = driver.is_some_and(|driver| driver.phase == PodPhase::Running);
         let state = match () {

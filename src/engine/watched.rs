@@ -109,8 +109,10 @@ impl Engine {
     /// Everything is listed for the first time: find the runs that the ledger does not name, place every job.
     fn take_stock(&mut self) {
         self.synced = true;
+        if self.drop_strangers() {
+            return self.list_anew();
+        }
         self.end_needless_quarantine();
-        self.drop_strangers();
         for run in self.sightings.applications.keys().cloned().collect::<Vec<_>>() {
             self.take_in(&run);
         }
@@ -404,25 +406,17 @@ impl Engine {
             && job.is_some_and(|job| child_name(job, &run.job, run.number) == *application.key.name)
     }
 
-    /// What was listed before its job was: now it shows whether it belongs there.
-    fn drop_strangers(&mut self) {
-        let applications: Vec<_> =
-            self.sightings.applications.iter().filter(|(run, it)| !self.is_ours(run, it)).collect();
-        let applications: Vec<_> = applications.into_iter().map(|(_, it)| (it.key.clone(), it.uid.clone())).collect();
-        applications.iter().for_each(|(key, uid)| _ = self.sightings.remove_application(key, uid));
-        let pods = self.sightings.pods.values().flat_map(|pods| pods.values());
-        let pods: Vec<_> = pods
-            .filter(|pod| !self.is_at_home(&pod.run, &pod.key.namespace))
-            .map(|pod| (pod.key.clone(), pod.uid.clone()))
-            .collect();
-        pods.iter().for_each(|(key, uid)| _ = self.sightings.remove_pod(key, uid));
+    /// What was listed before its job was: now it shows whether it belongs there. A stranger may stand where the right
+    /// one was not taken in.
+    fn drop_strangers(&mut self) -> bool {
+        let strangers = self.sightings.applications.iter().filter(|(run, it)| !self.is_ours(run, it));
+        let strangers: Vec<_> = strangers.map(|(_, it)| (it.key.clone(), it.uid.clone())).collect();
+        strangers.iter().for_each(|(key, uid)| _ = self.sightings.remove_application(key, uid));
+        !strangers.is_empty()
     }
 
     fn pod_seen(&mut self, pod: PodSeen) {
         let run = pod.run.clone();
-        if !self.is_at_home(&run, &pod.key.namespace) {
-            return;
-        }
         self.sightings.set_pod(pod);
         self.pods_changed(run);
     }
@@ -449,14 +443,9 @@ impl Engine {
         }
         let Some(application) = self.sightings.applications.get(run) else { return };
         let replanned = application.placeholder == Some(Placeholder::Replan);
-        let has_live_pod =
-            self.sightings.pods.get(run).is_some_and(|pods| pods.values().any(|pod| pod.phase.is_live()));
-        // A ledger that was never lost names every run that is not closed: one that it does not name was deleted for good.
-        let is_whole = !self.rebuilding && self.quarantined_until.is_none();
-        let is_past = application.placeholder.is_some()
-            || application.state.is_terminal()
-            || (is_whole && application.deleting.is_some());
-        let over = is_past && !has_live_pod;
+        let pods = self.sightings.pods_of(run, &application.key.namespace);
+        let has_live_pod = pods.is_some_and(|pods| pods.values().any(|pod| pod.phase.is_live()));
+        let over = (application.placeholder.is_some() || application.state.is_terminal()) && !has_live_pod;
         let job_open = self
             .jobs
             .of(&run.job)

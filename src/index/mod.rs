@@ -172,8 +172,8 @@ impl Jobs {
 pub struct Sightings {
     /// Applications, tombstones among them.
     pub applications: BTreeMap<RunId, ApplicationSeen>,
-    /// Pods.
-    pub pods: BTreeMap<RunId, BTreeMap<Name, PodSeen>>,
+    /// Pods, by the run and the namespace: labels can be copied anywhere.
+    pods: BTreeMap<(RunId, Name), BTreeMap<Name, PodSeen>>,
     application_runs: HashMap<ObjectKey, RunId>,
     pod_runs: HashMap<ObjectKey, RunId>,
 }
@@ -199,22 +199,30 @@ impl Sightings {
     /// A pod is there.
     pub fn set_pod(&mut self, pod: PodSeen) {
         self.pod_runs.insert(pod.key.clone(), pod.run.clone());
-        self.pods.entry(pod.run.clone()).or_default().insert(pod.key.name.clone(), pod);
+        let place = (pod.run.clone(), pod.key.namespace.clone());
+        self.pods.entry(place).or_default().insert(pod.key.name.clone(), pod);
     }
 
     /// A pod is gone, if it is still the one with this UID.
     pub fn remove_pod(&mut self, key: &ObjectKey, uid: &str) -> Option<RunId> {
         let run = self.pod_runs.get(key)?.clone();
-        let pods = self.pods.get_mut(&run)?;
+        let place = (run.clone(), key.namespace.clone());
+        let pods = self.pods.get_mut(&place)?;
         if pods.get(&key.name).is_none_or(|pod| &*pod.uid != uid) {
             return None;
         }
         pods.remove(&key.name);
         if pods.is_empty() {
-            self.pods.remove(&run);
+            self.pods.remove(&place);
         }
         self.pod_runs.remove(key);
         Some(run)
+    }
+
+    /// The pods of a run in a namespace.
+    #[must_use]
+    pub fn pods_of(&self, run: &RunId, namespace: &Name) -> Option<&BTreeMap<Name, PodSeen>> {
+        self.pods.get(&(run.clone(), namespace.clone()))
     }
 
     /// Keys and UIDs of every application.

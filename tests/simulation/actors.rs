@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 
 use slowlane::model::{
-    ApplicationState, Cluster, Defaults, ExecutorBounds, Job, NamespaceSelector, ObjectKey, Operation, PodSizing,
-    Priority, Published, Requirement, RequirementOperator, Resources, Sizing, Span, Time,
+    ApplicationState, Cluster, Defaults, ExecutorBounds, Footprint, Holder, Job, NamespaceSelector, ObjectKey, Operation,
+    Placeholder, PodPhase, PodSizing, Priority, Published, Requirement, RequirementOperator, Resources, RunId, Sizing, Span,
+    Time,
 };
 
-use slowlane::command::Command;
+use slowlane::command::{Command, Kind};
 
-use crate::objects::{JobObject, NamespaceObject};
 use crate::requests::Late;
+use crate::mutants::Mutant;
+use crate::objects::{App, JobObject, NamespaceObject, Pod};
 use crate::simulation::Simulation;
 
 const NAMESPACES: [&str; 2] = ["red", "blue"];
@@ -222,12 +224,9 @@ impl Simulation {
                     object.job.cancel = true;
                 });
             }),
-            1 => self.with_a_job(|sim, key| {
-                if sim.rng.chance(800) {
-                    sim.world.remove_job(&key);
-                } else {
-                    sim.world.edit_job(&key, |object| object.job.deleting = true);
-                }
+            1 => self.with_a_job(|sim, key| match sim.rng.chance(800) {
+                true => sim.world.remove_job(&key),
+                false => sim.world.edit_job(&key, |object| object.job.deleting = true),
             }),
             _ => self.create_job(),
         }
@@ -243,8 +242,7 @@ impl Simulation {
 
     fn create_job(&mut self) {
         let rng = &mut self.rng;
-        let namespace =
-            self.hurry.as_ref().map_or(NAMESPACES[rng.below(4) / 3].into(), |(namespace, _)| namespace.clone());
+        let namespace = self.hurry.as_ref().map_or(NAMESPACES[rng.below(4) / 3].into(), |(namespace, _)| namespace.clone());
         let key = ObjectKey::new(namespace, JOB_NAMES[rng.below(JOB_NAMES.len())]);
         let takes = self.world.namespaces.get(&key.namespace).is_some_and(|namespace| !namespace.terminating);
         // Who has read the result deletes the job.
@@ -261,16 +259,14 @@ impl Simulation {
             generation: 1,
             created: Time(self.world.now.0 / 1000 * 1000),
             operation: self.hurry.as_ref().map_or(OPERATIONS[rng.below(3) / 2].into(), |(_, name)| name.clone()),
-            priority: if self.hurry.is_some() {
-                Some(Priority::Critical)
-            } else {
-                [None, None, Some(Priority::High), Some(Priority::Low)][rng.below(4)]
+            priority: match self.hurry.is_some() {
+                true => Some(Priority::Critical),
+                false => [None, None, Some(Priority::High), Some(Priority::Low)][rng.below(4)],
             },
             own_limit: rng.chance(80).then_some(1),
             cluster: rng.chance(200).then(|| CLUSTERS[0].into()),
             executors: Some(ExecutorBounds { min: bounds.0, max: bounds.1 }),
             parameters: Vec::new(),
-            declares_result: false,
             defect: None,
             cancel: false,
             deleting: false,
@@ -284,23 +280,13 @@ impl Simulation {
         let limit = [Some(1), Some(1), Some(2), None][self.rng.below(4)];
         let sizing = self.drawn_sizing();
         let (defaults, parameters) = (Defaults::default(), Vec::new());
-        Operation {
-            key,
-            generation: 1,
-            limit,
-            defaults,
-            sizing,
-            parameters,
-            result_parameters: Vec::new(),
-            defect: None,
-            published: None,
-        }
+        Operation { key, generation: 1, limit, defaults, sizing, parameters, defect: None, published: None }
     }
 
     fn drawn_sizing(&mut self) -> Sizing {
         let pod = |cores| PodSizing { cores: Some(cores), memory_mib: Some(512), ..PodSizing::default() };
         let cores = [1, 1, 2][self.rng.below(3)];
-        Sizing { driver: pod(1), executor: pod(cores), ..Sizing::default() }
+        Sizing { language: None, driver: pod(1), executor: pod(cores) }
     }
 
     fn drawn_cluster(&mut self, name: &str) -> Cluster {
@@ -327,8 +313,7 @@ impl Simulation {
     }
 
     fn edit(&mut self) {
-        let keys: Vec<ObjectKey> =
-            NAMESPACES.iter().flat_map(|it| OPERATIONS.map(|op| ObjectKey::new(*it, op))).collect();
+        let keys: Vec<ObjectKey> = NAMESPACES.iter().flat_map(|it| OPERATIONS.map(|op| ObjectKey::new(*it, op))).collect();
         let mut key = keys[self.rng.below(3).min(self.rng.below(4))].clone();
         // Often one of which a run was just granted.
         let granted: Vec<ObjectKey> = self.granted_operations();
@@ -437,6 +422,11 @@ impl Simulation {
     }
 
     fn meddle(&mut self) {
+        match self.rng.below(12) {
+            0 => return self.squat(),
+            1 => return self.mimic(),
+            _ => {}
+        }
         let keys: Vec<ObjectKey> = self.world.apps.keys().cloned().collect();
         let Some(key) = self.rng.pick(&keys).cloned() else { return };
         let what = self.rng.below(3);
@@ -449,6 +439,52 @@ impl Simulation {
                 self.world.edit_app(&key, |app| app.held = false);
             }
             _ => {}
+        }
+    }
+
+    /// Somebody makes an application under the name that a waiting job's run will derive.
+    fn squat(&mut self) {
+        let fresh = self.world.jobs.values().filter(|object| object.status.as_ref().is_none_or(|it| it.start.is_none()));
+        let fresh: Vec<Job> = fresh.map(|object| object.job.clone()).collect();
+        let Some(job) = self.rng.pick(&fresh) else { return };
+        let run = RunId { job: job.uid.clone(), number: 1 };
+        let holder = Holder {
+            job: job.key.clone(),
+            operation: job.operation.clone(),
+            cluster: CLUSTERS[0].into(),
+            footprint: Footprint::default(),
+            min_executors: 0,
+            max_executors: 0,
+            granted: self.world.now,
+            seen: false,
+        };
+        let Ok(app) = self.world.build(&run, &holder, Some(Placeholder::End), Mutant::None) else { return };
+        if self.world.apps.contains_key(&app.key) || !self.takes_objects(&app.key) || !self.world.operator_installed {
+            return;
+        }
+        self.note(|| format!("somebody squats {}", app.key));
+        self.world.put_app(App { foreign: true, held: false, owner: None, placeholder: None, ..app });
+    }
+
+    /// Somebody copies a run's labels to a pod in another namespace.
+    fn mimic(&mut self) {
+        let pods: Vec<Pod> = self.world.pods.values().filter(|pod| !pod.foreign).cloned().collect();
+        let Some(pod) = self.rng.pick(&pods).cloned() else { return };
+        let namespace = if &*pod.key.namespace == NAMESPACES[0] { NAMESPACES[1] } else { NAMESPACES[0] };
+        let key = ObjectKey::new(namespace, pod.key.name.clone());
+        if self.takes_objects(&key) && !self.world.pods.contains_key(&key) {
+            let uid = self.world.new_uid("mimic");
+            self.world.put_pod(Pod { key, uid, foreign: true, phase: PodPhase::Running, end: None, terminating: false, ..pod });
+        }
+    }
+
+    pub(crate) fn install_operator(&mut self) {
+        if !self.world.operator_installed {
+            self.world.operator_installed = true;
+            for watch in self.keepers.iter_mut().filter_map(|keeper| keeper.watches.get_mut(&Kind::Application)) {
+                (watch.unlisted, watch.live) = (true, false);
+                watch.queue.clear();
+            }
         }
     }
 
@@ -473,6 +509,7 @@ impl Simulation {
         let pods: Vec<ObjectKey> = self.world.pods.keys().cloned().collect();
         let apps: Vec<ObjectKey> = self.world.apps.keys().cloned().collect();
         match self.rng.below(4) {
+            0 if !self.world.operator_installed => self.install_operator(),
             0 => self.world.operator_up = !self.world.operator_up,
             1 => {
                 if let Some(pod) = self.rng.pick(&pods) {

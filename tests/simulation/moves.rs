@@ -42,11 +42,11 @@ impl World {
     /// Everything that can happen now. `lively`: drivers ask for executors, too.
     pub(crate) fn moves(&self, lively: bool) -> Vec<Move> {
         let mut moves = Vec::new();
-        for app in self.apps.values() {
+        for app in self.apps.values().filter(|app| !app.foreign) {
             self.moves_of_app(app, &mut moves);
         }
         moves.extend((0..self.ghosts.len()).map(Move::SubmitGhost));
-        for pod in self.pods.values() {
+        for pod in self.pods.values().filter(|pod| !pod.foreign || pod.terminating) {
             self.moves_of_pod(pod, lively, &mut moves);
         }
         for object in self.jobs.values().filter(|object| object.job.deleting) {

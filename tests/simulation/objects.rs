@@ -44,6 +44,8 @@ pub(crate) struct App {
     pub(crate) terminated: Option<Time>,
     /// `spark-submit` runs for it.
     pub(crate) in_hand: bool,
+    /// Somebody else made it, under a name that a run derives.
+    pub(crate) foreign: bool,
     /// It was deleted or edited meanwhile: it may be submitted once more.
     pub(crate) disturbed: bool,
     /// What is in hand for it settles by then, once it is being deleted.
@@ -63,7 +65,7 @@ impl App {
         ApplicationSeen {
             key: self.key.clone(),
             uid: self.uid.clone(),
-            run: Some(self.run.clone()),
+            run: (!self.foreign).then(|| self.run.clone()),
             job: Some(self.job.clone()),
             operation: Some(self.operation.clone()),
             cluster: Some(self.cluster.clone()),
@@ -95,6 +97,8 @@ pub(crate) struct Pod {
     pub(crate) driver: Option<Uid>,
     /// It was told to stop.
     pub(crate) terminating: bool,
+    /// It bears a run's labels in another namespace, and has nothing to do with it.
+    pub(crate) foreign: bool,
 }
 
 impl Pod {

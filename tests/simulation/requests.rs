@@ -170,6 +170,7 @@ impl World {
             message: None,
             terminated: None,
             in_hand: false,
+            foreign: false,
             disturbed: false,
             settles_by: None,
         })
@@ -182,6 +183,9 @@ impl World {
     }
 
     fn post(&mut self, mut app: App) -> Result<Box<ApplicationSeen>, Failure> {
+        if !self.operator_installed {
+            return Err(Failure::KindMissing);
+        }
         let Some(namespace) = self.namespaces.get(&app.key.namespace) else { return Err(Failure::Gone) };
         // Admission looks at the namespace's life and its quota before the store looks at the name.
         if namespace.terminating {
@@ -242,7 +246,7 @@ impl World {
         }
         let object = object.clone();
         let live: BTreeSet<RunId> =
-            self.pods.values().filter(|pod| pod.phase.is_live()).map(|pod| pod.run.clone()).collect();
+            self.pods.values().filter(|pod| pod.phase.is_live() && !pod.foreign).map(|pod| pod.run.clone()).collect();
         self.auditor.status_written(&object, &status, &live);
         let over = status.state.is_terminal();
         self.edit_job(key, |object| object.status = Some(status));

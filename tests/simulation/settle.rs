@@ -61,6 +61,7 @@ impl Simulation {
             watch.stalled_until = Time(0);
         }
         self.world.operator_up = true;
+        self.install_operator();
         self.world.quota.clear();
         for operation in self.world.operations.values().cloned().collect::<Vec<_>>() {
             if operation.limit == Some(0) {
@@ -101,7 +102,7 @@ impl Simulation {
     /// I8: what was deleted is gone, and nobody holds up a namespace.
     fn check_what_is_gone(&self) -> Result<(), String> {
         let world = &self.world;
-        if let Some(pod) = world.pods.values().find(|pod| pod.phase.is_live() && !world.has_job(&pod.run.job)) {
+        if let Some(pod) = world.pods.values().find(|pod| pod.phase.is_live() && !pod.foreign && !world.has_job(&pod.run.job)) {
             return Err(format!("I8: a pod of a deleted job lives on: {pod:?}"));
         }
         let held_up = world.namespaces.iter().find(|(_, namespace)| namespace.terminating);
@@ -124,10 +125,10 @@ impl Simulation {
         if let Some((_, ledger)) = held.filter(|_| !self.is_restored_unnoticed()) {
             return Err(format!("a slot is leaked: {:?}", ledger.holders));
         }
-        if let Some(app) = self.world.apps.values().next() {
+        if let Some(app) = self.world.apps.values().find(|app| !app.foreign) {
             return Err(format!("a tombstone stays for ever: {app:?}"));
         }
-        if let Some(pod) = self.world.pods.values().next() {
+        if let Some(pod) = self.world.pods.values().find(|pod| !pod.foreign) {
             return Err(format!("a pod stays for ever: {pod:?}"));
         }
         self.check_quiet()

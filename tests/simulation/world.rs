@@ -34,6 +34,8 @@ pub(crate) struct World {
     pub(crate) quota: BTreeSet<Name>,
     /// The spark-operator works.
     pub(crate) operator_up: bool,
+    /// `SparkApplication`s are known at all.
+    pub(crate) operator_installed: bool,
     pub(crate) ghosts: Vec<Ghost>,
     /// What the watches have to carry to the keepers.
     pub(crate) events: Vec<(u64, Kind, Change)>,
@@ -187,6 +189,7 @@ impl World {
             app: app.uid.clone(),
             driver: None,
             terminating: false,
+            foreign: false,
         };
         self.put_pod(pod);
         let live = self.live_runs();
@@ -197,8 +200,8 @@ impl World {
     pub(crate) fn live_runs(&self) -> BTreeMap<RunId, LiveRun> {
         let mut live = BTreeMap::new();
         let of_pods: BTreeSet<&RunId> =
-            self.pods.values().filter(|pod| pod.phase.is_live()).map(|pod| &pod.run).collect();
-        for app in self.apps.values().filter(|app| app.placeholder.is_none()) {
+            self.pods.values().filter(|pod| pod.phase.is_live() && !pod.foreign).map(|pod| &pod.run).collect();
+        for app in self.apps.values().filter(|app| app.placeholder.is_none() && !app.foreign) {
             let under_way = app.deleting.is_none() && !app.is_terminal();
             if under_way || of_pods.contains(&app.run) {
                 live.insert(app.run.clone(), LiveRun::of(app));
@@ -215,7 +218,7 @@ impl World {
     }
 
     pub(crate) fn pods_of<'a>(&'a self, run: &'a RunId) -> impl Iterator<Item = &'a Pod> {
-        self.pods.values().filter(move |pod| pod.run == *run)
+        self.pods.values().filter(move |pod| pod.run == *run && !pod.foreign)
     }
 
     pub(crate) fn pods_seen(&self, run: &RunId) -> Vec<PodSeen> {
