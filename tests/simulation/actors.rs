@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 
 use slowlane::model::{
-    ApplicationState, Cluster, Defaults, ExecutorBounds, Footprint, Holder, Job, NamespaceSelector, ObjectKey, Operation,
-    Placeholder, PodPhase, PodSizing, Priority, Published, Requirement, RequirementOperator, Resources, RunId, Sizing, Span,
-    Time,
+    ApplicationState, Cluster, Defaults, ExecutorBounds, Footprint, Holder, Job, NamespaceSelector, ObjectKey,
+    Operation, Placeholder, PodPhase, PodSizing, Priority, Published, Requirement, RequirementOperator, Resources,
+    RunId, Sizing, Span, Time,
 };
 
 use slowlane::command::{Command, Kind};
 
-use crate::requests::Late;
 use crate::mutants::Mutant;
 use crate::objects::{App, JobObject, NamespaceObject, Pod};
+use crate::requests::Late;
 use crate::simulation::Simulation;
 
 const NAMESPACES: [&str; 2] = ["red", "blue"];
@@ -242,7 +242,8 @@ impl Simulation {
 
     fn create_job(&mut self) {
         let rng = &mut self.rng;
-        let namespace = self.hurry.as_ref().map_or(NAMESPACES[rng.below(4) / 3].into(), |(namespace, _)| namespace.clone());
+        let namespace =
+            self.hurry.as_ref().map_or(NAMESPACES[rng.below(4) / 3].into(), |(namespace, _)| namespace.clone());
         let key = ObjectKey::new(namespace, JOB_NAMES[rng.below(JOB_NAMES.len())]);
         let takes = self.world.namespaces.get(&key.namespace).is_some_and(|namespace| !namespace.terminating);
         // Who has read the result deletes the job.
@@ -267,6 +268,7 @@ impl Simulation {
             cluster: rng.chance(200).then(|| CLUSTERS[0].into()),
             executors: Some(ExecutorBounds { min: bounds.0, max: bounds.1 }),
             parameters: Vec::new(),
+            declares_result: false,
             defect: None,
             cancel: false,
             deleting: false,
@@ -279,14 +281,25 @@ impl Simulation {
     fn drawn_operation(&mut self, key: ObjectKey) -> Operation {
         let limit = [Some(1), Some(1), Some(2), None][self.rng.below(4)];
         let sizing = self.drawn_sizing();
-        let (defaults, parameters) = (Defaults::default(), Vec::new());
-        Operation { key, generation: 1, limit, defaults, sizing, parameters, defect: None, published: None }
+        let defaults = Defaults::default();
+        let (parameters, result_parameters) = (Vec::new(), Vec::new());
+        Operation {
+            key,
+            generation: 1,
+            limit,
+            defaults,
+            sizing,
+            parameters,
+            result_parameters,
+            defect: None,
+            published: None,
+        }
     }
 
     fn drawn_sizing(&mut self) -> Sizing {
         let pod = |cores| PodSizing { cores: Some(cores), memory_mib: Some(512), ..PodSizing::default() };
         let cores = [1, 1, 2][self.rng.below(3)];
-        Sizing { language: None, driver: pod(1), executor: pod(cores) }
+        Sizing { driver: pod(1), executor: pod(cores), ..Sizing::default() }
     }
 
     fn drawn_cluster(&mut self, name: &str) -> Cluster {
@@ -313,7 +326,8 @@ impl Simulation {
     }
 
     fn edit(&mut self) {
-        let keys: Vec<ObjectKey> = NAMESPACES.iter().flat_map(|it| OPERATIONS.map(|op| ObjectKey::new(*it, op))).collect();
+        let keys: Vec<ObjectKey> =
+            NAMESPACES.iter().flat_map(|it| OPERATIONS.map(|op| ObjectKey::new(*it, op))).collect();
         let mut key = keys[self.rng.below(3).min(self.rng.below(4))].clone();
         // Often one of which a run was just granted.
         let granted: Vec<ObjectKey> = self.granted_operations();
@@ -427,7 +441,8 @@ impl Simulation {
             1 => return self.mimic(),
             _ => {}
         }
-        let keys: Vec<ObjectKey> = self.world.apps.keys().cloned().collect();
+        let ours = self.world.apps.values().filter(|app| !app.foreign);
+        let keys: Vec<ObjectKey> = ours.map(|app| app.key.clone()).collect();
         let Some(key) = self.rng.pick(&keys).cloned() else { return };
         let what = self.rng.below(3);
         self.note(|| format!("somebody meddles with {key}: {what}"));
@@ -444,7 +459,8 @@ impl Simulation {
 
     /// Somebody makes an application under the name that a waiting job's run will derive.
     fn squat(&mut self) {
-        let fresh = self.world.jobs.values().filter(|object| object.status.as_ref().is_none_or(|it| it.start.is_none()));
+        let fresh =
+            self.world.jobs.values().filter(|object| object.status.as_ref().is_none_or(|it| it.start.is_none()));
         let fresh: Vec<Job> = fresh.map(|object| object.job.clone()).collect();
         let Some(job) = self.rng.pick(&fresh) else { return };
         let run = RunId { job: job.uid.clone(), number: 1 };
@@ -474,7 +490,15 @@ impl Simulation {
         let key = ObjectKey::new(namespace, pod.key.name.clone());
         if self.takes_objects(&key) && !self.world.pods.contains_key(&key) {
             let uid = self.world.new_uid("mimic");
-            self.world.put_pod(Pod { key, uid, foreign: true, phase: PodPhase::Running, end: None, terminating: false, ..pod });
+            self.world.put_pod(Pod {
+                key,
+                uid,
+                foreign: true,
+                phase: PodPhase::Running,
+                end: None,
+                terminating: false,
+                ..pod
+            });
         }
     }
 

@@ -102,7 +102,9 @@ impl Simulation {
     /// I8: what was deleted is gone, and nobody holds up a namespace.
     fn check_what_is_gone(&self) -> Result<(), String> {
         let world = &self.world;
-        if let Some(pod) = world.pods.values().find(|pod| pod.phase.is_live() && !pod.foreign && !world.has_job(&pod.run.job)) {
+        if let Some(pod) =
+            world.pods.values().find(|pod| pod.phase.is_live() && !pod.foreign && !world.has_job(&pod.run.job))
+        {
             return Err(format!("I8: a pod of a deleted job lives on: {pod:?}"));
         }
         let held_up = world.namespaces.iter().find(|(_, namespace)| namespace.terminating);

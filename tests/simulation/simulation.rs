@@ -67,8 +67,17 @@ impl Simulation {
     pub(crate) fn new(seed: u64, mutant: Mutant, keeps_prints: bool, traced: bool) -> Self {
         let mut rng = Rng::new(seed);
         let profile = Profile::draw(seed, &mut rng);
-        let settings = Settings { max_tombstones: if rng.chance(200) { 2 } else { 1000 }, max_live_runs: if rng.chance(100) { 2 } else { 1000 }, ..Settings::default() };
-        let mut world = World { now: Time(1_700_000_000_000), operator_up: true, operator_installed: !rng.chance(40), ..World::default() };
+        let settings = Settings {
+            max_tombstones: if rng.chance(200) { 2 } else { 1000 },
+            max_live_runs: if rng.chance(100) { 2 } else { 1000 },
+            ..Settings::default()
+        };
+        let mut world = World {
+            now: Time(1_700_000_000_000),
+            operator_up: true,
+            operator_installed: !rng.chance(40),
+            ..World::default()
+        };
         world.auditor.exact = profile.exact;
         world.auditor.overlapping = profile.overlaps > 0;
         Self {
