@@ -3,15 +3,26 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::queue::{JobNumber, QueueNumber, Rank};
-use crate::model::{Cluster, Footprint, Name, ObjectKey, Operation, Priority, Resources, RunId, Span, Time};
+use crate::model::{Cluster, Footprint, Name, ObjectKey, Operation, Priority, Problem, Resources, RunId, Span, Time};
 
-/// A cluster that could take the jobs of a queue when it is empty, or could not even then.
+/// Whether a cluster could ever take a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fit {
+    /// When it is empty, at least.
+    Fits,
+    /// Not even then.
+    TooLarge,
+    /// With its template nothing can be built of the operation.
+    Unbuildable(Problem),
+}
+
+/// A cluster that admits the jobs of a queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Candidate {
     pub(super) cluster: Name,
     pub(super) footprint: Footprint,
     pub(super) need: Resources,
-    pub(super) ever_fits: bool,
+    pub(super) fit: Fit,
 }
 
 /// An operation, declared or only named by jobs.

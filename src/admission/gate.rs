@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::entry::{Candidate, ClusterEntry, OperationEntry};
+use super::entry::{Candidate, ClusterEntry, Fit, OperationEntry};
 use super::queue::{JobNumber, Queue, QueueKey, QueueNumber, Rank};
 use crate::model::{
     Cluster, ExecutorBounds, Footprint, Holder, Name, ObjectKey, Operation, Resources, RunId, Settings, Span, Time,
@@ -397,9 +397,15 @@ impl Gate {
             .filter(|(name, _)| key.cluster.as_ref().is_none_or(|wanted| wanted == *name))
             .filter(|(_, cluster)| cluster.defect.is_none() && cluster.admits(&namespace.labels))
             .map(|(name, cluster)| {
-                let footprint = cluster.template.over(operation.sizing).footprint();
+                let whole = cluster.template.over(operation.outline);
+                let footprint = whole.footprint();
                 let need = footprint.with(key.bounds.least());
-                Candidate { cluster: name.clone(), footprint, need, ever_fits: need.fits(cluster.capacity) }
+                let fit = match whole.problem() {
+                    Some(problem) => Fit::Unbuildable(problem),
+                    None if need.fits(cluster.capacity) => Fit::Fits,
+                    None => Fit::TooLarge,
+                };
+                Candidate { cluster: name.clone(), footprint, need, fit }
             })
             .collect()
     }
@@ -456,7 +462,7 @@ impl Gate {
 
     fn is_open(&self, candidate: &Candidate) -> bool {
         let declared = self.clusters.get(&candidate.cluster).and_then(|entry| entry.declared.as_ref());
-        candidate.ever_fits && declared.is_some_and(|cluster| !cluster.held)
+        candidate.fit == Fit::Fits && declared.is_some_and(|cluster| !cluster.held)
     }
 
     /// What keeps a queue out of every cluster, whatever room there is.
@@ -468,7 +474,9 @@ impl Gate {
             Some(WaitReason::InvalidParameters)
         } else if queue.candidates.is_empty() {
             Some(WaitReason::NoMatchingCluster)
-        } else if queue.candidates.iter().all(|candidate| !candidate.ever_fits) {
+        } else if queue.candidates.iter().all(|candidate| matches!(candidate.fit, Fit::Unbuildable(_))) {
+            Some(WaitReason::InvalidParameters)
+        } else if queue.candidates.iter().all(|candidate| candidate.fit != Fit::Fits) {
             Some(WaitReason::ExceedsClusterMaximum)
         } else if operation.limit == Some(0) {
             Some(WaitReason::OperationHeld)

@@ -1,6 +1,6 @@
 //! What holds a waiting job, in words. Short: the first blocker's message stands in a column of `kubectl get`.
 
-use super::entry::{Candidate, ClusterEntry, OperationEntry};
+use super::entry::{Candidate, ClusterEntry, Fit, OperationEntry};
 use super::gate::Gate;
 use super::queue::Queue;
 use crate::model::{Blocker, Name, Resources, WaitReason};
@@ -36,7 +36,7 @@ impl Gate {
             WaitReason::InvalidParameters => match (defect, queue.key.defect.as_deref()) {
                 (Some(defect), _) => format!("Operation {name}: {defect}"),
                 (None, Some(defect)) => defect.to_owned(),
-                (None, None) => "parameters do not suit the Operation".to_owned(),
+                (None, None) => unbuildable(queue),
             },
             WaitReason::NoMatchingCluster => self.no_cluster(queue),
             WaitReason::ExceedsClusterMaximum => self.never_fits(queue),
@@ -63,7 +63,8 @@ impl Gate {
     }
 
     fn never_fits(&self, queue: &Queue) -> String {
-        let nearest = queue.candidates.iter().filter_map(|candidate| {
+        let large = queue.candidates.iter().filter(|candidate| candidate.fit == Fit::TooLarge);
+        let nearest = large.filter_map(|candidate| {
             let capacity = self.cluster(&candidate.cluster)?.declared.as_ref()?.capacity;
             Some(short_of(candidate.need, capacity, &candidate.cluster, "has"))
         });
@@ -74,7 +75,7 @@ impl Gate {
     fn queued(&self, queue: &Queue, operation: &OperationEntry) -> Vec<Blocker> {
         let mut blockers = Vec::new();
         blockers.extend(operation_blockers(queue, operation));
-        let fitting: Vec<_> = queue.candidates.iter().filter(|candidate| candidate.ever_fits).collect();
+        let fitting: Vec<_> = queue.candidates.iter().filter(|candidate| candidate.fit == Fit::Fits).collect();
         blockers.extend(fitting.iter().filter_map(|candidate| self.cluster_blocker(queue, candidate)));
         blockers.sort_by_key(|blocker| blocker.reason);
         if let Some(first) = blockers.iter().position(|blocker| blocker.reason == queue.reason) {
@@ -122,6 +123,17 @@ impl Gate {
         let (limit, used) = scarcest(candidate.need, entry.room(), declared.capacity, entry.used);
         Some(blocker(WaitReason::ClusterOccupied, message, Some(limit), Some(used), holders()))
     }
+}
+
+/// Why nothing can be built on any of the clusters; the first one's reason stands for all.
+fn unbuildable(queue: &Queue) -> String {
+    let problems = queue.candidates.iter().filter_map(|candidate| match candidate.fit {
+        Fit::Unbuildable(problem) => Some((&candidate.cluster, problem)),
+        Fit::Fits | Fit::TooLarge => None,
+    });
+    let Some((cluster, problem)) = problems.into_iter().next() else { return String::new() };
+    let operation = &queue.key.operation.name;
+    format!("Operation {operation} on {cluster}: spec.application.{} {}", problem.field, problem.words)
 }
 
 fn operation_blockers(queue: &Queue, operation: &OperationEntry) -> Option<Blocker> {

@@ -162,6 +162,7 @@ impl Engine {
                 known.defaults != operation.defaults
                     || known.parameters != operation.parameters
                     || known.result_parameters != operation.result_parameters
+                    || known.needs_result != operation.needs_result
             });
             self.gate.set_operation(operation);
             self.limits_changed();
@@ -332,7 +333,7 @@ impl Engine {
             cluster: job.cluster.clone().or_else(|| defaults?.cluster.clone()),
             bounds: job.executors.or_else(|| defaults?.executors).unwrap_or_default(),
             own_limit: job.own_limit.or_else(|| defaults?.own_limit),
-            defect: job.defect.clone().or_else(|| missing_parameter(job, declared?)),
+            defect: job.defect.clone().or_else(|| lacking(job, declared?)),
             operation,
         };
         (key, Rank::new(priority, job.created, job.key.name.clone(), number))
@@ -549,9 +550,14 @@ fn holder_of(application: &ApplicationSeen) -> Holder {
     }
 }
 
-fn missing_parameter(job: &Job, operation: &Operation) -> Option<Box<str>> {
+/// What the operation refers to and the job does not give.
+fn lacking(job: &Job, operation: &Operation) -> Option<Box<str>> {
+    let name = &operation.key.name;
+    if operation.needs_result && !job.declares_result {
+        return Some(format!("spec.result.uri is missing: Operation {name} refers to it").into());
+    }
     let of_result = operation.result_parameters.iter().filter(|_| !job.declares_result);
     let mut wanted = operation.parameters.iter().chain(of_result);
     let missing = wanted.find(|wanted| job.parameters.binary_search(wanted).is_err())?;
-    Some(format!("spec.parameters.{missing} is missing: Operation {} refers to it", operation.key.name).into())
+    Some(format!("spec.parameters.{missing} is missing: Operation {name} refers to it").into())
 }

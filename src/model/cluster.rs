@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::name::Name;
 use super::resources::Resources;
-use super::{ClusterStatus, Sizing};
+use super::{ClusterStatus, Outline};
 
 /// A `ComputeCluster`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,8 +21,8 @@ pub struct Cluster {
     pub capacity: Resources,
     /// Nothing starts on it while this is set.
     pub held: bool,
-    /// The sizes that its template forces on every application.
-    pub template: Sizing,
+    /// What its template forces on every application.
+    pub template: Outline,
     /// What is wrong with it so that nothing can be placed on it.
     pub defect: Option<Box<str>>,
     /// The status as it stands in the API, to compare before writing.

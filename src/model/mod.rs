@@ -6,11 +6,11 @@ mod job;
 mod ledger;
 mod name;
 mod operation;
+mod outline;
 mod reason;
 mod resources;
 mod run;
 mod settings;
-mod sizing;
 mod status;
 mod time;
 
@@ -19,6 +19,7 @@ pub use job::{Job, Published};
 pub use ledger::{Holder, Ledger, LedgerVersion};
 pub use name::{Name, ObjectKey, Uid, child_name};
 pub use operation::{Defaults, Operation};
+pub use outline::{Essentials, Language, MainFile, Outline, PodMakeup, PodSizing, Problem};
 pub use reason::{EndReason, WaitReason};
 pub use resources::{ExecutorBounds, Footprint, PodSize, Resources};
 pub use run::{
@@ -26,7 +27,6 @@ pub use run::{
     RunId,
 };
 pub use settings::Settings;
-pub use sizing::{Language, PodSizing, Sizing};
 pub use status::{
     Blocker, ClusterStatus, JobState, JobStatus, OperationStatus, QueueStatus, ResultSource, RunStatus, shown_to,
 };

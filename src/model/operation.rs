@@ -2,7 +2,7 @@
 
 use super::name::{Name, ObjectKey};
 use super::resources::ExecutorBounds;
-use super::{Priority, Sizing};
+use super::{Outline, Priority};
 
 /// An Operation. What it runs stays outside the core; its size and its limits are here.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,12 +15,14 @@ pub struct Operation {
     pub limit: Option<u32>,
     /// What a job that leaves a field out gets.
     pub defaults: Defaults,
-    /// The size of its pods.
-    pub sizing: Sizing,
+    /// What its application is, and the size of its pods.
+    pub outline: Outline,
     /// Parameters that its application refers to, sorted; a job that lacks one is not started.
     pub parameters: Vec<Box<str>>,
     /// Parameters that its default `result.uri` refers to, sorted; a job with a result of its own needs none of them.
     pub result_parameters: Vec<Box<str>>,
+    /// Its application refers to `$(result.uri)`, and it has no default for one.
+    pub needs_result: bool,
     /// What is wrong with it so that nothing of it can be built: the field path, the value and what would be right.
     pub defect: Option<Box<str>>,
     /// The status as it stands in the API, to compare before writing: `(observed generation, alive, queued, ready)`.

@@ -11,6 +11,20 @@ pub struct PodSize {
     pub memory_mib: u64,
 }
 
+impl PodSize {
+    /// Whether this much fits into `room`.
+    #[must_use]
+    pub fn fits(self, room: Self) -> bool {
+        self.milli_cores <= room.milli_cores && self.memory_mib <= room.memory_mib
+    }
+}
+
+impl fmt::Display for PodSize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}m cores and {} MiB", self.milli_cores, self.memory_mib)
+    }
+}
+
 /// The vector in which runs are charged and clusters are measured. Drivers count in cores and memory, not as executors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Resources {
@@ -47,6 +61,12 @@ impl Resources {
     #[must_use]
     pub fn fits(self, room: Self) -> bool {
         self.executors <= room.executors && self.milli_cores <= room.milli_cores && self.memory_mib <= room.memory_mib
+    }
+
+    /// Cores and memory of it, as of one large pod.
+    #[must_use]
+    pub fn requested(self) -> PodSize {
+        PodSize { milli_cores: self.milli_cores, memory_mib: self.memory_mib }
     }
 
     /// The larger of each component.

@@ -7,11 +7,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::api::v1alpha1::{ApplicationSpec, ApplicationType, Dependencies, SparkPod};
+use crate::model::Outline;
 
 use super::error::{BuildError, shown};
-use super::footprint::{Footprint, check_sizes, ending, footprint};
 use super::keys::{Place, Refusal, refused, refused_hadoop};
+use super::outline::outline;
 use super::reserved::{is_label_value, refused_env, refused_key};
+use super::sizes::check_sizes;
 use super::substitute;
 use super::uri::check_file;
 
@@ -19,8 +21,7 @@ use super::uri::check_file;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Application {
     spec: ApplicationSpec,
-    language: ApplicationType,
-    footprint: Footprint,
+    outline: Outline,
 }
 
 impl Application {
@@ -35,9 +36,11 @@ impl Application {
         }
         let none = ApplicationSpec::default();
         let spec = merged(folded(operation), folded(template.unwrap_or(&none)));
-        let language = check_whole(&spec)?;
-        let footprint = footprint("application", &spec)?;
-        Ok(Self { spec, language, footprint })
+        let outline = outline(&spec);
+        match outline.problem() {
+            Some(problem) => Err(BuildError::conflict(format!("application.{}", problem.field), problem.words)),
+            None => Ok(Self { spec, outline }),
+        }
     }
 
     /// The merged fields.
@@ -46,16 +49,16 @@ impl Application {
         &self.spec
     }
 
-    /// Python, Scala or Java.
+    /// Python, and not Scala or Java.
     #[must_use]
-    pub fn language(&self) -> ApplicationType {
-        self.language
+    pub fn is_python(&self) -> bool {
+        self.spec.type_ == Some(ApplicationType::Python)
     }
 
-    /// What its pods request.
+    /// What it is decided by; its footprint is what its pods request.
     #[must_use]
-    pub fn footprint(&self) -> Footprint {
-        self.footprint
+    pub fn outline(&self) -> &Outline {
+        &self.outline
     }
 }
 
@@ -68,6 +71,12 @@ pub fn referenced_parameters(app: &ApplicationSpec, result_uri: Option<&str>) ->
     let texts = app.arguments.iter().chain(app.env.values()).map(String::as_str);
     texts.chain(result_uri).for_each(|text| substitute::parameters_of(text, &mut found));
     found
+}
+
+/// Whether `arguments` or `env` refer to the run's declared result: there has to be one then.
+#[must_use]
+pub fn refers_to_result(app: &ApplicationSpec) -> bool {
+    app.arguments.iter().chain(app.env.values()).any(|text| substitute::refers_to_result(text))
 }
 
 /// Checks an application by itself, as far as it goes: fields that the other place must give may be absent.
@@ -175,37 +184,6 @@ fn check_pod(at: &str, pod: &SparkPod, place: Place) -> Result<(), BuildError> {
 
 const LABEL_VALUE: &str =
     "at most 63 letters, digits, dots, dashes and underscores with a letter or digit at both ends";
-
-/// What must be there in the end, and what must go together.
-fn check_whole(app: &ApplicationSpec) -> Result<ApplicationType, BuildError> {
-    let missing = |field: &str, hint| BuildError::Missing { path: format!("application.{field}"), hint };
-    let language = app.type_.ok_or_else(|| missing("type", "say Python, Scala or Java"))?;
-    let file = app.main_application_file.as_deref();
-    let file = file.ok_or_else(|| missing("mainApplicationFile", "name the script or jar that Spark runs"))?;
-    app.image.as_ref().ok_or_else(|| missing("image", "name it here or in the cluster's template"))?;
-    app.spark_version.as_ref().ok_or_else(|| missing("sparkVersion", "name it here or in the cluster's template"))?;
-    match (language, &app.main_class) {
-        (ApplicationType::Python, Some(_)) => {
-            return Err(BuildError::conflict("application.mainClass", "is for Scala and Java, but type is Python"));
-        }
-        (ApplicationType::Scala | ApplicationType::Java, None) => {
-            return Err(missing("mainClass", "a jar needs the class that is run"));
-        }
-        _ => {}
-    }
-    check_ending(language, file).map(|()| language)
-}
-
-/// Spark goes by the file's ending: one that contradicts `type` would be run as something else, and sized as such.
-fn check_ending(language: ApplicationType, file: &str) -> Result<(), BuildError> {
-    let script = matches!(ending(file), "py" | "R" | "r");
-    let problem = match language {
-        ApplicationType::Python if ending(file) != "py" => "must end in .py: Spark takes anything else for a jar",
-        ApplicationType::Scala | ApplicationType::Java if script => "is a script, but type says that it is a jar",
-        ApplicationType::Python | ApplicationType::Scala | ApplicationType::Java => return Ok(()),
-    };
-    Err(BuildError::conflict("application.mainApplicationFile", problem))
-}
 
 /// One name for every property: `spark.hadoop.x` of `sparkConf` is `x` of `hadoopConf`, which wins as it does in the
 /// spark-operator. Else a user's one form would stand beside an administrator's other.

@@ -8,11 +8,11 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use crate::api::v1alpha1::{ApplicationType, SparkPod};
+use crate::api::v1alpha1::SparkPod;
+use crate::model::PodMakeup;
 
 use super::application::Application;
 use super::error::BuildError;
-use super::footprint::{PodRequest, PodSize};
 use super::grant::Grant;
 use super::marks::{
     CLUSTER_ANNOTATION, CLUSTER_LABEL, CORRELATION_ANNOTATION, GRANT_ANNOTATION, JOB_ANNOTATION, JOB_UID_LABEL,
@@ -128,8 +128,8 @@ fn check_grant(input: &BuildInput<'_>) -> Result<(), BuildError> {
     if grant.max_executors == 0 || grant.min_executors > grant.max_executors {
         return Err(BuildError::conflict("executors", format!("cannot be granted as {grant}")));
     }
-    let needed: PodRequest = input.application.footprint().total(grant.max_executors);
-    if needed.fits(&grant.total) {
+    let needed = input.application.outline().footprint().with(grant.max_executors.into()).requested();
+    if needed.fits(grant.total) {
         return Ok(());
     }
     Err(BuildError::OutgrewGrant { executors: grant.max_executors, needed, granted: grant.total })
@@ -204,12 +204,11 @@ fn without_nulls(text: &str) -> String {
 /// What the user's fields say, and the operator's own defaults written out.
 fn common(application: &Application) -> Map<String, Value> {
     let app = application.spec();
-    let python = application.language() == ApplicationType::Python;
     let fields = json!({
         "type": app.type_,
         "mode": "cluster",
         "sparkVersion": app.spark_version,
-        "pythonVersion": python.then_some("3"),
+        "pythonVersion": application.is_python().then_some("3"),
         "image": app.image,
         "imagePullPolicy": "IfNotPresent",
         "mainClass": app.main_class,
@@ -288,7 +287,7 @@ fn dynamic_allocation(grant: Grant) -> Value {
 
 fn driver(input: &BuildInput<'_>, pods: &Pods<'_>) -> Value {
     let app = input.application.spec();
-    let mut fields = pod(&input.run, app.driver.as_ref(), &input.application.footprint().driver);
+    let mut fields = pod(&input.run, app.driver.as_ref(), input.application.outline().driver_pod());
     fields.insert("template".into(), pods.driver());
     if let Some(account) = &app.service_account {
         fields.insert("serviceAccount".into(), json!(account));
@@ -298,8 +297,8 @@ fn driver(input: &BuildInput<'_>, pods: &Pods<'_>) -> Value {
 
 /// With dynamic allocation `instances` is left out: Spark would start with it, were it more than the least.
 fn executor(input: &BuildInput<'_>, pods: &Pods<'_>) -> Value {
-    let size = input.application.footprint().executor;
-    let mut fields = pod(&input.run, input.application.spec().executor.as_ref(), &size);
+    let made = input.application.outline().executor_pod();
+    let mut fields = pod(&input.run, input.application.spec().executor.as_ref(), made);
     fields.insert("template".into(), pods.executor());
     if !is_dynamic(input.run.grant) {
         fields.insert("instances".into(), json!(input.run.grant.max_executors));
@@ -308,17 +307,17 @@ fn executor(input: &BuildInput<'_>, pods: &Pods<'_>) -> Value {
 }
 
 /// The run's own labels stand here too: accounting shall not hang on what the operator copies.
-fn pod(run: &Run<'_>, declared: Option<&SparkPod>, size: &PodSize) -> Map<String, Value> {
+fn pod(run: &Run<'_>, declared: Option<&SparkPod>, made: PodMakeup) -> Map<String, Value> {
     let none = SparkPod::default();
     let declared = declared.unwrap_or(&none);
     let mut labels = declared.labels.clone();
     labels.extend(labels_of(run));
     given(json!({
-        "cores": size.cores,
-        "coreRequest": format!("{}m", size.request.milli_cores),
+        "cores": made.cores,
+        "coreRequest": format!("{}m", made.request.milli_cores),
         "coreLimit": declared.core_limit,
-        "memory": format!("{}m", size.heap_mib),
-        "memoryOverhead": format!("{}m", size.overhead_mib),
+        "memory": format!("{}m", made.heap_mib),
+        "memoryOverhead": format!("{}m", made.overhead_mib),
         "labels": labels,
         "annotations": (!declared.annotations.is_empty()).then_some(&declared.annotations),
     }))

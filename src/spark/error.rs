@@ -1,6 +1,7 @@
 //! What can be wrong with an application, said with the field's path and value.
 
-use super::footprint::PodRequest;
+use crate::model::PodSize;
+
 use super::keys::Refusal;
 
 /// Longest piece of somebody's value that is repeated in a message.
@@ -11,14 +12,6 @@ const SHOWN: usize = 80;
 /// Paths begin with `application` for what stands in an Operation and `template` for what stands in a cluster's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BuildError {
-    /// Neither the Operation nor the cluster's template says it.
-    #[error("{path} is missing: {hint}")]
-    Missing {
-        /// The field.
-        path: String,
-        /// What to write there.
-        hint: &'static str,
-    },
     /// A key or name that may not be used there.
     #[error("{path} is refused: {refusal}")]
     Refused {
@@ -37,12 +30,12 @@ pub enum BuildError {
         /// What it should be.
         expected: &'static str,
     },
-    /// Two fields that contradict each other.
+    /// A field that is missing, or contradicts another.
     #[error("{path} {problem}")]
     Conflict {
-        /// The field that is wrong in the light of the other.
+        /// The field.
         path: String,
-        /// What it contradicts.
+        /// What is wrong with it.
         problem: String,
     },
     /// `$(...)` names nothing that can be replaced.
@@ -80,9 +73,9 @@ pub enum BuildError {
         /// The granted maximum of executors.
         executors: u32,
         /// What the pods would request.
-        needed: PodRequest,
+        needed: PodSize,
         /// What stands in the ledger.
-        granted: PodRequest,
+        granted: PodSize,
     },
 }
 
@@ -92,7 +85,7 @@ impl BuildError {
         Self::Malformed { path: path.into(), value: shown(value), expected }
     }
 
-    /// Two fields that do not go together.
+    /// A field that is missing, or does not go together with another.
     pub(super) fn conflict(path: impl Into<String>, problem: impl Into<String>) -> Self {
         Self::Conflict { path: path.into(), problem: problem.into() }
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::footprint::PodRequest;
+use crate::model::PodSize;
 
 /// Bounds of a run's executors and all that was reserved for it, the driver included.
 ///
@@ -15,7 +15,7 @@ pub struct Grant {
     /// Executors that it may have; at least 1.
     pub max_executors: u32,
     /// Driver and `max_executors` executors.
-    pub total: PodRequest,
+    pub total: PodSize,
 }
 
 impl fmt::Display for Grant {
@@ -47,7 +47,7 @@ fn parse(text: &str) -> Option<Grant> {
     let (cores, memory) = rest.split_once("m,memory=")?;
     let (min, max) = executors.split_once("..")?;
     let (min_executors, max_executors) = (number(min)?.try_into().ok()?, number(max)?.try_into().ok()?);
-    let total = PodRequest { milli_cores: number(cores)?, memory_mib: number(memory.strip_suffix("Mi")?)? };
+    let total = PodSize { milli_cores: number(cores)?, memory_mib: number(memory.strip_suffix("Mi")?)? };
     (min_executors <= max_executors).then_some(Grant { min_executors, max_executors, total })
 }
 
@@ -63,7 +63,7 @@ mod tests {
     #[test]
     fn reads_as_a_short_line() {
         let grant =
-            Grant { min_executors: 1, max_executors: 4, total: PodRequest { milli_cores: 4500, memory_mib: 12288 } };
+            Grant { min_executors: 1, max_executors: 4, total: PodSize { milli_cores: 4500, memory_mib: 12288 } };
         assert_eq!(grant.to_string(), "executors=1..4,cores=4500m,memory=12288Mi");
     }
 
@@ -87,7 +87,7 @@ mod tests {
     proptest! {
         #[test]
         fn reads_back_what_it_has_written(min: u32, more: u32, milli_cores: u64, memory_mib: u64) {
-            let total = PodRequest { milli_cores, memory_mib };
+            let total = PodSize { milli_cores, memory_mib };
             let grant = Grant { min_executors: min, max_executors: min.saturating_add(more), total };
             prop_assert_eq!(grant.to_string().parse(), Ok(grant));
         }

@@ -8,31 +8,30 @@ mod application;
 mod build;
 mod error;
 mod failure;
-mod footprint;
 mod grant;
 mod keys;
 pub mod marks;
 mod outcome;
+mod outline;
 mod pods;
 mod reserved;
 mod size;
-mod sizing;
+mod sizes;
 mod substitute;
 mod types;
 mod uri;
 
-pub use application::{Application, check, referenced_parameters};
+pub use application::{Application, check, referenced_parameters, refers_to_result};
 pub use build::{BuildInput, Run, build, declared_result, placeholder};
 pub use error::BuildError;
 pub use failure::{MAX_SENTENCE, exception, failure_sentence};
-pub use footprint::{Footprint, PodRequest, PodSize, footprint};
 pub use grant::{Grant, NotAGrant};
 pub use keys::{Place, Refusal, refused, refused_hadoop};
 pub use outcome::{DriverEnd, PodPhase, ReportedResult, driver_end};
+pub use outline::outline;
 pub use pods::{DRIVER_CONTAINER, EXECUTOR_CONTAINER};
 pub use reserved::{is_label_value, refused_env, refused_key};
 pub use size::{cpu_quantity, memory_quantity};
-pub use sizing::sizing;
 pub use types::{
     ApplicationState, DriverInfo, GROUP, KIND, PLURAL, SparkApplication, StateAndMessage, Status, VERSION, api_resource,
 };

@@ -78,6 +78,11 @@ pub(super) fn parameters_of(text: &str, found: &mut BTreeSet<String>) {
     }
 }
 
+/// Whether a text refers to the run's declared result.
+pub(super) fn refers_to_result(text: &str) -> bool {
+    pieces("", text).unwrap_or_default().contains(&Piece::Reference(Reference::ResultUri))
+}
+
 /// Replaces the references in a text.
 pub(super) fn replace(path: &str, text: &str, values: &Values<'_>) -> Result<String, BuildError> {
     let mut replaced = String::with_capacity(text.len());
@@ -248,6 +253,14 @@ mod tests {
         assert!(matches!(error, Err(BuildError::TooLong { length: 80_000, .. })), "{error:?}");
         let error = with(&json!({"x": "a\0b"}), |values| replace("p", "$(params.x)", values));
         assert!(matches!(error, Err(BuildError::Malformed { .. })), "{error:?}");
+    }
+
+    #[test]
+    fn finds_references_to_the_result() {
+        for (text, refers) in [("--to=$(result.uri)", true), ("$$(result.uri)", false), ("$(params.result.uri)", false)]
+        {
+            assert_eq!(refers_to_result(text), refers, "{text}");
+        }
     }
 
     #[test]

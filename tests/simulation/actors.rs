@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use slowlane::model::{
-    ApplicationState, Cluster, Defaults, ExecutorBounds, Footprint, Holder, Job, NamespaceSelector, ObjectKey,
-    Operation, Placeholder, PodPhase, PodSizing, Priority, Published, Requirement, RequirementOperator, Resources,
-    RunId, Sizing, Span, Time,
+    ApplicationState, Cluster, Defaults, Essentials, ExecutorBounds, Footprint, Holder, Job, Language, MainFile,
+    NamespaceSelector, ObjectKey, Operation, Outline, Placeholder, PodPhase, PodSizing, Priority, Published,
+    Requirement, RequirementOperator, Resources, RunId, Span, Time,
 };
 
 use slowlane::command::{Command, Kind};
 
+use crate::keeper::Keeper;
 use crate::mutants::Mutant;
 use crate::objects::{App, JobObject, NamespaceObject, Pod};
 use crate::requests::Late;
@@ -19,6 +20,14 @@ const NAMESPACES: [&str; 2] = ["red", "blue"];
 const OPERATIONS: [&str; 2] = ["report", "load"];
 const CLUSTERS: [&str; 2] = ["business", "spare"];
 const JOB_NAMES: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
+
+const COMPLETE: Essentials = Essentials {
+    language: Some(Language::Jvm),
+    main_file: Some(MainFile::Jar),
+    main_class: true,
+    image: true,
+    spark_version: true,
+};
 
 /// What can be drawn.
 #[derive(Debug, Clone, Copy)]
@@ -224,9 +233,12 @@ impl Simulation {
                     object.job.cancel = true;
                 });
             }),
-            1 => self.with_a_job(|sim, key| match sim.rng.chance(800) {
-                true => sim.world.remove_job(&key),
-                false => sim.world.edit_job(&key, |object| object.job.deleting = true),
+            1 => self.with_a_job(|sim, key| {
+                if sim.rng.chance(800) {
+                    sim.world.remove_job(&key);
+                } else {
+                    sim.world.edit_job(&key, |object| object.job.deleting = true);
+                }
             }),
             _ => self.create_job(),
         }
@@ -260,9 +272,10 @@ impl Simulation {
             generation: 1,
             created: Time(self.world.now.0 / 1000 * 1000),
             operation: self.hurry.as_ref().map_or(OPERATIONS[rng.below(3) / 2].into(), |(_, name)| name.clone()),
-            priority: match self.hurry.is_some() {
-                true => Some(Priority::Critical),
-                false => [None, None, Some(Priority::High), Some(Priority::Low)][rng.below(4)],
+            priority: if self.hurry.is_some() {
+                Some(Priority::Critical)
+            } else {
+                [None, None, Some(Priority::High), Some(Priority::Low)][rng.below(4)]
             },
             own_limit: rng.chance(80).then_some(1),
             cluster: rng.chance(200).then(|| CLUSTERS[0].into()),
@@ -280,7 +293,7 @@ impl Simulation {
 
     fn drawn_operation(&mut self, key: ObjectKey) -> Operation {
         let limit = [Some(1), Some(1), Some(2), None][self.rng.below(4)];
-        let sizing = self.drawn_sizing();
+        let outline = self.drawn_outline();
         let defaults = Defaults::default();
         let (parameters, result_parameters) = (Vec::new(), Vec::new());
         Operation {
@@ -288,23 +301,27 @@ impl Simulation {
             generation: 1,
             limit,
             defaults,
-            sizing,
+            outline,
             parameters,
             result_parameters,
+            needs_result: false,
             defect: None,
             published: None,
         }
     }
 
-    fn drawn_sizing(&mut self) -> Sizing {
+    fn drawn_outline(&mut self) -> Outline {
         let pod = |cores| PodSizing { cores: Some(cores), memory_mib: Some(512), ..PodSizing::default() };
         let cores = [1, 1, 2][self.rng.below(3)];
-        Sizing { driver: pod(1), executor: pod(cores), ..Sizing::default() }
+        // Now and then it has no image; only one of the clusters gives it one.
+        let essentials = Essentials { image: self.rng.chance(950), ..COMPLETE };
+        Outline { essentials, driver: pod(1), executor: pod(cores), ..Outline::default() }
     }
 
     fn drawn_cluster(&mut self, name: &str) -> Cluster {
         let cores = [4, 6, 10][self.rng.below(3)] * 1000;
         let capacity = Resources { executors: 6, milli_cores: cores, memory_mib: u64::MAX };
+        let essentials = Essentials { image: name == CLUSTERS[1], ..Essentials::default() };
         let spare = NamespaceSelector {
             requirements: vec![Requirement {
                 key: "team".into(),
@@ -319,7 +336,7 @@ impl Simulation {
             max_jobs: [None, Some(2), Some(3)][self.rng.below(3)],
             capacity,
             held: false,
-            template: Sizing::default(),
+            template: Outline { essentials, ..Outline::default() },
             defect: None,
             published: None,
         }
@@ -345,8 +362,8 @@ impl Simulation {
                 self.world.put_operation(Operation { limit, generation: it.generation + 1, ..it });
             }
             (5..=9, Some(it), _) => {
-                let sizing = self.drawn_sizing();
-                self.world.put_operation(Operation { sizing, generation: it.generation + 1, ..it });
+                let outline = self.drawn_outline();
+                self.world.put_operation(Operation { outline, generation: it.generation + 1, ..it });
             }
             (10, Some(_), _) => self.world.remove_operation(&key),
             (11..=12, _, Some(it)) => {
@@ -389,7 +406,7 @@ impl Simulation {
         match older {
             // An older copy is put back with all of etcd, while nothing is on its way; the keeper that has seen the newer
             // one lives on and notices.
-            Some(older) if self.rng.chance(500) && self.keepers.len() == 1 && self.lost_at.is_none() => {
+            Some(older) if self.rng.chance(500) && self.is_fenced() && self.lost_at.is_none() => {
                 self.note(|| format!("the ledger is put back to {older:?}"));
                 self.late.clear();
                 self.restored = Some(self.world.put_ledger(older));
@@ -400,6 +417,12 @@ impl Simulation {
             }
         }
         self.lost_at = Some(self.world.now);
+    }
+
+    /// Whether the only keeper there is leads, and knows it.
+    fn is_fenced(&self) -> bool {
+        let leader = self.world.ledger.as_ref().map(|(_, ledger)| &*ledger.leader);
+        self.keepers.len() == 1 && leader == self.keepers.first().map(|keeper| keeper.identity.as_str())
     }
 
     /// The keeper that saw the newer ledger has to live until it notices; nobody else can know.
@@ -512,21 +535,31 @@ impl Simulation {
         }
     }
 
-    /// Whether every later leader learns that this application was there, and no other request to create it is on its
-    /// way: only then its name may be freed. Who frees it before (a deletion and a stripped finalizer within seconds of
-    /// the creation, and then a crash) defeats R2.
+    /// Whether every leader knows that this application was there, and no other request to create it is on its way: only
+    /// then its name may be freed. Who frees it before (a deletion and a stripped finalizer within seconds of the
+    /// creation, and then a crash) defeats R2; and who does it while pods of it live, and then the ledger is lost, leaves
+    /// nothing that tells what those pods were granted.
     fn is_known_for_good(&self, key: &ObjectKey) -> bool {
         let Some(app) = self.world.apps.get(key) else { return false };
         let late = self.late.iter().any(|(_, late)| matches!(late, Late::Post(it) if it.run == app.run));
         let is_create = |it: &Command| matches!(it, Command::CreateApplication { run, .. } if *run == app.run);
-        if late || self.keepers.iter().any(|keeper| keeper.commands.iter().any(is_create)) {
+        if late || app.placeholder.is_some() || self.keepers.iter().any(|keeper| keeper.commands.iter().any(is_create))
+        {
             return false;
         }
         let ledger = self.world.ledger.as_ref().and_then(|(_, ledger)| ledger.holders.get(&app.run));
+        if self.profile.losses == 0 && ledger.is_some_and(|holder| holder.seen) {
+            return true;
+        }
         let job = self.world.jobs.values().find(|object| object.job.uid == app.run.job);
         let status = job.and_then(|object| object.status.as_ref()).map(crate::objects::published);
-        let in_ledger = ledger.is_some_and(|holder| holder.seen) && self.profile.losses == 0;
-        app.placeholder.is_none() && (in_ledger || status.is_some_and(|it| it.run.is_some_and(|(_, seen)| seen)))
+        let is_told =
+            |keeper: &Keeper| keeper.watches.get(&Kind::Job).is_none_or(|watch| watch.live && watch.queue.is_empty());
+        let may_be_counted =
+            self.profile.losses > 0 && (app.in_hand || self.world.pods_of(&app.run).any(|it| it.phase.is_live()));
+        status.is_some_and(|it| it.run.is_some_and(|(_, seen)| seen))
+            && self.keepers.iter().all(is_told)
+            && !may_be_counted
     }
 
     fn mishap(&mut self) {

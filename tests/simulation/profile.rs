@@ -37,7 +37,7 @@ impl Profile {
         let steps = 150 + rng.below(350);
         let eager = [5, 20, 60][rng.below(3)];
         let calm = Self { name: "calm", steps, eager, ..Self::default() };
-        match seed % 8 {
+        match seed % 9 {
             0 => Self { name: "exact", exact: true, eager: 60, ..calm },
             1 => Self { name: "edited", edits: 6, leaps: 1, cuts: 1, ..calm },
             2 => Self { name: "faulty", faults: 250, edits: 2, cuts: 1, ..calm },
@@ -45,6 +45,7 @@ impl Profile {
             4 => Self { name: "losing", faults: 80, losses: 2, crashes: 2, overlaps: 1, edits: 1, leaps: 1, ..calm },
             5 => Self { name: "meddled", faults: 80, meddling: 4, mishaps: 4, crashes: 1, cuts: 2, ..calm },
             6 => Self { name: "leaving", faults: 80, namespaces: 3, quotas: 2, crashes: 1, leaps: 2, cuts: 1, ..calm },
+            7 => Self { name: "contended", steps: 2 * steps, eager: 60, overlaps: 4, ..calm },
             _ => Self {
                 name: "everything",
                 faults: 150,

@@ -179,7 +179,8 @@ impl World {
     fn footprint_of(&self, holder: &Holder) -> Option<Footprint> {
         let key = ObjectKey { namespace: holder.job.namespace.clone(), name: holder.operation.clone() };
         let (operation, cluster) = (self.operations.get(&key)?, self.clusters.get(&holder.cluster)?);
-        Some(cluster.template.over(operation.sizing).footprint())
+        let whole = cluster.template.over(operation.outline);
+        whole.problem().is_none().then(|| whole.footprint())
     }
 
     fn post(&mut self, mut app: App) -> Result<Box<ApplicationSeen>, Failure> {

@@ -170,7 +170,8 @@ impl Simulation {
         let bounds = job.executors.unwrap_or_default();
         let wanted = self.world.clusters.values().filter(|it| job.cluster.as_ref().is_none_or(|name| *name == it.name));
         let fits = |cluster: &Cluster| {
-            cluster.template.over(operation.sizing).footprint().with(bounds.min).fits(cluster.capacity)
+            let whole = cluster.template.over(operation.outline);
+            whole.problem().is_none() && whole.footprint().with(bounds.min).fits(cluster.capacity)
         };
         wanted.into_iter().any(fits)
     }

@@ -11,7 +11,7 @@ use crate::api::v1alpha1::{
     self as api, ComputeClusterSpec, ComputeClusterStatus, ExecutorCounts, JobCounts, StopPolicy,
 };
 use crate::model::{Cluster, ClusterStatus, NamespaceSelector, Requirement, RequirementOperator, Resources, Time};
-use crate::spark::{BuildError, Place, check, cpu_quantity, memory_quantity, sizing};
+use crate::spark::{BuildError, Place, check, cpu_quantity, memory_quantity, outline};
 
 /// The cluster. What makes it unusable is its defect, with the path of the field.
 #[must_use]
@@ -23,7 +23,7 @@ pub fn cluster(meta: &ObjectMeta, spec: &ComputeClusterSpec, status: Option<&Com
         max_jobs: spec.limits.and_then(|limits| limits.max_concurrent_jobs).map(count),
         capacity: Resources::UNBOUNDED,
         held: spec.stop_policy == StopPolicy::Hold,
-        template: spec.template.as_ref().map(sizing).unwrap_or_default(),
+        template: spec.template.as_ref().map(outline).unwrap_or_default(),
         defect: None,
         published: status.and_then(published),
     };

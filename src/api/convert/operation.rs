@@ -9,7 +9,7 @@ use super::patch::status_patch;
 use super::{count, key, written};
 use crate::api::v1alpha1::{self as api, OperationSpec, RunCounts};
 use crate::model::{Defaults, Operation, OperationStatus, Time};
-use crate::spark::{Place, check, referenced_parameters, sizing};
+use crate::spark::{Place, check, outline, referenced_parameters, refers_to_result};
 
 /// The operation. What cannot be built of it is its defect, with the path of the field.
 #[must_use]
@@ -17,15 +17,17 @@ pub fn operation(meta: &ObjectMeta, spec: &OperationSpec, status: Option<&api::O
     let result = spec.defaults.as_ref().and_then(|defaults| Some(defaults.result.as_ref()?.uri.as_str()));
     let parameters = referenced_parameters(&spec.application, None);
     let result_parameters = referenced_parameters(&api::ApplicationSpec::default(), result);
+    let needs_result = result.is_none() && refers_to_result(&spec.application);
     let defect = check(&spec.application, Place::Operation).err();
     Operation {
         key: key(meta),
         generation: meta.generation.unwrap_or(0),
         limit: spec.max_concurrent_runs.map(count),
         defaults: spec.defaults.as_ref().map(defaults).unwrap_or_default(),
-        sizing: sizing(&spec.application),
+        outline: outline(&spec.application),
         parameters: parameters.into_iter().map(Into::into).collect(),
         result_parameters: result_parameters.into_iter().map(Into::into).collect(),
+        needs_result,
         defect: defect.map(|error| format!("spec.{error}").into()),
         published: status.and_then(published),
     }

@@ -30,8 +30,8 @@ fn error(operation: &ApplicationSpec, template: Value) -> String {
 fn an_operation_may_stand_alone() {
     let merged = Application::merge(&python(), None).unwrap();
     assert_eq!(merged.spec(), &python());
-    assert_eq!(merged.language(), ApplicationType::Python);
-    assert_eq!(merged.footprint().driver.request.memory_mib, 1024 + 409);
+    assert!(merged.is_python());
+    assert_eq!(merged.outline().footprint().driver.memory_mib, 1024 + 409);
 }
 
 #[test]
@@ -186,7 +186,7 @@ fn the_footprint_is_that_of_the_merged_application() {
         }),
         ..ApplicationSpec::default()
     };
-    let executor = Application::merge(&operation, Some(&template)).unwrap().footprint().executor;
+    let executor = Application::merge(&operation, Some(&template)).unwrap().outline().executor_pod();
     assert_eq!((executor.heap_mib, executor.request.milli_cores), (4096, 250));
 }
 

@@ -1,6 +1,6 @@
 use super::*;
 use crate::api::v1alpha1::ApplicationSpec;
-use crate::model::child_name;
+use crate::model::{PodSize, child_name};
 
 const JOB_UID: &str = "7c9e6679-7425-40de-944b-e07fc1f90ae7";
 
@@ -11,7 +11,7 @@ struct Case {
     parameters: Value,
     result_uri: Option<&'static str>,
     executors: (u32, u32),
-    room: PodRequest,
+    room: PodSize,
     context: BTreeMap<String, String>,
 }
 
@@ -29,7 +29,7 @@ impl Default for Case {
             parameters: json!({"day": "2025-11-01", "tenant": 7}),
             result_uri: Some("s3a://lake/$(operation.name)/$(params.day)/$(run.number)"),
             executors: (1, 4),
-            room: PodRequest { milli_cores: 100_000, memory_mib: 100_000 },
+            room: PodSize { milli_cores: 100_000, memory_mib: 100_000 },
             context: BTreeMap::from([("location".into(), "Łódź \"1\" $(x)".into())]),
         }
     }
@@ -283,9 +283,9 @@ fn parameters_reach_the_process_as_they_are() {
 
 #[test]
 fn a_run_that_outgrew_its_grant_is_not_built() {
-    let room = PodRequest { milli_cores: 8100, memory_mib: 896 + 4 * 1433 };
+    let room = PodSize { milli_cores: 8100, memory_mib: 896 + 4 * 1433 };
     assert!(Case { room, ..Case::default() }.build().is_ok());
-    for less in [PodRequest { milli_cores: 8099, ..room }, PodRequest { memory_mib: room.memory_mib - 1, ..room }] {
+    for less in [PodSize { milli_cores: 8099, ..room }, PodSize { memory_mib: room.memory_mib - 1, ..room }] {
         let error = Case { room: less, ..Case::default() }.build().unwrap_err().to_string();
         assert!(error.starts_with("driver and 4 executors need 8100m cores and 6628 MiB, but "), "{error}");
     }
@@ -321,7 +321,7 @@ fn texts_that_no_object_could_hold_are_refused() {
 
 #[test]
 fn a_placeholder_holds_the_name_and_runs_nothing() {
-    let grant = Grant { min_executors: 1, max_executors: 1, total: PodRequest::default() };
+    let grant = Grant { min_executors: 1, max_executors: 1, total: PodSize::default() };
     let built = placeholder(&run("monday-x-2", grant));
     assert_eq!(built["metadata"]["name"], "monday-x-2");
     assert_eq!(built["metadata"]["labels"]["slowlane.dev/job-uid"], JOB_UID);

@@ -11,9 +11,7 @@ use crate::api::v1alpha1::{JobState, ManagedJob};
 use crate::command::Failure;
 use crate::model::{ApplicationSeen, Holder, ObjectKey, Placeholder, PodSeen, RunId, Uid, child_name};
 use crate::spark::marks::{JOB_UID_LABEL, RUN_FINALIZER};
-use crate::spark::{
-    self, Application, BuildError, BuildInput, Grant, PodRequest, SparkApplication, api_resource, build,
-};
+use crate::spark::{self, Application, BuildError, BuildInput, Grant, SparkApplication, api_resource, build};
 use crate::text::clean;
 use crate::watch::{Object, PodView};
 
@@ -172,7 +170,6 @@ fn wants_a_run(job: &ManagedJob) -> bool {
 
 fn identity<'a>(run: &'a RunId, holder: &'a Holder, name: &'a str, correlation: Option<&'a str>) -> spark::Run<'a> {
     let small = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
-    let total = holder.resources();
     spark::Run {
         name,
         namespace: &holder.job.namespace,
@@ -184,7 +181,7 @@ fn identity<'a>(run: &'a RunId, holder: &'a Holder, name: &'a str, correlation: 
         grant: Grant {
             min_executors: small(holder.min_executors),
             max_executors: small(holder.max_executors),
-            total: PodRequest { milli_cores: total.milli_cores, memory_mib: total.memory_mib },
+            total: holder.resources().requested(),
         },
         correlation_id: correlation,
     }

@@ -1,4 +1,8 @@
+use std::collections::BTreeMap;
+
+use super::super::outline::outline;
 use super::*;
+use crate::api::v1alpha1::ApplicationType;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
 fn jvm() -> ApplicationSpec {
@@ -24,13 +28,13 @@ fn conf(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
 }
 
 fn memory(app: &ApplicationSpec) -> (u64, u64) {
-    let footprint = footprint("application", app).unwrap();
-    (footprint.driver.request.memory_mib, footprint.executor.request.memory_mib)
+    let footprint = outline(app).footprint();
+    (footprint.driver.memory_mib, footprint.executor.memory_mib)
 }
 
 fn cpu(app: &ApplicationSpec) -> (u64, u64) {
-    let footprint = footprint("application", app).unwrap();
-    (footprint.driver.request.milli_cores, footprint.executor.request.milli_cores)
+    let footprint = outline(app).footprint();
+    (footprint.driver.milli_cores, footprint.executor.milli_cores)
 }
 
 #[test]
@@ -96,13 +100,6 @@ fn off_heap_memory_is_added_to_executors_when_switched_on() {
 }
 
 #[test]
-fn off_heap_without_a_size_is_an_error() {
-    let app = ApplicationSpec { spark_conf: conf(&[("spark.memory.offHeap.enabled", "true")]), ..jvm() };
-    let error = footprint("application", &app).unwrap_err().to_string();
-    assert!(error.starts_with("application.sparkConf[spark.memory.offHeap.size] must be at least 1m"), "{error}");
-}
-
-#[test]
 fn python_workers_memory_is_added_to_python_executors_only() {
     let workers = conf(&[("spark.executor.pyspark.memory", "512m")]);
     assert_eq!(memory(&ApplicationSpec { spark_conf: workers.clone(), ..python() }), (1433, 1433 + 512));
@@ -117,16 +114,8 @@ fn the_core_request_beats_cores() {
 }
 
 #[test]
-fn the_total_is_the_driver_and_all_executors() {
-    let footprint = footprint("application", &ApplicationSpec { executor: Some(pod(2, "1g")), ..jvm() }).unwrap();
-    assert_eq!(footprint.total(3), PodRequest { milli_cores: 7000, memory_mib: 4 * 1408 });
-    assert!(footprint.total(u32::MAX).fits(&PodRequest { milli_cores: u64::MAX, memory_mib: u64::MAX }));
-}
-
-#[test]
 fn a_size_that_cannot_be_read_names_its_field_and_value() {
     let half = SparkPod { memory: Some("1.5g".into()), ..SparkPod::default() };
-    let limited = SparkPod { core_limit: Some(Quantity("500m".into())), ..SparkPod::default() };
     for (app, error) in [
         (
             ApplicationSpec { driver: Some(half), ..jvm() },
@@ -141,15 +130,11 @@ fn a_size_that_cannot_be_read_names_its_field_and_value() {
             "template.executor.memory is \"0m\", which is not at least 1m",
         ),
         (
-            ApplicationSpec { executor: Some(limited), ..jvm() },
-            "template.executor.coreLimit is below the request of 1000m cores",
-        ),
-        (
             ApplicationSpec { spark_conf: conf(&[("spark.driver.memoryOverheadFactor", "lots")]), ..jvm() },
             "template.sparkConf[spark.driver.memoryOverheadFactor] is \"lots\", which is not a number of at least 0",
         ),
     ] {
-        let said = footprint("template", &app).unwrap_err().to_string();
+        let said = check_sizes("template", &app).unwrap_err().to_string();
         assert!(said.starts_with(error), "{said}");
     }
 }

@@ -1,46 +1,67 @@
-//! What one object (an Operation, a cluster's template) says about the size of pods, for those who decide before anything
-//! is merged or built. Merging two of them gives what [`super::footprint`] gives for the merged application.
+//! What one object (an Operation, a cluster's template) says about what it runs, for those who decide before anything is
+//! merged or built. Laying two outlines over each other gives the outline of the merged application.
 
 use std::collections::BTreeMap;
 
-use crate::api::v1alpha1::{ApplicationSpec, ApplicationType, SparkPod};
-use crate::model::{Language, PodSizing, Sizing};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
-use super::footprint::{before_spark_4, ending};
+use crate::api::v1alpha1::{ApplicationSpec, ApplicationType, SparkPod};
+use crate::model::{Essentials, Language, MainFile, Outline, PodSizing};
+
 use super::size::{Bare, boolean, factor, milli_cores, spark_mib};
 
-/// The sizes that are written there. What cannot be read counts as not written: [`super::check`] says what is wrong with it.
+/// What is written there. What cannot be read counts as not written: [`super::check`] says what is wrong with it.
 #[must_use]
-pub fn sizing(app: &ApplicationSpec) -> Sizing {
+pub fn outline(app: &ApplicationSpec) -> Outline {
     let conf = Conf(&app.spark_conf);
     let none = SparkPod::default();
-    Sizing {
-        language: language(app),
+    Outline {
+        essentials: essentials(app),
         driver: pod("driver", app.driver.as_ref().unwrap_or(&none), &conf),
         executor: pod("executor", app.executor.as_ref().unwrap_or(&none), &conf),
         overhead_per_mille: conf.per_mille("spark.kubernetes.memoryOverheadFactor"),
-        floor_is_fixed: app.spark_version.as_ref().map(|_| before_spark_4(app)),
+        floor_is_fixed: app.spark_version.as_deref().map(is_before_spark_4),
         off_heap: conf.text("spark.memory.offHeap.enabled").and_then(|value| boolean("", value).ok()),
         off_heap_mib: conf.mib("spark.memory.offHeap.size", Bare::Bytes),
         python_mib: conf.mib("spark.executor.pyspark.memory", Bare::Mebibytes),
     }
 }
 
-fn language(app: &ApplicationSpec) -> Option<Language> {
-    let script = app.main_application_file.as_ref().is_some_and(|file| ending(file) == "py");
-    match app.type_ {
-        _ if script => Some(Language::Python),
-        Some(ApplicationType::Python) => Some(Language::Python),
-        Some(ApplicationType::Scala | ApplicationType::Java) => Some(Language::Jvm),
-        None => None,
+fn essentials(app: &ApplicationSpec) -> Essentials {
+    Essentials {
+        language: app.type_.map(|type_| match type_ {
+            ApplicationType::Python => Language::Python,
+            ApplicationType::Scala | ApplicationType::Java => Language::Jvm,
+        }),
+        main_file: app.main_application_file.as_deref().map(main_file),
+        main_class: app.main_class.is_some(),
+        image: app.image.is_some(),
+        spark_version: app.spark_version.is_some(),
     }
+}
+
+/// By what stands behind the last dot of its name, in the case it is written in: Spark looks no further.
+fn main_file(file: &str) -> MainFile {
+    match file.rsplit_once('.').map(|(_, ending)| ending) {
+        Some("py") => MainFile::Python,
+        Some("R" | "r") => MainFile::R,
+        _ => MainFile::Jar,
+    }
+}
+
+/// Whether the least overhead is a constant in this version, or may be one: one that cannot be read counts as an old one.
+fn is_before_spark_4(version: &str) -> bool {
+    let major = version.split('.').next().and_then(|major| major.parse::<u32>().ok());
+    major.is_none_or(|major| major < 4)
 }
 
 fn pod(role: &str, pod: &SparkPod, conf: &Conf<'_>) -> PodSizing {
     let mib = |text: &Option<String>| text.as_ref().and_then(|text| spark_mib("", text, Bare::Mebibytes).ok());
+    let cpu = |quantity: &Option<Quantity>| quantity.as_ref().and_then(|it| milli_cores("", &it.0).ok());
     PodSizing {
         cores: pod.cores.and_then(|cores| u64::try_from(cores).ok()),
-        core_request_milli: pod.core_request.as_ref().and_then(|quantity| milli_cores("", &quantity.0).ok()),
+        core_request_milli: cpu(&pod.core_request),
+        core_limit_milli: cpu(&pod.core_limit),
         memory_mib: mib(&pod.memory),
         overhead_mib: mib(&pod.memory_overhead),
         overhead_per_mille: conf.per_mille(&format!("spark.{role}.memoryOverheadFactor")),
@@ -69,7 +90,6 @@ impl Conf<'_> {
 
 #[cfg(test)]
 mod tests {
-    use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
     use proptest::option::of;
     use proptest::prelude::*;
 
@@ -121,7 +141,7 @@ mod tests {
         })
     }
 
-    fn spec() -> impl Strategy<Value = ApplicationSpec> {
+    fn sized() -> impl Strategy<Value = ApplicationSpec> {
         (of(pods()), of(pods()), conf(), of(prop::sample::select(vec!["3.5.1", "4.0.1"]))).prop_map(
             |(driver, executor, spark_conf, version)| ApplicationSpec {
                 driver,
@@ -133,27 +153,28 @@ mod tests {
         )
     }
 
-    fn operation() -> impl Strategy<Value = ApplicationSpec> {
-        (spec(), any::<bool>()).prop_map(|(spec, python)| ApplicationSpec {
-            type_: Some(if python { ApplicationType::Python } else { ApplicationType::Scala }),
-            main_application_file: Some(if python { "local:///a.py" } else { "local:///a.jar" }.into()),
-            main_class: (!python).then(|| "A".into()),
-            image: Some("spark:4".into()),
-            ..spec
-        })
+    fn spec() -> impl Strategy<Value = ApplicationSpec> {
+        let types = vec![ApplicationType::Python, ApplicationType::Scala, ApplicationType::Java];
+        let files = vec!["local:///a.py", "local:///a.jar", "local:///a.R", "local:///a"];
+        (sized(), of(prop::sample::select(types)), of(prop::sample::select(files)), of(Just("A")), of(Just("spark:4")))
+            .prop_map(|(spec, type_, file, class, image)| ApplicationSpec {
+                type_,
+                main_application_file: file.map(Into::into),
+                main_class: class.map(Into::into),
+                image: image.map(Into::into),
+                ..spec
+            })
     }
 
     proptest! {
-        /// What is decided on is what is built: a grant that the build outgrows would be granted again and again.
+        /// What is decided on is what is built: a grant that the build outgrows would be granted again and again, and a
+        /// run that cannot be built would hold its slots for nothing.
         #[test]
-        fn merged_sizes_are_those_of_the_merged_application(operation in operation(), template in spec()) {
-            let Ok(application) = Application::merge(&operation, Some(&template)) else { return Ok(()) };
-            let built = application.footprint();
-            let decided = sizing(&template).over(sizing(&operation)).footprint();
-            for (decided, built) in [(decided.driver, built.driver.request), (decided.executor, built.executor.request)] {
-                prop_assert_eq!(decided.milli_cores, built.milli_cores);
-                prop_assert!(decided.memory_mib >= built.memory_mib, "{:?} < {:?}", decided, built);
-                prop_assert!(decided.memory_mib <= built.memory_mib + 1, "{:?} > {:?}", decided, built);
+        fn outlines_laid_over_each_other_are_that_of_the_merged_application(operation in spec(), template in spec()) {
+            let decided = outline(&template).over(outline(&operation));
+            match Application::merge(&operation, Some(&template)) {
+                Ok(application) => prop_assert_eq!(*application.outline(), decided),
+                Err(error) => prop_assert!(decided.problem().is_some(), "{}", error),
             }
         }
     }
