@@ -108,12 +108,6 @@ impl Queue {
     pub fn heads(&self) -> impl Iterator<Item = &Rank> {
         self.jobs.iter().filter_map(BTreeSet::first)
     }
-
-    /// How many are ranked before `rank`, counted up to `most`.
-    #[must_use]
-    pub fn ahead_of(&self, rank: &Rank, most: usize) -> usize {
-        self.iter().take_while(|other| *other < rank).take(most).count()
-    }
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use crate::index::{JobEntry, Said, Stage};
 use crate::lifecycle::{Errand, RETRY, Run};
 use crate::model::{
     Blocker, ClusterStatus, EndReason, JobState, JobStatus, Name, ObjectKey, OperationStatus, Outcome, QueueStatus,
-    Resources, RunStatus, Span, Uid,
+    Report, Resources, RunStatus, Span, Uid,
 };
 
 /// Informational status writes on their way at once; ends are not counted.
@@ -152,7 +152,7 @@ impl Engine {
                 reason: status.reason,
                 // Where a declared result lies is known when the status is written.
                 message: if status.declared_result { "succeeded".into() } else { status.message.clone() },
-                warning: status.state == JobState::Failed || !status.accepted,
+                warning: status.state == JobState::Failed || status.accepted.is_none(),
             })));
         }
         self.out.push(Command::WriteJobStatus { key, uid, status: Box::new(status) });
@@ -308,7 +308,6 @@ impl Engine {
         JobStatus {
             reason: queue.reason.as_str(),
             message: blockers.first().map(|blocker| blocker.message.clone()).unwrap_or_default(),
-            accepted: queue.reason.is_accepted(),
             queue: Some(QueueStatus { waiting_since: entry.job.created, position, blockers }),
             runs: entry.job.published.runs.clone(),
             ..blank(entry, entry.state)
@@ -341,12 +340,16 @@ impl Engine {
         let closed = run.closed.unwrap_or(self.now);
         let status = self.status_of_run(entry, run);
         let (state, reason, message, result) = match &run.outcome {
-            Some(Outcome::Succeeded(Some(reported))) => {
+            Some(Outcome::Succeeded(Report::Result(reported))) => {
                 let result = (reported.uri.clone(), reported.source);
                 (JobState::Succeeded, EndReason::Completed, reported.uri.to_string(), Some(result))
             }
-            Some(Outcome::Succeeded(None)) => {
+            Some(Outcome::Succeeded(Report::None)) => {
                 (JobState::Succeeded, EndReason::Completed, "it reported no result".to_owned(), None)
+            }
+            Some(Outcome::Succeeded(Report::Refused(why))) => {
+                let message = format!("the result that it reported cannot be published: {why}");
+                (JobState::Succeeded, EndReason::Completed, message, None)
             }
             Some(Outcome::Failed(reason, words)) => (JobState::Failed, *reason, words.to_string(), None),
             Some(Outcome::Cancelled) | None => {
@@ -371,9 +374,13 @@ impl Engine {
         let application = self.sightings.applications.get(&run.id);
         let (outcome, reason, message, result_uri) = match &run.outcome {
             None => (None, None, None, None),
-            Some(Outcome::Succeeded(result)) => {
-                let uri = result.as_ref().map(|result| result.uri.clone());
-                (Some("Succeeded"), Some(EndReason::Completed), None, uri)
+            Some(Outcome::Succeeded(report)) => {
+                let (refused, uri) = match report {
+                    Report::None => (None, None),
+                    Report::Result(result) => (None, Some(result.uri.clone())),
+                    Report::Refused(why) => (Some(why.clone()), None),
+                };
+                (Some("Succeeded"), Some(EndReason::Completed), refused, uri)
             }
             Some(Outcome::Failed(reason, words)) => (Some("Failed"), Some(*reason), Some(words.clone()), None),
             Some(Outcome::Cancelled) => (Some("Cancelled"), Some(EndReason::Cancelled), None, None),
@@ -486,7 +493,7 @@ fn blank(entry: &JobEntry, state: JobState) -> JobStatus {
         message: String::new(),
         created: entry.job.created,
         since: entry.since,
-        accepted: true,
+        accepted: (state != JobState::Pending).then(|| entry.accepted.unwrap_or(entry.job.created)),
         cluster: None,
         queue: None,
         runs: Vec::new(),

@@ -33,7 +33,6 @@ impl Engine {
         let view = View {
             application: self.sightings.applications.get(&run.id),
             pods: self.sightings.pods_of(&run.id, &run.key.namespace).unwrap_or(&nothing),
-            terminating: self.gate.is_terminating(&run.key.namespace),
             listing: self.relists.is_listing(Kind::Pod),
         };
         if run.closed.is_some() {

@@ -31,6 +31,8 @@ pub struct JobEntry {
     pub state: JobState,
     /// Since when.
     pub since: Time,
+    /// Since when its spec is accepted as it stands; `None` while it is pending.
+    pub accepted: Option<Time>,
     /// State, reason and generation that stand in its status, as far as we know.
     pub said: Option<Said>,
     /// The state that people were told of last.
@@ -130,8 +132,19 @@ impl Jobs {
         });
         *self.by_state.entry(state).or_default() += 1;
         let announced = job.published.state;
-        let entry =
-            JobEntry { job, stage: Stage::New, state, since, said, announced, again: false, ending: None, used_up: 0 };
+        let accepted = job.published.accepted;
+        let entry = JobEntry {
+            accepted,
+            job,
+            stage: Stage::New,
+            state,
+            since,
+            said,
+            announced,
+            again: false,
+            ending: None,
+            used_up: 0,
+        };
         self.entries[number as usize] = Some(Box::new(entry));
         number
     }
@@ -155,6 +168,8 @@ impl Jobs {
         }
         entry.state = state;
         entry.since = now;
+        // What was pending and ends counts as accepted: it is a spec that could be ended.
+        entry.accepted = (state != JobState::Pending).then(|| entry.accepted.unwrap_or(now));
         self.uncount(before);
         *self.by_state.entry(state).or_default() += 1;
         true

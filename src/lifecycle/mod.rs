@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::model::{
     ApplicationSeen, ApplicationState, EndReason, Holder, Name, ObjectKey, Outcome, Placeholder, PodPhase, PodRole,
-    PodSeen, RunId, Settings, Span, Time, child_name,
+    PodSeen, Report, RunId, Settings, Span, Time, child_name,
 };
 
 /// How long to wait before a command that did not work is tried again.
@@ -113,8 +113,6 @@ pub struct View<'a> {
     pub application: Option<&'a ApplicationSeen>,
     /// Its pods.
     pub pods: &'a BTreeMap<Name, PodSeen>,
-    /// Its namespace is being deleted.
-    pub terminating: bool,
     /// Pods are being listed anew: what a list has not named yet may be there.
     pub listing: bool,
 }
@@ -187,7 +185,7 @@ pub fn observe(run: &mut Run, view: &View<'_>, now: Time) {
 pub fn outcome_of(driver: &PodSeen) -> Outcome {
     let end = driver.end.clone().unwrap_or_default();
     if driver.phase == PodPhase::Succeeded {
-        return Outcome::Succeeded(end.reported);
+        return Outcome::Succeeded(end.report);
     }
     let reason = match () {
         () if end.out_of_memory => EndReason::OutOfMemory,
@@ -357,7 +355,7 @@ fn with_terminal(run: &Run, application: &ApplicationSeen, view: &View<'_>, sett
 /// The application's own word, where no finished driver was ever seen.
 fn outcome_without_driver(application: &ApplicationSeen) -> Outcome {
     if application.state == ApplicationState::Completed {
-        return Outcome::Succeeded(None);
+        return Outcome::Succeeded(Report::None);
     }
     // Spark's own id comes with the driver: without one there never was any, whatever name the status gives.
     let submitted = application.application_id.is_some();

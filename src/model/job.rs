@@ -50,6 +50,8 @@ pub struct Published {
     pub reason: Option<Box<str>>,
     /// When it came into this state.
     pub since: Option<Time>,
+    /// Since when it counts as accepted.
+    pub accepted: Option<Time>,
     /// The newest run that the status knows, and whether that run's application was seen to exist: its entry names one.
     pub run: Option<(u32, bool)>,
     /// How that run ended, where the status says so already: its pods may be gone.

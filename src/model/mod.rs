@@ -23,13 +23,11 @@ pub use outline::{Essentials, Language, MainFile, Outline, PodMakeup, PodSizing,
 pub use reason::{EndReason, WaitReason};
 pub use resources::{ExecutorBounds, Footprint, PodSize, Resources};
 pub use run::{
-    ApplicationSeen, ApplicationState, DriverEnd, Outcome, Placeholder, PodPhase, PodRole, PodSeen, ReportedResult,
-    RunId,
+    ApplicationSeen, ApplicationState, DriverEnd, Outcome, Placeholder, PodPhase, PodRole, PodSeen, Report,
+    ReportedResult, RunId,
 };
 pub use settings::Settings;
-pub use status::{
-    Blocker, ClusterStatus, JobState, JobStatus, OperationStatus, QueueStatus, ResultSource, RunStatus, shown_to,
-};
+pub use status::{Blocker, ClusterStatus, JobState, JobStatus, OperationStatus, QueueStatus, ResultSource, RunStatus};
 pub use time::{Span, Time};
 
 /// How urgent a job is. Declared from lowest to highest, so that `Ord` agrees with the word.

@@ -158,14 +158,26 @@ pub struct PodSeen {
 /// What a finished driver pod tells.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DriverEnd {
-    /// The result that the application reported itself.
-    pub reported: Option<ReportedResult>,
+    /// What the application said of its result.
+    pub report: Report,
     /// Why it failed, in words; set for a failed driver only.
     pub failure: Option<Box<str>>,
     /// The failure was the kernel's memory killer.
     pub out_of_memory: bool,
     /// The pod was evicted or disrupted: the application did nothing wrong.
     pub lost: bool,
+}
+
+/// What a finished application said of its result.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Report {
+    /// Nothing.
+    #[default]
+    None,
+    /// A URI that may be published.
+    Result(ReportedResult),
+    /// One that may not: which, and why.
+    Refused(Box<str>),
 }
 
 /// A result URI from the application, checked: scheme allowed, bounded, no control characters.
@@ -181,7 +193,7 @@ pub struct ReportedResult {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// The driver succeeded.
-    Succeeded(Option<ReportedResult>),
+    Succeeded(Report),
     /// It failed; the words are Spark's own where there are any.
     Failed(super::EndReason, Box<str>),
     /// Somebody asked for its end before it ended.

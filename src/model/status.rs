@@ -1,6 +1,6 @@
 //! What the keeper says about jobs, operations and clusters: values, turned into API status by the shell.
 
-use super::name::{Name, ObjectKey};
+use super::name::Name;
 use super::reason::WaitReason;
 use super::{Span, Time};
 
@@ -155,8 +155,8 @@ pub struct JobStatus {
     pub created: Time,
     /// When it came into this state.
     pub since: Time,
-    /// Whether its spec was accepted as it stands.
-    pub accepted: bool,
+    /// Since when its spec is accepted as it stands; `None` = it is not.
+    pub accepted: Option<Time>,
     /// Where it runs or ran.
     pub cluster: Option<Name>,
     /// While it waits.
@@ -215,10 +215,4 @@ pub struct ClusterStatus {
     pub spark_operator_available: bool,
     /// What is wrong with it.
     pub defect: Option<Box<str>>,
-}
-
-/// Names a job in messages: without its namespace for a reader of the same one.
-#[must_use]
-pub fn shown_to(reader: &str, job: &ObjectKey) -> Option<Name> {
-    (&*job.namespace == reader).then(|| job.name.clone())
 }

@@ -167,7 +167,7 @@ mod tests {
             message: String::new(),
             created: Time(0),
             since: Time(0),
-            accepted: true,
+            accepted: Some(Time::default()),
             cluster: None,
             queue: None,
             runs: vec![],

@@ -147,7 +147,7 @@ fn status(state: JobState) -> JobStatus {
         message: "words".into(),
         created: Time(1000),
         since: Time(2000),
-        accepted: true,
+        accepted: Some(Time::default()),
         cluster: None,
         queue: None,
         runs: vec![],

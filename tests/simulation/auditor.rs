@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use slowlane::model::{Cluster, JobState, JobStatus, Name, ObjectKey, PodPhase, PodRole, Resources, RunId, Uid};
+use slowlane::model::{
+    Cluster, JobState, JobStatus, Name, ObjectKey, PodPhase, PodRole, Report, Resources, RunId, Uid,
+};
 
 use crate::objects::{App, JobObject, Pod};
 use crate::world::LiveRun;
@@ -139,8 +141,11 @@ impl Auditor {
             PodPhase::Running => ends.ran = true,
             PodPhase::Failed => ends.failed = true,
             PodPhase::Succeeded => {
-                let reported = pod.end.as_ref().and_then(|end| end.reported.as_ref());
-                ends.succeeded.push(reported.map(|result| result.uri.clone()));
+                let uri = pod.end.as_ref().and_then(|end| match &end.report {
+                    Report::Result(result) => Some(result.uri.clone()),
+                    Report::None | Report::Refused(_) => None,
+                });
+                ends.succeeded.push(uri);
             }
         }
     }

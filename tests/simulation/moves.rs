@@ -1,7 +1,9 @@
 //! What the world does by itself: spark-operator, kubelet, drivers, garbage collector, namespace controller. Each thing
 //! that can happen now is a [`Move`]; which one happens next is drawn.
 
-use slowlane::model::{ApplicationState, DriverEnd, Name, ObjectKey, PodPhase, PodRole, ReportedResult, ResultSource};
+use slowlane::model::{
+    ApplicationState, DriverEnd, Name, ObjectKey, PodPhase, PodRole, Report, ReportedResult, ResultSource,
+};
 
 use crate::objects::{App, Pod};
 use crate::rng::Rng;
@@ -264,11 +266,12 @@ impl World {
         let well = rng.chance(650);
         let reports = rng.chance(500);
         let uri: Box<str> = format!("s3a://lake/{}", pod.uid).into();
-        let reported = (well && reports).then_some(ReportedResult { uri, source: ResultSource::TerminationMessage });
+        let result = ReportedResult { uri, source: ResultSource::TerminationMessage };
+        let report = if well && reports { Report::Result(result) } else { Report::None };
         let (failure, out_of_memory) = if well { (None, false) } else { (Some("boom".into()), rng.chance(200)) };
         self.edit_pod(key, |pod| {
             pod.phase = if well { PodPhase::Succeeded } else { PodPhase::Failed };
-            pod.end = Some(DriverEnd { reported, failure, out_of_memory, lost: false });
+            pod.end = Some(DriverEnd { report, failure, out_of_memory, lost: false });
         });
         // A driver that ends well takes most of its executors with it.
         let executors: Vec<ObjectKey> =

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use slowlane::command::Change;
 use slowlane::model::{
     ApplicationSeen, ApplicationState, DriverEnd, EndReason, Footprint, Job, JobStatus, Name, ObjectKey, Outcome,
-    Placeholder, PodPhase, PodRole, PodSeen, Published, ReportedResult, ResultSource, RunId, RunStatus, Time, Uid,
+    Placeholder, PodPhase, PodRole, PodSeen, Published, Report, ReportedResult, ResultSource, RunId, RunStatus, Time,
+    Uid,
 };
 
 #[derive(Debug, Clone, PartialEq)]
@@ -134,6 +135,7 @@ pub(crate) fn published(status: &JobStatus) -> Published {
         observed_generation: status.observed_generation,
         reason: Some(status.reason.into()),
         since: Some(status.since),
+        accepted: status.accepted,
         run: newest.as_ref().map(|run| (run.number, !run.application.is_empty())),
         outcome: newest.as_ref().and_then(outcome),
         runs,
@@ -144,7 +146,8 @@ fn outcome(run: &RunStatus) -> Option<Outcome> {
     match run.outcome.as_deref()? {
         "Succeeded" => {
             let source = ResultSource::TerminationMessage;
-            Some(Outcome::Succeeded(run.result_uri.clone().map(|uri| ReportedResult { uri, source })))
+            let result = run.result_uri.clone().map(|uri| Report::Result(ReportedResult { uri, source }));
+            Some(Outcome::Succeeded(result.unwrap_or_default()))
         }
         "Failed" => Some(Outcome::Failed(EndReason::ApplicationFailed, run.message.clone().unwrap_or_default())),
         _ => Some(Outcome::Cancelled),

@@ -7,7 +7,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use super::{count, created, key, model_time, uid};
 use crate::api::v1alpha1::{self as api, ManagedJobSpec, ManagedJobStatus};
 use crate::model::{
-    EndReason, ExecutorBounds, Job, JobState, Outcome, Priority, Published, ReportedResult, ResultSource, RunStatus,
+    EndReason, ExecutorBounds, Job, JobState, Outcome, Priority, Published, Report, ReportedResult, ResultSource,
+    RunStatus, Time,
 };
 use crate::spark::referenced_parameters;
 
@@ -67,10 +68,16 @@ fn published(status: &ManagedJobStatus) -> Published {
         observed_generation: status.observed_generation.unwrap_or(-1),
         reason: status.reason.as_deref().map(Into::into),
         since: status.since.as_ref().map(model_time),
+        accepted: accepted(status),
         outcome: written.and_then(outcome),
         run: newest.map(|run| (run.number, was_seen(&run, state))),
         runs,
     }
+}
+
+fn accepted(status: &ManagedJobStatus) -> Option<Time> {
+    let found = status.conditions.iter().find(|it| it.type_ == "Accepted" && it.status == "True")?;
+    Some(model_time(&found.last_transition_time))
 }
 
 /// Whether a run's application was seen to exist: something is known of it that only the cluster could tell.
@@ -82,11 +89,13 @@ fn was_seen(run: &RunStatus, state: Option<JobState>) -> bool {
 /// How a run ended, where its status says so. Who named its result is not written there; the message was read first.
 fn outcome(run: &api::RunStatus) -> Option<Outcome> {
     Some(match run.outcome? {
-        api::RunOutcome::Succeeded => Outcome::Succeeded(
-            run.result_uri
-                .as_deref()
-                .map(|uri| ReportedResult { uri: uri.into(), source: ResultSource::TerminationMessage }),
-        ),
+        api::RunOutcome::Succeeded => Outcome::Succeeded(match (&run.result_uri, &run.message) {
+            (Some(uri), _) => {
+                Report::Result(ReportedResult { uri: uri.as_str().into(), source: ResultSource::TerminationMessage })
+            }
+            (None, Some(why)) => Report::Refused(why.as_str().into()),
+            (None, None) => Report::None,
+        }),
         api::RunOutcome::Failed => {
             let reason = run.reason.as_deref().and_then(end_reason).unwrap_or(EndReason::ApplicationFailed);
             Outcome::Failed(reason, run.message.as_deref().unwrap_or_default().into())
@@ -196,7 +205,7 @@ mod tests {
         let failed = read(json!({"number": 1, "outcome": "Failed", "reason": "OutOfMemory", "message": "killed"}));
         assert_eq!(failed, Some(Outcome::Failed(EndReason::OutOfMemory, "killed".into())));
         let succeeded = read(json!({"number": 1, "outcome": "Succeeded", "resultUri": "s3a://x"}));
-        assert!(matches!(succeeded, Some(Outcome::Succeeded(Some(result))) if &*result.uri == "s3a://x"));
+        assert!(matches!(succeeded, Some(Outcome::Succeeded(Report::Result(result))) if &*result.uri == "s3a://x"));
         assert_eq!(read(json!({"number": 1})), None);
     }
 }

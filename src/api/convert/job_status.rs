@@ -136,11 +136,9 @@ fn ended(status: &JobStatus) -> Time {
 
 fn accepted(status: &JobStatus) -> Condition {
     let generation = status.observed_generation;
-    if status.accepted {
-        let since = if status.state == JobState::Queued { status.since } else { status.created };
-        condition("Accepted", true, "Accepted", "it can run as it stands", since, generation)
-    } else {
-        condition("Accepted", false, status.reason, &status.message, status.since, generation)
+    match status.accepted {
+        Some(since) => condition("Accepted", true, "Accepted", "it can run as it stands", since, generation),
+        None => condition("Accepted", false, status.reason, &status.message, status.since, generation),
     }
 }
 
@@ -218,7 +216,7 @@ mod tests {
             message: "words".into(),
             created: Time(1000),
             since: Time(5000),
-            accepted: true,
+            accepted: Some(Time(4000)),
             cluster: None,
             queue: None,
             runs: vec![],

@@ -6,7 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use super::application::run;
 use super::{key, uid};
 use crate::api::v1alpha1::ReportedBy;
-use crate::model::{DriverEnd, PodPhase, PodRole, PodSeen, ReportedResult, ResultSource};
+use crate::model::{DriverEnd, PodPhase, PodRole, PodSeen, Report, ReportedResult, ResultSource};
 use crate::spark::{self, ApplicationState, driver_end, failure_sentence};
 
 /// Label by which Spark tells its drivers from its executors.
@@ -53,14 +53,21 @@ fn end(meta: &ObjectMeta, status: &PodStatus) -> DriverEnd {
         failure: failed.then(|| failure_sentence(&ApplicationState::Failed, None, Some(&end)).into()),
         out_of_memory: end.oom_killed,
         lost: failed && is_disrupted(status),
-        reported: end.reported.map(|reported| ReportedResult {
-            uri: reported.uri.into(),
-            source: match reported.by {
-                ReportedBy::PodAnnotation => ResultSource::PodAnnotation,
-                ReportedBy::TerminationMessage | ReportedBy::Declared => ResultSource::TerminationMessage,
-            },
-        }),
+        report: report(end),
     }
+}
+
+fn report(end: spark::DriverEnd) -> Report {
+    let Some(reported) = end.reported else {
+        return end.refused_report.map_or(Report::None, |why| Report::Refused(why.into()));
+    };
+    Report::Result(ReportedResult {
+        uri: reported.uri.into(),
+        source: match reported.by {
+            ReportedBy::PodAnnotation => ResultSource::PodAnnotation,
+            ReportedBy::TerminationMessage | ReportedBy::Declared => ResultSource::TerminationMessage,
+        },
+    })
 }
 
 #[cfg(test)]
@@ -87,7 +94,15 @@ mod tests {
         let seen = read("driver", ended(0, "Completed", r#"{"resultUri": "s3a://lake/x"}"#));
         assert_eq!((seen.role, seen.phase), (PodRole::Driver, PodPhase::Succeeded));
         let end = seen.end.unwrap();
-        assert_eq!((&*end.reported.unwrap().uri, end.failure), ("s3a://lake/x", None));
+        assert!(matches!(end.report, Report::Result(result) if &*result.uri == "s3a://lake/x"));
+        assert_eq!(end.failure, None);
+    }
+
+    #[test]
+    fn a_result_that_may_not_be_published_is_refused_in_words() {
+        let seen = read("driver", ended(0, "Completed", r#"{"resultUri": "file:///etc/passwd"}"#));
+        let Report::Refused(why) = seen.end.unwrap().report else { panic!("not refused") };
+        assert!(why.contains("file:///etc/passwd"), "{why}");
     }
 
     #[test]

@@ -32,8 +32,12 @@ pub const RUNS: u32 = 64;
 /// Entries of `status.conditions`.
 pub const CONDITIONS: u32 = 16;
 
-/// Keys of a ledger's `limits`, and of its `clusters`.
-pub const LEDGER_KEYS: u32 = 1000;
+/// Keys of a ledger's `clusters`: one for each holder at most.
+pub const LEDGER_CLUSTERS: u32 = 1000;
+
+/// Keys of a ledger's `limits`: an operation for each holder, and 200 clusters that limit their jobs. The API server
+/// refuses rules that may cost more than those of 1,250 keys.
+pub const LEDGER_LIMITS: u32 = 1200;
 
 /// Holders of one limit in a ledger.
 pub const LEDGER_HOLDERS: u32 = 1000;

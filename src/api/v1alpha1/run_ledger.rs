@@ -118,9 +118,9 @@ pub struct LedgerCluster {
 }
 
 fn limits(generate: &mut schemars::SchemaGenerator) -> schemars::Schema {
-    schema::atomic_map::<LedgerLimit>(generate, bounds::LEDGER_KEYS)
+    schema::atomic_map::<LedgerLimit>(generate, bounds::LEDGER_LIMITS)
 }
 
 fn clusters(generate: &mut schemars::SchemaGenerator) -> schemars::Schema {
-    schema::atomic_map::<LedgerCluster>(generate, bounds::LEDGER_KEYS)
+    schema::atomic_map::<LedgerCluster>(generate, bounds::LEDGER_CLUSTERS)
 }
