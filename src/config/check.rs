@@ -47,6 +47,7 @@ pub(super) fn ranges(settings: &Settings) -> Result<(), ConfigError> {
         ("admission.waitingBoundSeconds", settings.admission.waiting_bound_seconds, 1, WEEK, "1 to 604800"),
         ("admission.quarantineSeconds", settings.admission.quarantine_seconds, 1, 3600, "1 to 3600"),
         ("runs.lingeringSeconds", settings.runs.lingering_seconds, 1, 3600, "1 to 3600"),
+        ("runs.startTimeoutSeconds", settings.runs.start_timeout_seconds, 1, WEEK, "1 to 604800"),
         ("runs.operatorAbsentSeconds", settings.runs.operator_absent_seconds, 1, 3600, "1 to 3600"),
         ("tombstones.keepSeconds", settings.tombstones.keep_seconds, 1, WEEK, "1 to 604800"),
         ("tombstones.max", settings.tombstones.max, 0, 100_000, "0 to 100000"),

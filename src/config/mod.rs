@@ -134,13 +134,15 @@ impl Default for Admission {
 pub struct Runs {
     /// How long pods may outlive their run's end before the application is deleted to remove them.
     pub lingering_seconds: u32,
+    /// Within what time of its start a driver has to run, where neither the job nor its Operation says.
+    pub start_timeout_seconds: u32,
     /// How long an application may stay untouched by the spark-operator before that counts as absent.
     pub operator_absent_seconds: u32,
 }
 
 impl Default for Runs {
     fn default() -> Self {
-        Self { lingering_seconds: 10, operator_absent_seconds: 60 }
+        Self { lingering_seconds: 10, start_timeout_seconds: 600, operator_absent_seconds: 60 }
     }
 }
 
@@ -274,6 +276,7 @@ impl Settings {
             status_delay: span(self.status.delay_seconds),
             detail_interval: span(self.status.detail_seconds),
             lingering: span(self.runs.lingering_seconds),
+            start_timeout: span(self.runs.start_timeout_seconds),
             operator_absent: span(self.runs.operator_absent_seconds),
             max_live_runs: count(self.ledger.max_live_runs),
         }

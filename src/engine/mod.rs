@@ -4,6 +4,7 @@
 //! takes in what the watches show, `runs` brings each run to its end, `publish` says what stands in statuses.
 
 mod figures;
+mod intent;
 mod ledger;
 mod publish;
 mod runs;
@@ -121,6 +122,8 @@ pub struct Engine {
     /// Runs whose end stands: their slots go with the next ledger write.
     ended: BTreeSet<RunId>,
     sightings: Sightings,
+    /// When the spark-operator was last seen to touch an application, by namespace.
+    touched: BTreeMap<Name, Time>,
     /// Closed children by the time at which they became tombstones.
     tombstones: Tombstones,
     dropping: BTreeSet<RunId>,
@@ -166,6 +169,7 @@ impl Engine {
             ended: BTreeSet::new(),
             unnamed: BTreeSet::new(),
             sightings: Sightings::default(),
+            touched: BTreeMap::new(),
             tombstones: Tombstones::default(),
             dropping: BTreeSet::new(),
             dirty_runs: BTreeSet::new(),

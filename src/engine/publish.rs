@@ -4,6 +4,7 @@
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 
+use super::intent::ADMITTED;
 use super::{Engine, Wake, WriteKind};
 use crate::admission::{JobNumber, QueueNumber, Rank};
 use crate::command::{Announcement, Command, Failure};
@@ -115,6 +116,12 @@ impl Engine {
                 self.status_of_run(entry, run)
             }
             Stage::Waiting(queue, ref rank) => self.status_of_waiting(entry, queue, rank),
+            Stage::Suspended => JobStatus {
+                reason: EndReason::Suspended.as_str(),
+                message: "spec.suspend is true: set it to false to let it go on".to_owned(),
+                runs: entry.job.published.runs.clone(),
+                ..blank(entry, JobState::Suspended)
+            },
             Stage::New | Stage::Ended => return,
         };
         let said = said(&status);
@@ -315,14 +322,16 @@ impl Engine {
     }
 
     fn status_of_run(&self, entry: &JobEntry, run: &Run) -> JobStatus {
-        let refused = run.denied.as_ref().map(|(_, words)| words).or(run.trouble.as_ref());
-        let (reason, message) = match (entry.state, refused) {
-            (JobState::Starting, Some(words)) => ("SubmissionRefused", words.to_string()),
-            (JobState::Starting, None) => ("Admitted", format!("as {}", run.key.name)),
-            (JobState::Finishing, _) => ("Finishing", "its last pods are going".to_owned()),
+        let (reason, message) = match entry.state {
+            JobState::Starting => match self.not_started(run, &self.view_of(run)) {
+                (ADMITTED, _) => (ADMITTED, format!("as {}", run.key.name)),
+                waiting => waiting,
+            },
+            JobState::Finishing => ("Finishing", "its last pods are going".to_owned()),
             _ => ("DriverRunning", format!("as {}", run.key.name)),
         };
         let mut runs = entry.job.published.runs.clone();
+        runs.retain(|past| past.number != run.id.number);
         runs.push(self.run_status(run));
         JobStatus {
             reason,
@@ -352,7 +361,7 @@ impl Engine {
                 (JobState::Succeeded, EndReason::Completed, message, None)
             }
             Some(Outcome::Failed(reason, words)) => (JobState::Failed, *reason, words.to_string(), None),
-            Some(Outcome::Cancelled) | None => {
+            Some(Outcome::Cancelled | Outcome::Suspended) | None => {
                 let ran = if run.running_since.is_some() { "while it ran" } else { "before it ran" };
                 (JobState::Cancelled, EndReason::Cancelled, format!("cancelled {ran}"), None)
             }
@@ -370,7 +379,7 @@ impl Engine {
         }
     }
 
-    fn run_status(&self, run: &Run) -> RunStatus {
+    pub(super) fn run_status(&self, run: &Run) -> RunStatus {
         let application = self.sightings.applications.get(&run.id);
         let (outcome, reason, message, result_uri) = match &run.outcome {
             None => (None, None, None, None),
@@ -384,6 +393,7 @@ impl Engine {
             }
             Some(Outcome::Failed(reason, words)) => (Some("Failed"), Some(*reason), Some(words.clone()), None),
             Some(Outcome::Cancelled) => (Some("Cancelled"), Some(EndReason::Cancelled), None, None),
+            Some(Outcome::Suspended) => (Some("Suspended"), Some(EndReason::Suspended), None, None),
         };
         RunStatus {
             number: run.id.number,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Engine, Wake};
+use crate::admission::JobNumber;
 use crate::command::{Command, Failure, Kind};
 use crate::index::Stage;
 use crate::lifecycle::{Errand, Intent, RETRY, Run, Step, View, next, observe, outcome_of};
@@ -29,15 +30,10 @@ impl Engine {
 
     /// One step of a run; tells whether to look again at once.
     fn advance(&mut self, run: &mut Run) -> bool {
-        let nothing = BTreeMap::new();
-        let view = View {
-            application: self.sightings.applications.get(&run.id),
-            pods: self.sightings.pods_of(&run.id, &run.key.namespace).unwrap_or(&nothing),
-            listing: self.relists.is_listing(Kind::Pod),
-        };
         if run.closed.is_some() {
             return self.end_closed(run);
         }
+        self.wake_when_late(run);
         if let Some(published) = self.jobs.of(&run.id.job).map(|entry| &entry.job.published)
             && let Some((last, seen)) = published.run
             && last == run.id.number
@@ -45,9 +41,10 @@ impl Engine {
             run.holder.seen |= seen;
             run.outcome = run.outcome.take().or_else(|| published.outcome.clone());
         }
+        let view = self.view_of(run);
         observe(run, &view, self.now);
-        let intent = self.intent(run);
-        let step = next(run, &view, intent, &self.settings, self.now);
+        let intent = self.intent(run, &view);
+        let step = next(run, &view, &intent, &self.settings, self.now);
         let application = view.application.map(|application| (application.key.clone(), application.uid.clone()));
         match step {
             Step::Wait(Some(until)) => self.wakes.set(Wake::Run(run.id.clone()), until),
@@ -57,7 +54,7 @@ impl Engine {
                 run.errand = Some(Errand::Confirm);
                 self.out.push(Command::ConfirmRun { run: run.id.clone(), key: run.key.clone() });
             }
-            Step::Record => return self.record(run, intent),
+            Step::Record => return self.record(run, &intent),
             Step::Delete => {
                 let Some((key, uid)) = application else { return false };
                 run.errand = Some(Errand::Delete);
@@ -79,6 +76,16 @@ impl Engine {
         false
     }
 
+    /// What the watches show of a run.
+    pub(super) fn view_of(&self, run: &Run) -> View<'_> {
+        static NO_PODS: BTreeMap<Name, PodSeen> = BTreeMap::new();
+        View {
+            application: self.sightings.applications.get(&run.id),
+            pods: self.sightings.pods_of(&run.id, &run.key.namespace).unwrap_or(&NO_PODS),
+            listing: self.relists.is_listing(Kind::Pod),
+        }
+    }
+
     /// Whether the ledger says that a run is not to be created (again).
     fn is_given_up(&self, id: &RunId) -> bool {
         self.acknowledged.holders.get(id).is_some_and(|holder| holder.seen)
@@ -91,10 +98,8 @@ impl Engine {
     }
 
     /// Pods are about to be deleted: the outcome has to stand in the job's status first.
-    fn record(&mut self, run: &mut Run, intent: Intent) -> bool {
-        if intent == Intent::End {
-            run.outcome.get_or_insert(Outcome::Cancelled);
-        }
+    fn record(&mut self, run: &mut Run, intent: &Intent) -> bool {
+        run.outcome = run.outcome.take().or_else(|| intent.outcome());
         let number = self.jobs.by_uid(&run.id.job);
         match number.and_then(|number| Some((number, self.jobs.get(number)?))) {
             Some((number, entry)) if entry.stage != Stage::Ended && !self.is_recorded(number, run) => {
@@ -117,11 +122,31 @@ impl Engine {
         };
         let Some(entry) = self.jobs.get(number) else { return false };
         let is_current = entry.stage == Stage::Granted(run.id.number);
+        if is_current && run.outcome == Some(Outcome::Suspended) {
+            return self.end_suspended(number, run);
+        }
         // A run without an outcome was closed to be planned anew: its job goes on.
         if is_current && run.outcome.is_some() {
             self.end_run(number, run);
         } else if entry.ending.is_none() {
             self.ended.insert(run.id.clone());
+        }
+        false
+    }
+
+    /// A run ended because its job is suspended: that stands in the job's status before its slot goes back.
+    fn end_suspended(&mut self, number: JobNumber, run: &mut Run) -> bool {
+        match run.not_before {
+            _ if run.errand.is_some() => {}
+            Some((Errand::Record, until)) if until > self.now => self.wakes.set(Wake::Run(run.id.clone()), until),
+            _ if !run.recorded && !self.is_recorded(number, run) => {
+                run.errand = Some(Errand::Record);
+                self.record_outcome(number, run);
+            }
+            _ => {
+                self.keep_ended_run(number, run);
+                self.ended.insert(run.id.clone());
+            }
         }
         false
     }
@@ -148,7 +173,8 @@ impl Engine {
             && entry.stage == Stage::Granted(id.number)
         {
             entry.stage = Stage::New;
-            self.wakes.set(Wake::Place(number), self.now + REPLAN);
+            let pause = if run.outcome == Some(Outcome::Suspended) { Span(0) } else { REPLAN };
+            self.wakes.set(Wake::Place(number), self.now + pause);
         }
     }
 
@@ -174,9 +200,8 @@ impl Engine {
     // ---- receipts ---------------------------------------------------------------------------------------------
 
     pub(super) fn created(&mut self, id: &RunId, result: Result<Box<ApplicationSeen>, Failure>) {
-        let Some(is_ending) = self.runs.get(id).map(|run| self.intent(run) == Intent::End || run.holder.seen) else {
-            return;
-        };
+        let Some(run) = self.runs.get(id) else { return };
+        let is_ending = run.holder.seen || self.wants_end(run);
         let Some(run) = self.runs.get_mut(id) else { return };
         run.errand = None;
         let again = (Errand::Create, self.now + RETRY);

@@ -4,10 +4,10 @@ use super::{Engine, Wake};
 use crate::admission::{QueueKey, Rank};
 use crate::command::{Change, Kind};
 use crate::index::Stage;
-use crate::lifecycle::{Errand, Intent, Run};
+use crate::lifecycle::Errand;
 use crate::model::{
-    ApplicationSeen, Cluster, Footprint, Holder, Job, JobState, Name, ObjectKey, Operation, Placeholder, PodSeen,
-    RunId, Uid, child_name,
+    ApplicationSeen, ApplicationState, Cluster, Footprint, Holder, Job, JobState, Name, ObjectKey, Operation,
+    Placeholder, PodSeen, RunId, Uid, child_name,
 };
 
 use crate::admission::JobNumber;
@@ -300,9 +300,21 @@ impl Engine {
         } else if entry.job.cancel && self.quarantined_until.is_none() {
             self.leave_queue(number);
             self.end_waiting(number);
+        } else if entry.job.suspend {
+            self.suspend(number);
         } else {
             self.queue(number);
         }
+    }
+
+    /// A job that is suspended waits in no queue: it costs nothing and blocks nobody.
+    fn suspend(&mut self, number: JobNumber) {
+        self.leave_queue(number);
+        if let Some(entry) = self.jobs.get_mut(number) {
+            entry.stage = Stage::Suspended;
+        }
+        self.enter_state(number, JobState::Suspended);
+        self.job_changed(number);
     }
 
     fn queue(&mut self, number: JobNumber) {
@@ -364,6 +376,10 @@ impl Engine {
         if self.sightings.applications.get(&run) == Some(&application) {
             return;
         }
+        let known = self.sightings.applications.get(&run).filter(|known| known.uid == application.uid);
+        if application.state != ApplicationState::New && known.is_some_and(|it| it.state == ApplicationState::New) {
+            self.touched.insert(application.key.namespace.clone(), self.now);
+        }
         if self.sightings.applications.get(&run).is_some_and(|known| known.uid != application.uid) {
             self.dropping.remove(&run);
         }
@@ -418,7 +434,11 @@ impl Engine {
 
     fn pod_seen(&mut self, pod: PodSeen) {
         let run = pod.run.clone();
+        let waiting = pod.waiting.is_some();
         self.sightings.set_pod(pod);
+        if waiting && let Some(number) = self.jobs.by_uid(&run.job) {
+            self.job_changed(number);
+        }
         self.pods_changed(run);
     }
 
@@ -443,10 +463,13 @@ impl Engine {
             return;
         }
         let Some(application) = self.sightings.applications.get(run) else { return };
-        let replanned = application.placeholder == Some(Placeholder::Replan);
+        let is_past = self.jobs.of(&run.job).is_some_and(|entry| {
+            run.number <= entry.used_up || entry.job.published.runs.iter().any(|past| past.number == run.number)
+        });
+        let replanned = is_past || application.placeholder == Some(Placeholder::Replan);
         let pods = self.sightings.pods_of(run, &application.key.namespace);
         let has_live_pod = pods.is_some_and(|pods| pods.values().any(|pod| pod.phase.is_live()));
-        let over = (application.placeholder.is_some() || application.state.is_terminal()) && !has_live_pod;
+        let over = (is_past || application.placeholder.is_some() || application.state.is_terminal()) && !has_live_pod;
         let job_open = self
             .jobs
             .of(&run.job)
@@ -485,7 +508,8 @@ impl Engine {
         let Some((attempt, true)) = entry.job.published.run else { return };
         let run = RunId { job: entry.job.uid.clone(), number: attempt };
         let known = self.runs.contains_key(&run) || self.sightings.applications.contains_key(&run);
-        if known || is_published_terminal(&entry.job) {
+        let is_past = entry.job.published.runs.iter().any(|past| past.number == attempt);
+        if known || is_past || is_published_terminal(&entry.job) {
             return;
         }
         let holder = Holder {
@@ -500,15 +524,6 @@ impl Engine {
         };
         self.hold(run, holder);
         self.ledger_dirty = true;
-    }
-
-    /// What the owner of a run's job wants of it.
-    pub(super) fn intent(&self, run: &Run) -> Intent {
-        match self.jobs.of(&run.id.job) {
-            None if self.unreadable_jobs.contains(&run.holder.job) => Intent::Run,
-            Some(entry) if !entry.job.cancel && !entry.job.deleting && entry.stage != Stage::Ended => Intent::Run,
-            _ => Intent::End,
-        }
     }
 
     pub(super) fn bury(&mut self, run: &RunId, since: crate::model::Time) {

@@ -14,6 +14,8 @@ pub enum Stage {
     New,
     /// In a queue.
     Waiting(QueueNumber, Rank),
+    /// Waits for nobody and nothing but being resumed.
+    Suspended,
     /// Granted, on its way into the ledger or in it: the number of the run.
     Granted(u32),
     /// Its end is decided; the terminal status is being written or stands.

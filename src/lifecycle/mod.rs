@@ -12,12 +12,47 @@ use crate::model::{
 pub const RETRY: Span = Span::seconds(2);
 
 /// What the job's owner wants of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Intent {
     /// Let it run.
     Run,
-    /// End it: the job was cancelled, or it is gone.
-    End,
+    /// End it; the job goes on as its next run.
+    Suspend,
+    /// End it, and the job with it.
+    End(Ending),
+}
+
+/// Why a run is ended that would have gone on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ending {
+    /// The job was cancelled, or it is gone.
+    Cancelled,
+    /// It took too long.
+    Late(EndReason, Box<str>),
+}
+
+impl Intent {
+    /// What a run came to that ends for this.
+    #[must_use]
+    pub fn outcome(&self) -> Option<Outcome> {
+        match self {
+            Self::Run => None,
+            Self::Suspend => Some(Outcome::Suspended),
+            Self::End(Ending::Cancelled) => Some(Outcome::Cancelled),
+            Self::End(Ending::Late(reason, words)) => Some(Outcome::Failed(*reason, words.clone())),
+        }
+    }
+
+    /// The intent that led to an outcome that was decided: it stands, whatever the job says now.
+    #[must_use]
+    pub fn behind(outcome: &Outcome) -> Option<Self> {
+        match outcome {
+            _ if !outcome.is_decided() => None,
+            Outcome::Suspended => Some(Self::Suspend),
+            Outcome::Failed(reason, words) => Some(Self::End(Ending::Late(*reason, words.clone()))),
+            Outcome::Cancelled | Outcome::Succeeded(_) => Some(Self::End(Ending::Cancelled)),
+        }
+    }
 }
 
 /// A command of this run that is on its way.
@@ -168,6 +203,10 @@ pub fn observe(run: &mut Run, view: &View<'_>, now: Time) {
             // A driver that fails while its application is being deleted was killed by that: no outcome of its own.
             PodPhase::Failed if run.deleted || view.application.is_none_or(|it| it.deleting.is_some()) => {}
             PodPhase::Succeeded | PodPhase::Failed if run.outcome.is_none() => run.outcome = Some(outcome_of(driver)),
+            // Work that is done is not done again, nor called late.
+            PodPhase::Succeeded if run.outcome.as_ref().is_some_and(yields_to_success) => {
+                run.outcome = Some(outcome_of(driver));
+            }
             PodPhase::Pending | PodPhase::Succeeded | PodPhase::Failed => {}
         }
     }
@@ -178,6 +217,10 @@ pub fn observe(run: &mut Run, view: &View<'_>, now: Time) {
     if view.has_live_pod() {
         run.confirmed = false;
     }
+}
+
+fn yields_to_success(outcome: &Outcome) -> bool {
+    outcome.is_decided() && *outcome != Outcome::Cancelled
 }
 
 /// What a finished driver says.
@@ -197,7 +240,7 @@ pub fn outcome_of(driver: &PodSeen) -> Outcome {
 
 /// What the run needs next. [`observe`] has taken in the same view before.
 #[must_use]
-pub fn next(run: &Run, view: &View<'_>, intent: Intent, settings: &Settings, now: Time) -> Step {
+pub fn next(run: &Run, view: &View<'_>, intent: &Intent, settings: &Settings, now: Time) -> Step {
     if run.closed.is_some() || run.errand.is_some() {
         return Step::Wait(None);
     }
@@ -221,14 +264,12 @@ fn errand_of(step: &Step) -> Option<Errand> {
     }
 }
 
-fn without_application(run: &Run, view: &View<'_>, intent: Intent, settings: &Settings, now: Time) -> Step {
+fn without_application(run: &Run, view: &View<'_>, intent: &Intent, settings: &Settings, now: Time) -> Step {
     if let Some((since, words)) = &run.denied {
         let until = *since + settings.quarantine;
         if now >= until {
-            let outcome = run.outcome.clone().unwrap_or_else(|| match intent {
-                Intent::End => Outcome::Cancelled,
-                Intent::Run => Outcome::Failed(EndReason::SubmissionFailed, words.clone()),
-            });
+            let outcome = run.outcome.clone().or_else(|| intent.outcome());
+            let outcome = outcome.unwrap_or_else(|| Outcome::Failed(EndReason::SubmissionFailed, words.clone()));
             return match () {
                 () if view.has_live_pod() => Step::Wait(None),
                 // One that landed late may stand already: the watch may not have shown it yet.
@@ -237,10 +278,11 @@ fn without_application(run: &Run, view: &View<'_>, intent: Intent, settings: &Se
             };
         }
     }
-    let placeholder = if run.holder.seen || intent == Intent::End {
-        Some(Placeholder::End)
-    } else {
-        run.outdated.then_some(Placeholder::Replan)
+    let placeholder = match intent {
+        _ if run.holder.seen => Some(Placeholder::End),
+        Intent::End(_) => Some(Placeholder::End),
+        Intent::Suspend => Some(Placeholder::Replan),
+        Intent::Run => run.outdated.then_some(Placeholder::Replan),
     };
     Step::Create(placeholder)
 }
@@ -249,7 +291,7 @@ fn with_application(
     run: &Run,
     application: &ApplicationSeen,
     view: &View<'_>,
-    intent: Intent,
+    intent: &Intent,
     settings: &Settings,
     now: Time,
 ) -> Step {
@@ -264,7 +306,7 @@ fn with_application(
     }
     match intent {
         Intent::Run => Step::Wait(None),
-        Intent::End => end(run, application, settings, now),
+        Intent::Suspend | Intent::End(_) => end(run, application, settings, now),
     }
 }
 
@@ -282,14 +324,14 @@ fn with_placeholder(
     run: &Run,
     placeholder: Placeholder,
     view: &View<'_>,
-    intent: Intent,
+    intent: &Intent,
     settings: &Settings,
     now: Time,
 ) -> Step {
     if view.has_live_pod() {
         return Step::Wait(None);
     }
-    if placeholder == Placeholder::Replan && intent == Intent::Run {
+    if placeholder == Placeholder::Replan && !matches!(intent, Intent::End(_)) {
         return Step::CloseForReplan;
     }
     // An application stood here before and vanished: its pods may live on, or be about to come.
@@ -320,14 +362,10 @@ fn submission_may_follow(run: &Run, settings: &Settings, now: Time) -> Option<Ti
 }
 
 /// How a run ended whose application is gone, or was deleted before it ended.
-fn outcome_of_vanished(run: &Run, intent: Intent) -> Outcome {
-    run.outcome.clone().unwrap_or_else(|| match intent {
-        Intent::End => Outcome::Cancelled,
-        Intent::Run => Outcome::Failed(
-            EndReason::ApplicationDeleted,
-            "its SparkApplication was deleted by somebody else before it ended".into(),
-        ),
-    })
+fn outcome_of_vanished(run: &Run, intent: &Intent) -> Outcome {
+    let deleted = "its SparkApplication was deleted by somebody else before it ended";
+    let outcome = run.outcome.clone().or_else(|| intent.outcome());
+    outcome.unwrap_or_else(|| Outcome::Failed(EndReason::ApplicationDeleted, deleted.into()))
 }
 
 fn with_terminal(run: &Run, application: &ApplicationSeen, view: &View<'_>, settings: &Settings, now: Time) -> Step {
@@ -368,7 +406,7 @@ fn with_deleted(
     run: &Run,
     application: &ApplicationSeen,
     view: &View<'_>,
-    intent: Intent,
+    intent: &Intent,
     settings: &Settings,
     now: Time,
 ) -> Step {

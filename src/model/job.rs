@@ -1,8 +1,27 @@
 //! One job, as far as deciding needs it: small, because a hundred thousand of them wait in memory.
 
+use std::num::NonZeroU32;
+
 use super::name::{Name, ObjectKey, Uid};
 use super::resources::ExecutorBounds;
 use super::{JobState, Outcome, Priority, Time};
+
+/// How long a run may take, in seconds from its grant. What is not said is the operation's to say, then the settings'.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TimeLimits {
+    /// Until its driver runs.
+    pub start: Option<NonZeroU32>,
+    /// Until it has ended.
+    pub active: Option<NonZeroU32>,
+}
+
+impl TimeLimits {
+    /// These, and what they leave open from `below`.
+    #[must_use]
+    pub fn over(self, below: Self) -> Self {
+        Self { start: self.start.or(below.start), active: self.active.or(below.active) }
+    }
+}
 
 /// A `ManagedJob` as last seen. Parameters, context and the rest stay in the API until the run is created.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,8 +50,12 @@ pub struct Job {
     pub declares_result: bool,
     /// A reference that cannot be resolved: field path and what would be right.
     pub defect: Option<Box<str>>,
+    /// How long its run may take, where it says so.
+    pub time_limits: TimeLimits,
     /// Somebody wants it ended.
     pub cancel: bool,
+    /// Somebody wants it to wait: no run of it starts, and one that is there is ended.
+    pub suspend: bool,
     /// It is being deleted.
     pub deleting: bool,
     /// What its status says.
@@ -56,6 +79,6 @@ pub struct Published {
     pub run: Option<(u32, bool)>,
     /// How that run ended, where the status says so already: its pods may be gone.
     pub outcome: Option<Outcome>,
-    /// Runs that ended before the newest one, kept as they are.
+    /// Runs that ended without ending the job, kept as they are: all but the newest one, and that one if it was suspended.
     pub runs: Vec<super::RunStatus>,
 }

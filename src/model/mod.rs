@@ -15,7 +15,7 @@ mod status;
 mod time;
 
 pub use cluster::{Cluster, NamespaceSelector, Requirement, RequirementOperator};
-pub use job::{Job, Published};
+pub use job::{Job, Published, TimeLimits};
 pub use ledger::{Holder, Ledger, LedgerVersion};
 pub use name::{Name, ObjectKey, Uid, child_name};
 pub use operation::{Defaults, Operation};

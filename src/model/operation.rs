@@ -2,7 +2,7 @@
 
 use super::name::{Name, ObjectKey};
 use super::resources::ExecutorBounds;
-use super::{Outline, Priority};
+use super::{Outline, Priority, TimeLimits};
 
 /// An Operation. What it runs stays outside the core; its size and its limits are here.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,4 +40,6 @@ pub struct Defaults {
     pub cluster: Option<Name>,
     /// Executor bounds.
     pub executors: Option<ExecutorBounds>,
+    /// How long a run may take.
+    pub time_limits: TimeLimits,
 }

@@ -68,11 +68,31 @@ pub enum EndReason {
     SubmissionFailed,
     /// Somebody else deleted the application.
     ApplicationDeleted,
+    /// Its driver did not run in time.
+    StartTimeout,
+    /// It took longer than it may.
+    DeadlineExceeded,
     /// Somebody asked for its end.
     Cancelled,
+    /// Its job was suspended, which ends the run and not the job.
+    Suspended,
 }
 
 impl EndReason {
+    /// Every reason.
+    pub const ALL: [Self; 10] = [
+        Self::Completed,
+        Self::ApplicationFailed,
+        Self::OutOfMemory,
+        Self::DriverLost,
+        Self::SubmissionFailed,
+        Self::ApplicationDeleted,
+        Self::StartTimeout,
+        Self::DeadlineExceeded,
+        Self::Cancelled,
+        Self::Suspended,
+    ];
+
     /// The word in conditions, columns and metrics.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -83,7 +103,10 @@ impl EndReason {
             Self::DriverLost => "DriverLost",
             Self::SubmissionFailed => "SubmissionFailed",
             Self::ApplicationDeleted => "ApplicationDeleted",
+            Self::StartTimeout => "StartTimeout",
+            Self::DeadlineExceeded => "DeadlineExceeded",
             Self::Cancelled => "Cancelled",
+            Self::Suspended => "Suspended",
         }
     }
 }

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use super::Time;
 use super::name::{Name, ObjectKey, Uid};
 use super::resources::Footprint;
+use super::{EndReason, Time};
 
 /// A run: a job's UID and the number of the attempt, from 1.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -151,6 +151,8 @@ pub struct PodSeen {
     pub role: PodRole,
     /// Where it is.
     pub phase: PodPhase,
+    /// Why a driver that is pending does not run yet, where Kubernetes says so.
+    pub waiting: Option<Box<str>>,
     /// What a finished driver left behind.
     pub end: Option<DriverEnd>,
 }
@@ -195,9 +197,23 @@ pub enum Outcome {
     /// The driver succeeded.
     Succeeded(Report),
     /// It failed; the words are Spark's own where there are any.
-    Failed(super::EndReason, Box<str>),
+    Failed(EndReason, Box<str>),
     /// Somebody asked for its end before it ended.
     Cancelled,
+    /// Its job was suspended before it ended; the job goes on as its next run.
+    Suspended,
+}
+
+impl Outcome {
+    /// Whether the keeper decided it, for a run that would have gone on; the others are what the run came to by itself.
+    #[must_use]
+    pub fn is_decided(&self) -> bool {
+        match self {
+            Self::Cancelled | Self::Suspended => true,
+            Self::Failed(reason, _) => matches!(reason, EndReason::StartTimeout | EndReason::DeadlineExceeded),
+            Self::Succeeded(_) => false,
+        }
+    }
 }
 
 #[cfg(test)]

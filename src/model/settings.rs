@@ -19,6 +19,8 @@ pub struct Settings {
     pub detail_interval: Span,
     /// How long pods may outlive their run's end before the application is deleted to remove them.
     pub lingering: Span,
+    /// Within what time of its grant a run's driver has to run, where neither the job nor its operation says.
+    pub start_timeout: Span,
     /// How long an application may stay untouched by the spark-operator before it counts as absent.
     pub operator_absent: Span,
     /// Runs that the ledger may hold at once.
@@ -35,6 +37,7 @@ impl Default for Settings {
             status_delay: Span::seconds(2),
             detail_interval: Span::seconds(30),
             lingering: Span::seconds(10),
+            start_timeout: Span::seconds(600),
             operator_absent: Span::seconds(60),
             max_live_runs: 1000,
         }

@@ -17,6 +17,8 @@ pub enum JobState {
     Running,
     /// Its driver ended; its last pods are going.
     Finishing,
+    /// Waits until somebody resumes it.
+    Suspended,
     /// Ended well.
     Succeeded,
     /// Ended badly.
@@ -27,12 +29,13 @@ pub enum JobState {
 
 impl JobState {
     /// Every state.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Pending,
         Self::Queued,
         Self::Starting,
         Self::Running,
         Self::Finishing,
+        Self::Suspended,
         Self::Succeeded,
         Self::Failed,
         Self::Cancelled,
@@ -47,6 +50,7 @@ impl JobState {
             Self::Starting => "Starting",
             Self::Running => "Running",
             Self::Finishing => "Finishing",
+            Self::Suspended => "Suspended",
             Self::Succeeded => "Succeeded",
             Self::Failed => "Failed",
             Self::Cancelled => "Cancelled",

@@ -1,11 +1,12 @@
 //! People, and what goes wrong: the things that are drawn to happen in a case.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 
 use slowlane::model::{
     ApplicationState, Cluster, Defaults, Essentials, ExecutorBounds, Footprint, Holder, Job, Language, MainFile,
     NamespaceSelector, ObjectKey, Operation, Outline, Placeholder, PodPhase, PodSizing, Priority, Published,
-    Requirement, RequirementOperator, Resources, RunId, Span, Time,
+    Requirement, RequirementOperator, Resources, RunId, Span, Time, TimeLimits,
 };
 
 use slowlane::command::{Command, Kind};
@@ -240,6 +241,12 @@ impl Simulation {
                     sim.world.edit_job(&key, |object| object.job.deleting = true);
                 }
             }),
+            2 => self.with_a_job(|sim, key| {
+                sim.world.edit_job(&key, |object| {
+                    object.job.generation += 1;
+                    object.job.suspend = !object.job.suspend;
+                });
+            }),
             _ => self.create_job(),
         }
     }
@@ -283,7 +290,12 @@ impl Simulation {
             parameters: Vec::new(),
             declares_result: false,
             defect: None,
+            time_limits: TimeLimits {
+                start: if rng.chance(50) { NonZeroU32::new(20) } else { None },
+                active: if rng.chance(50) { NonZeroU32::new(60) } else { None },
+            },
             cancel: false,
+            suspend: rng.chance(30),
             deleting: false,
             published: Published::default(),
         };

@@ -37,6 +37,8 @@ pub(crate) struct Auditor {
     /// What the keeper that granted a run had been told of operations and clusters, by their revisions.
     granted_knowing: BTreeMap<RunId, (u64, u64)>,
     started: BTreeMap<RunId, (Uid, LiveRun)>,
+    /// Jobs that were suspended at some time: only they may have a second run.
+    pub(crate) suspended: BTreeSet<Uid>,
     ends: BTreeMap<RunId, Ends>,
     ended: BTreeMap<Uid, JobState>,
     status_writes: BTreeMap<Uid, u32>,
@@ -92,8 +94,12 @@ impl Auditor {
         if self.started.get(run).is_some_and(|(uid, _)| *uid != app.uid) {
             self.violated(format!("I2: {run} starts in a second application {}", app.uid));
         }
-        if self.started.keys().any(|other| other.job == run.job && other.number != run.number) {
-            self.violated(format!("I2: a second run {run} of a job starts"));
+        let mut earlier = self.started.keys().filter(|other| other.job == run.job && other.number != run.number);
+        if let Some(other) = earlier.next() {
+            let was_suspended = self.suspended.contains(&run.job);
+            if !was_suspended || live.contains_key(other) || earlier.any(|other| live.contains_key(other)) {
+                self.violated(format!("I2: {run} starts as a second run of its job (suspended: {was_suspended})"));
+            }
         }
         self.started.entry(run.clone()).or_insert_with(|| (app.uid.clone(), LiveRun::of(app)));
         let Some((operations, clusters)) = self.granted_knowing.get(run).copied() else {
@@ -158,7 +164,10 @@ impl Auditor {
             self.ends.iter().filter(|(run, _)| run.job == *uid).map(|(_, ends)| ends.clone()).collect();
         self.saw(format!("status {} {}", new.state.as_str(), new.reason));
         let fits = match new.reason {
-            "Admitted" | "SubmissionRefused" => new.state == JobState::Starting,
+            "Admitted" | "SubmissionRefused" | "DriverWaiting" | "SparkOperatorSilent" => {
+                new.state == JobState::Starting
+            }
+            "Suspended" => new.state == JobState::Suspended,
             "DriverRunning" => new.state == JobState::Running,
             "Finishing" => new.state == JobState::Finishing,
             _ => new.state.is_terminal() || matches!(new.state, JobState::Pending | JobState::Queued),

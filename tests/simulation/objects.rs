@@ -110,6 +110,7 @@ impl Pod {
             run: self.run.clone(),
             role: self.role,
             phase: self.phase,
+            waiting: None,
             end: self.end.clone(),
         }
     }
@@ -130,6 +131,7 @@ impl JobObject {
 pub(crate) fn published(status: &JobStatus) -> Published {
     let mut runs = status.runs.clone();
     let newest = runs.pop();
+    runs.extend(newest.clone().filter(|run| run.outcome.as_deref() == Some("Suspended")));
     Published {
         state: Some(status.state),
         observed_generation: status.observed_generation,
@@ -149,7 +151,12 @@ fn outcome(run: &RunStatus) -> Option<Outcome> {
             let result = run.result_uri.clone().map(|uri| Report::Result(ReportedResult { uri, source }));
             Some(Outcome::Succeeded(result.unwrap_or_default()))
         }
-        "Failed" => Some(Outcome::Failed(EndReason::ApplicationFailed, run.message.clone().unwrap_or_default())),
+        "Failed" => {
+            let reason = EndReason::ALL.into_iter().find(|reason| run.reason.as_deref() == Some(reason.as_str()));
+            let words = run.message.clone().unwrap_or_default();
+            Some(Outcome::Failed(reason.unwrap_or(EndReason::ApplicationFailed), words))
+        }
+        "Suspended" => Some(Outcome::Suspended),
         _ => Some(Outcome::Cancelled),
     }
 }

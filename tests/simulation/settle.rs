@@ -76,6 +76,12 @@ impl Simulation {
             let selector = Some(NamespaceSelector::default());
             self.world.put_cluster(Cluster { held: false, selector, generation: cluster.generation + 1, ..cluster });
         }
+        for key in self.world.jobs.keys().cloned().collect::<Vec<_>>() {
+            self.world.edit_job(&key, |object| {
+                object.job.generation += i64::from(object.job.suspend);
+                object.job.suspend = false;
+            });
+        }
         self.spread();
     }
 

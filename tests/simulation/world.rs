@@ -113,6 +113,9 @@ impl World {
     pub(crate) fn edit_job(&mut self, key: &ObjectKey, edit: impl FnOnce(&mut JobObject)) {
         let Some(object) = self.jobs.get_mut(key) else { return };
         edit(object);
+        if object.job.suspend {
+            self.auditor.suspended.insert(object.job.uid.clone());
+        }
         let change = object.change();
         self.emit(Kind::Job, change);
     }

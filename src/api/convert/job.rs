@@ -1,6 +1,7 @@
 //! A `ManagedJob` as deciding needs it.
 
 use std::collections::BTreeSet;
+use std::num::NonZeroU32;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
@@ -8,7 +9,7 @@ use super::{count, created, key, model_time, uid};
 use crate::api::v1alpha1::{self as api, ManagedJobSpec, ManagedJobStatus};
 use crate::model::{
     EndReason, ExecutorBounds, Job, JobState, Outcome, Priority, Published, Report, ReportedResult, ResultSource,
-    RunStatus, Time,
+    RunStatus, Time, TimeLimits,
 };
 use crate::spark::referenced_parameters;
 
@@ -29,7 +30,9 @@ pub fn job(meta: &ObjectMeta, spec: &ManagedJobSpec, status: Option<&ManagedJobS
         parameters: parameters.into_iter().collect(),
         declares_result: spec.result.is_some(),
         defect: missing_in_result(spec),
+        time_limits: time_limits(spec.start_timeout_seconds, spec.active_deadline_seconds),
         cancel: spec.cancel,
+        suspend: spec.suspend,
         deleting: meta.deletion_timestamp.is_some(),
         published: status.map(published).unwrap_or_default(),
     }
@@ -49,6 +52,11 @@ pub(super) fn bounds(bounds: &api::ExecutorBounds) -> ExecutorBounds {
     ExecutorBounds::from_written(number(bounds.min), number(bounds.max))
 }
 
+pub(super) fn time_limits(start: Option<i32>, active: Option<i32>) -> TimeLimits {
+    let limit = |seconds: Option<i32>| seconds.and_then(|seconds| NonZeroU32::new(count(seconds)));
+    TimeLimits { start: limit(start), active: limit(active) }
+}
+
 /// What the job's own result refers to must be among its own parameters.
 fn missing_in_result(spec: &ManagedJobSpec) -> Option<Box<str>> {
     let uri = spec.result.as_ref()?.uri.as_str();
@@ -61,7 +69,9 @@ fn published(status: &ManagedJobStatus) -> Published {
     let mut runs: Vec<RunStatus> = status.runs.iter().map(run_status).collect();
     runs.sort_by_key(|run| run.number);
     let state = status.state.map(state);
+    // A run that was suspended is over, and its job is not: it stays.
     let newest = runs.pop();
+    runs.extend(newest.clone().filter(|run| run.outcome.as_deref() == Some("Suspended")));
     let written = status.runs.iter().max_by_key(|run| run.number);
     Published {
         state,
@@ -101,20 +111,12 @@ fn outcome(run: &api::RunStatus) -> Option<Outcome> {
             Outcome::Failed(reason, run.message.as_deref().unwrap_or_default().into())
         }
         api::RunOutcome::Cancelled => Outcome::Cancelled,
+        api::RunOutcome::Suspended => Outcome::Suspended,
     })
 }
 
 fn end_reason(word: &str) -> Option<EndReason> {
-    const ALL: [EndReason; 7] = [
-        EndReason::Completed,
-        EndReason::ApplicationFailed,
-        EndReason::OutOfMemory,
-        EndReason::DriverLost,
-        EndReason::SubmissionFailed,
-        EndReason::ApplicationDeleted,
-        EndReason::Cancelled,
-    ];
-    ALL.into_iter().find(|reason| reason.as_str() == word)
+    EndReason::ALL.into_iter().find(|reason| reason.as_str() == word)
 }
 
 fn state(state: api::JobState) -> JobState {
@@ -124,6 +126,7 @@ fn state(state: api::JobState) -> JobState {
         api::JobState::Starting => JobState::Starting,
         api::JobState::Running => JobState::Running,
         api::JobState::Finishing => JobState::Finishing,
+        api::JobState::Suspended => JobState::Suspended,
         api::JobState::Succeeded => JobState::Succeeded,
         api::JobState::Failed => JobState::Failed,
         api::JobState::Cancelled => JobState::Cancelled,
@@ -136,6 +139,7 @@ fn run_status(run: &api::RunStatus) -> RunStatus {
         api::RunOutcome::Succeeded => "Succeeded",
         api::RunOutcome::Failed => "Failed",
         api::RunOutcome::Cancelled => "Cancelled",
+        api::RunOutcome::Suspended => "Suspended",
     });
     RunStatus {
         number: count(run.number),

@@ -52,6 +52,7 @@ fn state(state: JobState) -> api::JobState {
         JobState::Starting => api::JobState::Starting,
         JobState::Running => api::JobState::Running,
         JobState::Finishing => api::JobState::Finishing,
+        JobState::Suspended => api::JobState::Suspended,
         JobState::Succeeded => api::JobState::Succeeded,
         JobState::Failed => api::JobState::Failed,
         JobState::Cancelled => api::JobState::Cancelled,
@@ -97,6 +98,7 @@ fn run_status(run: &RunStatus) -> api::RunStatus {
         "Succeeded" => Some(api::RunOutcome::Succeeded),
         "Failed" => Some(api::RunOutcome::Failed),
         "Cancelled" => Some(api::RunOutcome::Cancelled),
+        "Suspended" => Some(api::RunOutcome::Suspended),
         _ => None,
     });
     api::RunStatus {
@@ -120,6 +122,9 @@ const NOT_FINISHED: &str = "NotFinished";
 fn conditions(status: &JobStatus) -> Vec<Condition> {
     let mut all = vec![accepted(status), admitted(status), finished(status), succeeded(status), published(status)];
     let generation = status.observed_generation;
+    if status.state == JobState::Suspended {
+        all.push(condition("Suspended", true, status.reason, &status.message, status.since, generation));
+    }
     if !status.state.is_terminal() {
         let message = &status.message;
         all.push(condition("Reconciling", true, status.reason, message, status.created, generation));
@@ -158,7 +163,7 @@ fn admitted(status: &JobStatus) -> Condition {
 }
 
 fn waits(state: JobState) -> bool {
-    matches!(state, JobState::Pending | JobState::Queued)
+    matches!(state, JobState::Pending | JobState::Queued | JobState::Suspended)
 }
 
 fn finished(status: &JobStatus) -> Condition {
@@ -174,7 +179,12 @@ fn succeeded(status: &JobStatus) -> Condition {
     let (truth, since) = match status.state {
         JobState::Succeeded => (Truth::True, ended(status)),
         JobState::Failed | JobState::Cancelled => (Truth::False, ended(status)),
-        JobState::Pending | JobState::Queued | JobState::Starting | JobState::Running | JobState::Finishing => {
+        JobState::Pending
+        | JobState::Queued
+        | JobState::Starting
+        | JobState::Running
+        | JobState::Finishing
+        | JobState::Suspended => {
             let message = "it has not ended";
             return condition(
                 "Succeeded",

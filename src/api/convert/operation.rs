@@ -4,7 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta};
 use serde_json::Value;
 
 use super::condition::condition;
-use super::job::{bounds, priority};
+use super::job::{bounds, priority, time_limits};
 use super::patch::status_patch;
 use super::{count, key, written};
 use crate::api::v1alpha1::{self as api, OperationSpec, RunCounts};
@@ -39,6 +39,7 @@ fn defaults(defaults: &api::JobDefaults) -> Defaults {
         own_limit: defaults.max_concurrent_runs.map(count),
         cluster: defaults.cluster_name.as_deref().map(Into::into),
         executors: defaults.executors.as_ref().map(bounds),
+        time_limits: time_limits(defaults.start_timeout_seconds, defaults.active_deadline_seconds),
     }
 }
 

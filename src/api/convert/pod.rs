@@ -8,6 +8,7 @@ use super::{key, uid};
 use crate::api::v1alpha1::ReportedBy;
 use crate::model::{DriverEnd, PodPhase, PodRole, PodSeen, Report, ReportedResult, ResultSource};
 use crate::spark::{self, ApplicationState, driver_end, failure_sentence};
+use crate::text::clean;
 
 /// Label by which Spark tells its drivers from its executors.
 const ROLE_LABEL: &str = "spark-role";
@@ -25,9 +26,32 @@ pub fn pod(meta: &ObjectMeta, status: &PodStatus) -> Option<PodSeen> {
         run,
         role: if is_driver { PodRole::Driver } else { PodRole::Executor },
         phase,
+        waiting: if is_driver && phase == PodPhase::Pending { waiting(status) } else { None },
         end: finished_driver.then(|| end(meta, status)),
     })
 }
+
+/// What keeps a pending pod from running, beyond what every pod goes through: the container's word (an image that does
+/// not come), else the scheduler's.
+fn waiting(status: &PodStatus) -> Option<Box<str>> {
+    let containers = status.init_container_statuses.iter().chain(&status.container_statuses).flatten();
+    let mut waiting = containers.filter_map(|container| container.state.as_ref()?.waiting.as_ref());
+    let stuck = waiting.find_map(|waiting| {
+        let reason = waiting.reason.as_deref()?;
+        (!matches!(reason, "ContainerCreating" | "PodInitializing")).then_some((reason, waiting.message.as_deref()))
+    });
+    let unscheduled = || {
+        let conditions = status.conditions.as_deref().unwrap_or_default();
+        let found = conditions.iter().find(|it| it.type_ == "PodScheduled" && it.status == "False")?;
+        Some((found.reason.as_deref().unwrap_or("Unschedulable"), found.message.as_deref()))
+    };
+    let (reason, message) = stuck.or_else(unscheduled)?;
+    let words = message.map_or_else(|| reason.to_owned(), |message| format!("{reason}: {message}"));
+    Some(clean(&words, MAX_WAITING).into())
+}
+
+/// Longest repeated word of Kubernetes about a pod that waits, in bytes.
+const MAX_WAITING: usize = 300;
 
 /// Evicted, preempted, or taken down with its node: Kubernetes ended it, not the application.
 fn is_disrupted(status: &PodStatus) -> bool {

@@ -69,6 +69,8 @@ pub enum Priority {
     validation = rules::immutable_text("correlationId"),
     validation = rules::immutable_text("submittedBy"),
     validation = rules::immutable("context"),
+    validation = rules::immutable_number("startTimeoutSeconds"),
+    validation = rules::immutable_number("activeDeadlineSeconds"),
     validation = Rule::new("!has(oldSelf.cancel) || !oldSelf.cancel || (has(self.cancel) && self.cancel)")
         .field_path(".cancel")
         .message("spec.cancel is final: it is true and cannot be taken back; create another job instead"),
@@ -124,6 +126,23 @@ pub struct ManagedJobSpec {
     #[schemars(schema_with = "schema::texts::<64, 1024>")]
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub context: BTreeMap<String, String>,
+
+    /// Seconds from `status.startTime` within which the driver has to run; else the run is ended and the job fails with
+    /// `StartTimeout`. Left out: the Operation's default, else the keeper's setting `runs.startTimeoutSeconds` (600).
+    #[schemars(range(min = 1, max = 604_800))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_timeout_seconds: Option<i32>,
+
+    /// Seconds from `status.startTime` within which the run has to end; else it is ended with all its pods, and the job
+    /// fails with `DeadlineExceeded`. Left out: the Operation's default, else no limit.
+    #[schemars(range(min = 1, max = 31_536_000))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub active_deadline_seconds: Option<i32>,
+
+    /// Set to true to hold the job back: one that waits does not start, one that runs is ended with all its pods and gives
+    /// its place back. Set to false to resume: it waits for its turn again, with its age, and starts as its next run.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub suspend: bool,
 
     /// Set to true to cancel the job: one that waits never runs, one that runs is ended with all its pods, and either
     /// ends as `Cancelled`. Final: it cannot be taken back.

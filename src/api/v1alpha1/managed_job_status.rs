@@ -20,6 +20,8 @@ pub enum JobState {
     Running,
     /// Its run has ended; pods are cleared away and the result is read.
     Finishing,
+    /// Held back by `spec.suspend`; nothing of it runs.
+    Suspended,
     /// Ended: the run completed. Final.
     Succeeded,
     /// Ended: the run failed. Final.
@@ -37,6 +39,8 @@ pub enum RunOutcome {
     Failed,
     /// It was ended because the job was cancelled or deleted.
     Cancelled,
+    /// It was ended because the job was suspended; resumed, the job starts its next run.
+    Suspended,
 }
 
 /// Who named the result.

@@ -90,6 +90,16 @@ pub struct JobDefaults {
     /// Where results go.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<ResultTarget>,
+
+    /// Seconds within which a driver has to run. Left out: the keeper's setting `runs.startTimeoutSeconds` (600).
+    #[schemars(range(min = 1, max = 604_800))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_timeout_seconds: Option<i32>,
+
+    /// Seconds within which a run has to end. Left out: no limit.
+    #[schemars(range(min = 1, max = 31_536_000))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub active_deadline_seconds: Option<i32>,
 }
 
 /// What the keeper says of an operation. Written by the keeper only.

@@ -165,7 +165,7 @@ fn without_our_finalizer(meta: &ObjectMeta, uid: &Uid) -> Option<Value> {
 fn wants_a_run(job: &ManagedJob) -> bool {
     let state = job.status.as_ref().and_then(|status| status.state);
     let ended = matches!(state, Some(JobState::Succeeded | JobState::Failed | JobState::Cancelled));
-    !(ended || job.spec.cancel || job.metadata.deletion_timestamp.is_some())
+    !(ended || job.spec.cancel || job.spec.suspend || job.metadata.deletion_timestamp.is_some())
 }
 
 fn identity<'a>(run: &'a RunId, holder: &'a Holder, name: &'a str, correlation: Option<&'a str>) -> spark::Run<'a> {

@@ -1,0 +1,143 @@
+//! What is wanted of each run: its job's word, what was decided before, and how long it may take.
+
+use super::{Engine, Wake};
+use crate::index::{JobEntry, Stage};
+use crate::lifecycle::{Ending, Intent, Run, View};
+use crate::model::{
+    ApplicationSeen, ApplicationState, EndReason, ObjectKey, Outcome, PodRole, RunStatus, Span, Time, TimeLimits,
+};
+
+use crate::admission::JobNumber;
+
+impl Engine {
+    /// What is wanted of a run now.
+    pub(super) fn intent(&self, run: &Run, view: &View<'_>) -> Intent {
+        let entry = match self.jobs.of(&run.id.job) {
+            None if self.unreadable_jobs.contains(&run.holder.job) => return Intent::Run,
+            Some(entry) if is_wanted(entry) => entry,
+            _ => return Intent::End(Ending::Cancelled),
+        };
+        match run.outcome.as_ref().map(Intent::behind) {
+            Some(Some(decided)) => decided,
+            _ if entry.job.suspend => Intent::Suspend,
+            Some(None) => Intent::Run,
+            None => self.late(run, entry, view).map_or(Intent::Run, Intent::End),
+        }
+    }
+
+    /// Whether the job wants an end of this run, whatever the run itself has come to.
+    pub(super) fn wants_end(&self, run: &Run) -> bool {
+        match self.jobs.of(&run.id.job) {
+            None => !self.unreadable_jobs.contains(&run.holder.job),
+            Some(entry) => !is_wanted(entry) || entry.job.suspend,
+        }
+    }
+
+    /// A run is looked at again when its time is up.
+    pub(super) fn wake_when_late(&mut self, run: &Run) {
+        let Some(entry) = self.jobs.of(&run.id.job) else { return };
+        let limits = self.limits_of(entry);
+        let start = limits.start.map(|limit| run.holder.granted + seconds(limit)).filter(|_| !has_started(run));
+        let active = limits.active.map(|limit| run.holder.granted + seconds(limit));
+        if let Some(next) = [start, active].into_iter().flatten().filter(|time| *time > self.now).min() {
+            self.wakes.set(Wake::Run(run.id.clone()), next);
+        }
+        let told = run.sighted.map(|sighted| sighted + PATIENCE).filter(|told| *told > self.now);
+        if let (Some(told), Some(ApplicationState::New)) = (told, run.last_state)
+            && let Some(number) = self.jobs.by_uid(&run.id.job)
+        {
+            self.wakes.set(Wake::Job(number), told);
+        }
+    }
+
+    /// The run's number is used up and the job goes on: the run stays in its status as it ended.
+    pub(super) fn keep_ended_run(&mut self, number: JobNumber, run: &Run) {
+        let status: RunStatus = self.run_status(run);
+        let Some(entry) = self.jobs.get_mut(number) else { return };
+        entry.used_up = entry.used_up.max(run.id.number);
+        let runs = &mut entry.job.published.runs;
+        runs.retain(|past| past.number != run.id.number);
+        runs.push(status);
+    }
+
+    fn limits_of(&self, entry: &JobEntry) -> TimeLimits {
+        let operation = ObjectKey { namespace: entry.job.key.namespace.clone(), name: entry.job.operation.clone() };
+        let declared = self.gate.operation(&operation).and_then(|operation| operation.declared.as_ref());
+        let defaults = declared.map(|declared| declared.defaults.time_limits).unwrap_or_default();
+        let start = std::num::NonZeroU32::new(u32::try_from(self.settings.start_timeout.0 / 1000).unwrap_or(u32::MAX));
+        entry.job.time_limits.over(defaults).over(TimeLimits { start, active: None })
+    }
+
+    fn late(&self, run: &Run, entry: &JobEntry, view: &View<'_>) -> Option<Ending> {
+        if view.application.is_some_and(|application| application.state.is_terminal()) {
+            return None;
+        }
+        let limits = self.limits_of(entry);
+        let is_over = |limit: &std::num::NonZeroU32| self.now >= run.holder.granted + seconds(*limit);
+        if let Some(limit) = limits.active.filter(is_over) {
+            let words = format!("it took longer than activeDeadlineSeconds, which is {limit}");
+            return Some(Ending::Late(EndReason::DeadlineExceeded, words.into()));
+        }
+        let limit = limits.start.filter(is_over).filter(|_| !has_started(run))?;
+        let why = self.not_started(run, view).1;
+        let words = format!("its driver did not run within startTimeoutSeconds, which is {limit}: {why}");
+        Some(Ending::Late(EndReason::StartTimeout, words.into()))
+    }
+
+    /// Why the driver of a run does not run yet: in a word and in a sentence.
+    pub(super) fn not_started(&self, run: &Run, view: &View<'_>) -> (&'static str, String) {
+        let refused = run.denied.as_ref().map(|(_, words)| words).or(run.trouble.as_ref());
+        let driver = view.pods.values().find(|pod| pod.role == PodRole::Driver);
+        match (view.application, driver, refused) {
+            (None, _, Some(words)) => ("SubmissionRefused", words.to_string()),
+            (None, _, None) => (ADMITTED, format!("SparkApplication {} was not created yet", run.key.name)),
+            (Some(application), ..) if application.state == ApplicationState::New => self.untouched(run, application),
+            (Some(_), Some(driver), _) => match &driver.waiting {
+                Some(words) => ("DriverWaiting", words.to_string()),
+                None => (ADMITTED, format!("driver pod {} is still starting", driver.key.name)),
+            },
+            (Some(application), None, _) => {
+                let words = application.message.as_deref().unwrap_or("its driver pod was not created yet");
+                (ADMITTED, words.to_owned())
+            }
+        }
+    }
+
+    fn untouched(&self, run: &Run, application: &ApplicationSeen) -> (&'static str, String) {
+        let namespace = &application.key.namespace;
+        let since = run.sighted.unwrap_or(self.now);
+        if self.now < since + PATIENCE {
+            return (ADMITTED, "the spark-operator has not touched it yet".to_owned());
+        }
+        let is_later = |time: &Time| *time > since;
+        let words = if self.touched.get(namespace).is_some_and(is_later) {
+            "the spark-operator has not come to it: it is behind".to_owned()
+        } else if self.touched.values().any(is_later) {
+            format!("the spark-operator does not watch namespace {namespace}: it serves others, but has not touched it")
+        } else {
+            format!("no spark-operator has touched it: none is running, or none watches namespace {namespace}")
+        };
+        ("SparkOperatorSilent", words)
+    }
+}
+
+/// The reason of a run on its way to its driver, as long as nothing stands in that way.
+pub(super) const ADMITTED: &str = "Admitted";
+
+/// How long a spark-operator may take before people are told that it does not answer.
+const PATIENCE: Span = Span::seconds(10);
+
+fn is_wanted(entry: &JobEntry) -> bool {
+    !entry.job.cancel && !entry.job.deleting && entry.stage != Stage::Ended
+}
+
+fn seconds(limit: std::num::NonZeroU32) -> Span {
+    Span::seconds(i64::from(limit.get()))
+}
+
+/// Whether its driver has run: seen so, or known from what only a driver that ran can bring.
+fn has_started(run: &Run) -> bool {
+    run.running_since.is_some()
+        || run.last_state == Some(ApplicationState::Running)
+        || run.outcome.as_ref().is_some_and(|outcome| matches!(outcome, Outcome::Succeeded(_)))
+}
