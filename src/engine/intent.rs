@@ -106,9 +106,6 @@ impl Engine {
     fn untouched(&self, run: &Run, application: &ApplicationSeen) -> (&'static str, String) {
         let namespace = &application.key.namespace;
         let since = run.sighted.unwrap_or(self.now);
-        if self.now < since + PATIENCE {
-            return (ADMITTED, "the spark-operator has not touched it yet".to_owned());
-        }
         let is_later = |time: &Time| *time > since;
         let words = if self.touched.get(namespace).is_some_and(is_later) {
             "the spark-operator has not come to it: it is behind".to_owned()
@@ -117,7 +114,7 @@ impl Engine {
         } else {
             format!("no spark-operator has touched it: none is running, or none watches namespace {namespace}")
         };
-        ("SparkOperatorSilent", words)
+        (if self.now < since + PATIENCE { ADMITTED } else { "SparkOperatorSilent" }, words)
     }
 }
 

@@ -201,7 +201,7 @@ impl Engine {
             return;
         }
         entry.stage = Stage::Granted(run.number);
-        if matches!(entry.state, JobState::Pending | JobState::Queued) {
+        if matches!(entry.state, JobState::Pending | JobState::Queued | JobState::Suspended) {
             self.enter_state(number, JobState::Starting);
         }
     }

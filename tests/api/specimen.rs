@@ -15,6 +15,7 @@ pub(crate) fn spec(kind: Kind) -> Value {
             "defaults": {
                 "priority": "High", "maxConcurrentRuns": 2, "clusterName": "business",
                 "executors": {"min": 1, "max": 4}, "result": {"uri": "s3a://lake/$(job.name)"},
+                "startTimeoutSeconds": 300, "activeDeadlineSeconds": 3600,
             },
             "application": application(),
         }),
@@ -77,6 +78,9 @@ fn job() -> Value {
         "correlationId": "c-1",
         "submittedBy": "ann@example.com",
         "context": {"tenant": "t1"},
+        "startTimeoutSeconds": 300,
+        "activeDeadlineSeconds": 3600,
+        "suspend": false,
         "cancel": false,
     })
 }

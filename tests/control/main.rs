@@ -4,6 +4,7 @@
 //! Needs etcd, a kube-apiserver and a kube-controller-manager, found by `KUBECONFIG`. Tests that have jobs take turns:
 //! a keeper looks after every namespace.
 
+mod ends;
 #[path = "../harness/install.rs"]
 mod install;
 mod keeper;

@@ -29,6 +29,8 @@ pub(crate) enum Play {
     Ignore,
     /// Is reported FAILED while its driver runs on.
     Lie,
+    /// Its driver waits for ever: Kubernetes' reason and message.
+    Wait(&'static str, String),
     /// Its submission fails; there is no driver.
     FailToSubmit(String),
 }
@@ -157,6 +159,12 @@ impl Stage {
     }
 
     async fn begin(&mut self, application: &DynamicObject, play: &Play) {
+        if let Play::Wait(reason, message) = play {
+            let container = json!({"name": "spark-kubernetes-driver", "image": "", "imageID": "", "ready": false,
+                "restartCount": 0, "state": {"waiting": {"reason": reason, "message": message}}});
+            let status = json!({"phase": "Pending", "containerStatuses": [container]});
+            return self.pod_status(&driver(application), status).await;
+        }
         self.pod_status(&driver(application), json!({"phase": "Running"})).await;
         if let Ok(driver) = self.pods.get(&driver(application)).await {
             let owner = json!({"apiVersion": "v1", "kind": "Pod", "name": driver.name_any(), "uid": driver.uid(),

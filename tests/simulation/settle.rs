@@ -169,7 +169,8 @@ impl Simulation {
     /// Whether a job can end as things stand at last.
     fn can_end(&self, job: &slowlane::model::Job) -> bool {
         let key = ObjectKey { namespace: job.key.namespace.clone(), name: job.operation.clone() };
-        if job.cancel || job.deleting || self.world.auditor.has_started(&job.uid) {
+        let has_run = self.world.auditor.has_started(&job.uid) && !self.world.auditor.suspended.contains(&job.uid);
+        if job.cancel || job.deleting || has_run {
             return true;
         }
         let Some(operation) = self.world.operations.get(&key) else { return false };

@@ -13,7 +13,7 @@ async fn a_job_stays_what_it_was_created_as() {
 }
 
 pub(super) fn rows() -> Vec<Row> {
-    [immutable(), mutable(), created()].concat()
+    [immutable(), time_limits(), mutable(), created()].concat()
 }
 
 /// The specimen with one field changed, or without it when `value` is null.
@@ -138,6 +138,30 @@ fn immutable() -> Vec<Row> {
     ]
 }
 
+fn time_limits() -> Vec<Row> {
+    vec![
+        change(
+            "start timeout changed",
+            "startTimeoutSeconds",
+            json!(1),
+            &["spec.startTimeoutSeconds is immutable: it is 300; create another job"],
+        ),
+        addition(
+            "start timeout added",
+            "startTimeoutSeconds",
+            json!(1),
+            &["spec.startTimeoutSeconds is immutable: it is unset"],
+        ),
+        change(
+            "deadline changed",
+            "activeDeadlineSeconds",
+            json!(1),
+            &["spec.activeDeadlineSeconds is immutable: it is 3600; create another job"],
+        ),
+        removal("deadline removed", "activeDeadlineSeconds", &["spec.activeDeadlineSeconds is immutable: it is 3600"]),
+    ]
+}
+
 fn mutable() -> Vec<Row> {
     let cancelled = || with("cancel", json!(true));
     let taken_back = "spec.cancel is final: it is true and cannot be taken back; create another job instead";
@@ -151,6 +175,8 @@ fn mutable() -> Vec<Row> {
         Row::changed(Job, "priority added", bare(), bare_with("priority", json!("High"))),
         Row::changed(Job, "cancelled", full(), cancelled()),
         Row::changed(Job, "cancelled when cancel was absent", bare(), bare_with("cancel", json!(true))),
+        Row::changed(Job, "suspended", full(), with("suspend", json!(true))),
+        Row::changed(Job, "resumed", with("suspend", json!(true)), full()),
         Row::changed(Job, "cancel stays", cancelled(), cancelled()),
         Row::changed(Job, "cancel false removed", full(), with("cancel", Value::Null)),
         Row::changed(Job, "cancel taken back", cancelled(), full()).refused(&[taken_back, "spec.cancel"]),

@@ -1,0 +1,146 @@
+//! Runs that are ended before they would have ended: cancelled, suspended, late. The slot is free when the pods are gone.
+
+use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt;
+use kube::api::{DeleteParams, Patch, PatchParams};
+use serde_json::{Value, json};
+use slowlane::api::v1alpha1::{JobState, ManagedJob, RunOutcome};
+
+use crate::keeper::Keeper;
+use crate::operator::{Operator, Play};
+use crate::world::{World, eventually, message_of, reason_of};
+
+/// An operation that takes one run at a time, and two jobs of it: `first` runs, `second` waits.
+async fn one_runs_and_one_waits(more: Value) -> (World, Keeper, Operator) {
+    let world = World::new().await;
+    world.operation("report", json!({"maxConcurrentRuns": 1})).await;
+    let (keeper, operator) = (Keeper::start(&world), Operator::start(&world));
+    operator.play("first", Play::Run);
+    world.job("first", "report", more).await;
+    world.job_in("first", JobState::Running).await;
+    world.job("second", "report", json!({})).await;
+    world.job_in("second", JobState::Queued).await;
+    (world, keeper, operator)
+}
+
+async fn set(world: &World, job: &str, field: &str, value: bool) {
+    let patch = Patch::Merge(json!({"spec": {field: value}}));
+    world.jobs().patch(job, &PatchParams::default(), &patch).await.unwrap();
+}
+
+fn outcomes(job: &ManagedJob) -> Vec<(i32, Option<RunOutcome>)> {
+    job.status.iter().flat_map(|status| &status.runs).map(|run| (run.number, run.outcome)).collect()
+}
+
+async fn pods_of(world: &World, job: &str) -> Vec<String> {
+    let pods: Vec<Pod> = world.pods().await;
+    pods.iter().map(ResourceExt::name_any).filter(|pod| pod.starts_with(job)).collect()
+}
+
+#[tokio::test]
+async fn a_job_that_is_cancelled_while_it_runs_ends_with_its_pods_and_the_next_one_starts() {
+    let (world, keeper, operator) = one_runs_and_one_waits(json!({})).await;
+    set(&world, "first", "cancel", true).await;
+    let cancelled = world.job_in("first", JobState::Cancelled).await;
+    assert_eq!((reason_of(&cancelled), message_of(&cancelled)), ("Cancelled", "cancelled while it ran"));
+    assert_eq!(outcomes(&cancelled), [(1, Some(RunOutcome::Cancelled))]);
+    assert_eq!(pods_of(&world, "first").await, Vec::<String>::new(), "its pods go before it is said to have ended");
+    world.job_in("second", JobState::Succeeded).await;
+    assert_eq!((operator.peak(), operator.submissions("first")), (1, 1));
+    drop(keeper);
+    world.remove().await;
+}
+
+#[tokio::test]
+async fn a_job_that_is_suspended_before_its_start_waits_until_it_is_resumed() {
+    let (world, keeper, operator) = one_runs_and_one_waits(json!({})).await;
+    set(&world, "second", "suspend", true).await;
+    let suspended = world.job_in("second", JobState::Suspended).await;
+    let condition = |job: &ManagedJob, type_: &str| {
+        let conditions = &job.status.as_ref().unwrap().conditions;
+        conditions.iter().find(|condition| condition.type_ == type_).map(|condition| condition.status.clone())
+    };
+    assert_eq!(condition(&suspended, "Suspended").as_deref(), Some("True"));
+    world.job("third", "report", json!({})).await;
+    operator.play("first", Play::Succeed(String::new()));
+    world.job_in("third", JobState::Succeeded).await;
+    assert_eq!(operator.submissions("second"), 0, "it holds up nobody and does not start");
+    set(&world, "second", "suspend", false).await;
+    let done = world.job_in("second", JobState::Succeeded).await;
+    assert_eq!((condition(&done, "Suspended"), outcomes(&done).len()), (None, 1));
+    drop(keeper);
+    world.remove().await;
+}
+
+#[tokio::test]
+async fn a_job_that_is_suspended_while_it_runs_gives_its_slot_back_and_resumes_as_its_next_run() {
+    let (world, mut keeper, operator) = one_runs_and_one_waits(json!({})).await;
+    set(&world, "first", "suspend", true).await;
+    let suspended = world.job_in("first", JobState::Suspended).await;
+    assert_eq!(outcomes(&suspended), [(1, Some(RunOutcome::Suspended))]);
+    world.job_in("second", JobState::Succeeded).await;
+    assert_eq!(pods_of(&world, "first").await, Vec::<String>::new());
+    // What was suspended is known to the next leader as well.
+    keeper.kill();
+    let next = Keeper::start(&world);
+    operator.play("first", Play::Succeed(json!({"resultUri": "s3a://lake/first"}).to_string()));
+    set(&world, "first", "suspend", false).await;
+    let done = world.job_in("first", JobState::Succeeded).await;
+    assert_eq!(outcomes(&done), [(1, Some(RunOutcome::Suspended)), (2, Some(RunOutcome::Succeeded))]);
+    assert_eq!((operator.peak(), operator.submissions("first")), (1, 2));
+    drop(next);
+    world.remove().await;
+}
+
+#[tokio::test]
+async fn a_suspended_job_can_be_cancelled_and_deleted() {
+    let (world, keeper, _operator) = one_runs_and_one_waits(json!({})).await;
+    for job in ["first", "second"] {
+        set(&world, job, "suspend", true).await;
+        world.job_in(job, JobState::Suspended).await;
+    }
+    set(&world, "first", "cancel", true).await;
+    let cancelled = world.job_in("first", JobState::Cancelled).await;
+    assert_eq!(outcomes(&cancelled), [(1, Some(RunOutcome::Suspended))]);
+    world.jobs().delete("second", &DeleteParams::default()).await.unwrap();
+    world.job("third", "report", json!({})).await;
+    world.job_in("third", JobState::Succeeded).await;
+    drop(keeper);
+    world.remove().await;
+}
+
+#[tokio::test]
+async fn a_run_that_takes_longer_than_it_may_is_ended() {
+    let (world, keeper, operator) = one_runs_and_one_waits(json!({"activeDeadlineSeconds": 6})).await;
+    let failed = world.job_in("first", JobState::Failed).await;
+    assert_eq!(reason_of(&failed), "DeadlineExceeded");
+    assert!(message_of(&failed).contains("activeDeadlineSeconds, which is 6"), "{}", message_of(&failed));
+    assert_eq!(pods_of(&world, "first").await, Vec::<String>::new());
+    world.job_in("second", JobState::Succeeded).await;
+    assert_eq!((operator.peak(), operator.submissions("first")), (1, 1));
+    drop(keeper);
+    world.remove().await;
+}
+
+#[tokio::test]
+async fn a_driver_that_does_not_run_in_time_fails_the_job_and_says_who_is_to_blame() {
+    let world = World::new().await;
+    world.operation("report", json!({"defaults": {"startTimeoutSeconds": 12}})).await;
+    let (keeper, operator) = (Keeper::start(&world), Operator::start(&world));
+    operator.play("lonely", Play::Ignore);
+    operator.play("stuck", Play::Wait("ImagePullBackOff", "Back-off pulling image \"nowhere/spark\"".into()));
+    for job in ["lonely", "stuck"] {
+        world.job(job, "report", json!({})).await;
+    }
+    let waiting = world.job_that("stuck", |job| reason_of(job) == "DriverWaiting").await;
+    assert!(message_of(&waiting).starts_with("ImagePullBackOff: Back-off pulling image"), "{}", message_of(&waiting));
+    for (job, words) in [("lonely", "has not come to it"), ("stuck", "ImagePullBackOff")] {
+        let failed = world.job_in(job, JobState::Failed).await;
+        assert_eq!(reason_of(&failed), "StartTimeout");
+        assert!(message_of(&failed).contains("startTimeoutSeconds, which is 12"), "{}", message_of(&failed));
+        assert!(message_of(&failed).contains(words), "{}", message_of(&failed));
+    }
+    eventually(|| async { if world.pods().await.is_empty() { Ok(()) } else { Err("pods") } }).await;
+    drop(keeper);
+    world.remove().await;
+}
