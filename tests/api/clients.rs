@@ -41,7 +41,7 @@ async fn another_client_is_warned_and_the_field_is_dropped() {
 async fn what_later_versions_may_offer_is_unknown_today() {
     let server = Server::connect().await;
     let path = Kind::Job.path(&server.namespace().await);
-    let later = ["suspend", "application", "retry", "dependsOn", "forEach", "queueTimeoutSeconds", "clusterSelector"];
+    let later = ["application", "retry", "dependsOn", "forEach", "queueTimeoutSeconds", "clusterSelector"];
     for field in later {
         let mut object = Kind::Job.object(&json!({"operation": "daily"}));
         object["spec"][field] = json!({});
