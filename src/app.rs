@@ -4,7 +4,9 @@
 //! the writes in hand finish, give the lease back. A lost lease is an error, and the process ends at once.
 
 mod leader;
+mod reload;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use kube::{Client, Config};
@@ -54,6 +56,8 @@ pub enum AppError {
 #[derive(Clone)]
 pub(crate) struct Shared {
     pub(crate) settings: Settings,
+    /// The settings as they are now: the file may have changed since the start.
+    pub(crate) changed: watch::Receiver<Settings>,
     pub(crate) clock: Clock,
     pub(crate) metrics: Metrics,
     pub(crate) health: Health,
@@ -65,11 +69,11 @@ pub(crate) struct Shared {
     pub(crate) namespace: String,
 }
 
-/// Runs the keeper until it is told to stop.
+/// Runs the keeper until it is told to stop; `file` is where the settings were read from.
 ///
 /// # Errors
 /// Whatever ended it otherwise. Nothing is written any more when this returns.
-pub async fn run(settings: Settings) -> Result<(), AppError> {
+pub async fn run(settings: Settings, file: Option<PathBuf>) -> Result<(), AppError> {
     let clock = Clock::start();
     let config = Config::infer().await?;
     let namespace = settings.leader_election.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
@@ -83,7 +87,12 @@ pub async fn run(settings: Settings) -> Result<(), AppError> {
     let client = connect(&config)?;
     let watching = connect(&with_patience(&config))?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), identity, namespace, %address, "the keeper starts");
-    let shared = Shared { settings, clock, metrics, health, fence, client, watching, identity, namespace };
+    let (tell, changed) = watch::channel(settings.clone());
+    if let Some(file) = file {
+        // It ends with the runtime: nothing waits for it.
+        drop(tokio::spawn(reload::follow(file, settings.clone(), tell, metrics.clone())));
+    }
+    let shared = Shared { settings, changed, clock, metrics, health, fence, client, watching, identity, namespace };
     let mut tasks = Tasks::start(shared, elector, leadership, listener);
     tasks.supervise().await
 }

@@ -91,10 +91,10 @@ fn act(action: Action) -> Result<(), CliError> {
 }
 
 fn run(file: Option<PathBuf>) -> Result<(), CliError> {
-    let settings = file.map_or_else(|| Ok(Settings::default()), |file| Settings::load(&file))?;
+    let settings = file.as_deref().map_or_else(|| Ok(Settings::default()), Settings::load)?;
     start_logging(&settings.log)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let ended = runtime.block_on(app::run(settings));
+    let ended = runtime.block_on(app::run(settings, file));
     if let Err(error) = ended {
         // Not by returning: dropping the runtime would let tasks run on until their next await.
         tracing::error!(error = %error, "the keeper ends");

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::model::{
     ApplicationSeen, Cluster, ClusterStatus, Holder, Job, JobState, JobStatus, Ledger, LedgerVersion, Name, ObjectKey,
-    Operation, OperationStatus, Placeholder, PodSeen, RunId, Uid,
+    Operation, OperationStatus, Placeholder, PodSeen, RunId, Settings, Uid,
 };
 
 /// The kinds that are watched.
@@ -88,6 +88,8 @@ pub enum Input {
     SparkOperator(bool),
     /// A command's outcome.
     Written(Receipt),
+    /// The settings changed.
+    Settings(Box<Settings>),
     /// The engine asked to be woken at about this time.
     Tick,
 }

@@ -73,6 +73,13 @@ impl Gate {
         }
     }
 
+    /// The settings changed: everybody who waits is looked at anew.
+    pub fn set_settings(&mut self, settings: &Settings) {
+        self.max_live_runs = settings.max_live_runs;
+        self.bound = settings.waiting_bound;
+        self.touched.extend(self.clusters.keys().cloned());
+    }
+
     /// An operation, if it is declared, has live runs or is named by a waiting job.
     #[must_use]
     pub fn operation(&self, key: &ObjectKey) -> Option<&OperationEntry> {

@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::Shared;
 use crate::command::{Command, Input, Receipt};
+use crate::config::Settings;
 use crate::engine::Engine;
 use crate::lease::Leadership;
 use crate::watch::{Catalog, WatchError, Watches};
@@ -51,7 +52,7 @@ pub(super) struct Leader {
 
 impl Leader {
     pub(super) fn new(shared: Shared) -> Self {
-        let engine = Engine::new(shared.settings.model());
+        let engine = Engine::new(shared.changed.borrow().model());
         Self { shared, engine, catalog: Catalog::default() }
     }
 
@@ -166,6 +167,7 @@ impl OneTerm {
                 if number == 0 { return Err(LeaderError::Ended("writer")) }
             }
             watched = next_of(&mut self.watches, &mut inputs) => watched?,
+            settings = next_settings(&mut self.leader.shared.changed) => inputs.push(settings),
             () = sleep_until(wake.unwrap_or(beat).min(beat)) => inputs.push(Input::Tick),
         }
         Ok(receipts.into_iter().map(Input::Written).chain(inputs).collect())
@@ -208,6 +210,14 @@ impl OneTerm {
             metrics.take_figures(&self.leader.engine.figures());
             self.figures_at = now + FIGURES;
         }
+    }
+}
+
+/// The settings when they change; never, where there is no file that could.
+async fn next_settings(changed: &mut watch::Receiver<Settings>) -> Input {
+    match changed.changed().await {
+        Ok(()) => Input::Settings(Box::new(changed.borrow_and_update().model())),
+        Err(_) => std::future::pending().await,
     }
 }
 

@@ -1,4 +1,4 @@
-//! The settings file: one typed structure, every value with a default, read once at the start. Knows YAML and ranges;
+//! The settings file: one typed structure, every value with a default. Knows YAML and ranges;
 //! does not know what the values are used for. A wrong file is refused with the path of what is wrong in it.
 
 mod check;

@@ -194,11 +194,20 @@ impl Engine {
             Input::RelistDone(kind) => self.relist_done(kind),
             Input::SparkOperator(available) => self.operator_available(available),
             Input::Written(receipt) => self.written(receipt),
+            Input::Settings(settings) => self.set_settings(*settings),
             Input::Tick => {}
         }
         self.wake_due();
         self.work();
         std::mem::take(&mut self.out)
+    }
+
+    /// The new ones hold from now on; times that were set before may still come, and are judged anew then.
+    fn set_settings(&mut self, settings: Settings) {
+        self.gate.set_settings(&settings);
+        self.settings = settings;
+        self.dirty_runs.extend(self.runs.keys().cloned());
+        self.cap_tombstones();
     }
 
     /// When to send [`Input::Tick`] at the latest.

@@ -34,6 +34,8 @@ pub struct Metrics {
     pub tombstones: IntGauge,
     /// Bytes of the last ledger write.
     pub ledger_bytes: IntGauge,
+    /// 1 while the settings file is good.
+    pub settings_valid: IntGauge,
     /// 1 while this process leads.
     pub leading: IntGauge,
     /// Times that this process came to lead.
@@ -68,7 +70,7 @@ impl Metrics {
         let room = Room(Registry::new());
         let info = room.gauges("slowlane_build_info", "The version that runs.", &["version"]);
         info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
-        Self {
+        let metrics = Self {
             commands: room.counters(
                 "slowlane_commands_total",
                 "Commands by kind and outcome.",
@@ -87,6 +89,10 @@ impl Metrics {
             admitting: room.gauge("slowlane_admitting", "1 while jobs may be admitted."),
             tombstones: room.gauge("slowlane_tombstones", "Applications of closed runs that stay."),
             ledger_bytes: room.gauge("slowlane_ledger_bytes", "Size of the last ledger write."),
+            settings_valid: room.gauge(
+                "slowlane_settings_valid",
+                "1 while the settings file is good; 0: it was changed and refused, and the last good one is in force.",
+            ),
             leading: room.gauge("slowlane_leading", "1 while this process leads."),
             terms: room.counter("slowlane_terms_total", "Times that this process came to lead."),
             watch_restarts: room.counters(
@@ -104,7 +110,9 @@ impl Metrics {
             in_flight: room.gauge("slowlane_writer_in_flight", "Requests in flight."),
             waiting: room.gauges("slowlane_writer_waiting", "Commands that wait in the writer.", &["lane"]),
             registry: room.0,
-        }
+        };
+        metrics.settings_valid.set(1);
+        metrics
     }
 
     /// Takes over what the engine counts.

@@ -14,6 +14,7 @@ pub(crate) struct Keeper {
     process: Child,
     folder: PathBuf,
     address: String,
+    namespace: String,
 }
 
 /// Times that let a test end soon.
@@ -50,7 +51,14 @@ impl Keeper {
             .stderr(log)
             .spawn()
             .expect("the program starts");
-        Self { process, folder, address }
+        Self { process, folder, address, namespace: world.namespace.clone() }
+    }
+
+    /// Changes its settings file.
+    pub(crate) fn edit_settings(&self, edit: impl FnOnce(&mut Value)) {
+        let mut changed = settings(&self.namespace, &self.address);
+        edit(&mut changed);
+        std::fs::write(self.folder.join("settings.yaml"), changed.to_string()).expect("a settings file");
     }
 
     /// Asks it over HTTP: the status code and the body.

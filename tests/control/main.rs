@@ -5,6 +5,7 @@
 //! a keeper looks after every namespace.
 
 mod ends;
+mod input;
 #[path = "../harness/install.rs"]
 mod install;
 mod keeper;
