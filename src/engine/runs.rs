@@ -12,7 +12,7 @@ use crate::model::{
 };
 
 /// Tombstones younger than this are never dropped for their number: far longer than a request can be on its way.
-const YOUNGEST_DROPPED: Span = Span::seconds(300);
+pub(super) const YOUNGEST_DROPPED: Span = Span::seconds(300);
 
 /// How long the watch may take to show an application that was created.
 const UNTIL_WATCHED: Span = Span::seconds(10);
@@ -205,6 +205,7 @@ impl Engine {
         let Some(run) = self.runs.get_mut(id) else { return };
         run.errand = None;
         let again = (Errand::Create, self.now + RETRY);
+        let mut kind_is_missing = false;
         match result {
             Ok(application) if application.run.as_ref() == Some(id) && application.key == run.key => {
                 // The watch shows it: taking it in from here could bring back one that is gone again. From now on the
@@ -229,7 +230,8 @@ impl Engine {
                 run.not_before = Some(again);
             }
             // No job can be gone for a placeholder: the namespace or the kind is.
-            Err(Failure::Gone | Failure::KindMissing) => {
+            Err(missing @ (Failure::Gone | Failure::KindMissing)) => {
+                kind_is_missing = missing == Failure::KindMissing;
                 if is_ending {
                     run.denied.get_or_insert((self.now, "its namespace or its kind is gone".into()));
                 }
@@ -249,6 +251,9 @@ impl Engine {
         self.dirty_runs.insert(id.clone());
         if let Some(number) = self.jobs.by_uid(&job) {
             self.job_changed(number);
+        }
+        if kind_is_missing {
+            self.drop_leaving_tombstones();
         }
     }
 
@@ -310,10 +315,14 @@ impl Engine {
     pub(super) fn tombstone_dropped(&mut self, key: &ObjectKey, result: &Result<(), Failure>) {
         let Some(id) = self.dropping.iter().find(|id| self.is_application(id, key)).cloned() else { return };
         // Until the watch shows that it is gone it counts as being dropped: nothing is asked for twice.
-        if !matches!(result, Ok(()) | Err(Failure::Gone)) {
-            self.dropping.remove(&id);
-            self.wakes.set(Wake::Tombstone(id), self.now + Span::seconds(30));
-        }
+        let pause = match result {
+            Ok(()) | Err(Failure::Gone) => return,
+            // It went with its kind; the watch shows that once the kind is back.
+            Err(Failure::KindMissing) => YOUNGEST_DROPPED,
+            Err(_) => Span::seconds(30),
+        };
+        self.dropping.remove(&id);
+        self.wakes.set(Wake::Tombstone(id), self.now + pause);
     }
 
     fn is_application(&self, id: &RunId, key: &ObjectKey) -> bool {
@@ -322,14 +331,20 @@ impl Engine {
 
     /// Nothing can be created in a namespace that is being deleted: tombstones only hold it up.
     pub(super) fn drop_tombstones_in(&mut self, namespace: &Name) {
-        let inside: Vec<RunId> = self
-            .tombstones
-            .oldest_first()
-            .map(|(_, run)| run)
-            .filter(|run| self.sightings.applications.get(*run).is_some_and(|it| it.key.namespace == *namespace))
-            .cloned()
-            .collect();
-        inside.iter().for_each(|run| self.drop_tombstone(run));
+        self.drop_tombstones(|application| application.key.namespace == *namespace);
+    }
+
+    /// No application can be created while their kind is being deleted: tombstones only hold it up.
+    fn drop_leaving_tombstones(&mut self) {
+        self.drop_tombstones(|application| application.deleting.is_some());
+    }
+
+    fn drop_tombstones(&mut self, is_one: impl Fn(&ApplicationSeen) -> bool) {
+        let runs = self.tombstones.oldest_first().map(|(_, run)| run);
+        let those = runs.filter(|run| self.sightings.applications.get(*run).is_some_and(&is_one));
+        for run in those.cloned().collect::<Vec<_>>() {
+            self.drop_tombstone(&run);
+        }
     }
 
     /// The oldest go first where there are too many.

@@ -1,5 +1,6 @@
 //! Takes in what the watches show, and puts every job in its place once all lists are complete.
 
+use super::runs::YOUNGEST_DROPPED;
 use super::{Engine, Wake};
 use crate::admission::{QueueKey, Rank};
 use crate::command::{Change, Kind};
@@ -7,7 +8,7 @@ use crate::index::Stage;
 use crate::lifecycle::Errand;
 use crate::model::{
     ApplicationSeen, ApplicationState, Cluster, Footprint, Holder, Job, JobState, Name, ObjectKey, Operation,
-    Placeholder, PodSeen, RunId, Uid, child_name,
+    Placeholder, PodSeen, RunId, Span, Uid, child_name,
 };
 
 use crate::admission::JobNumber;
@@ -526,12 +527,21 @@ impl Engine {
         self.ledger_dirty = true;
     }
 
+    /// How long a tombstone stays. One that is being deleted tells nobody anything any more and only holds its name:
+    /// whoever deleted it, or its kind, does not wait for it longer than any request can be on its way.
+    fn keep_tombstone(&self, run: &RunId) -> Span {
+        match self.sightings.applications.get(run) {
+            None => Span(0),
+            Some(application) if self.gate.is_terminating(&application.key.namespace) => Span(0),
+            Some(application) if application.deleting.is_some() => self.settings.tombstone.min(YOUNGEST_DROPPED),
+            Some(_) => self.settings.tombstone,
+        }
+    }
+
     pub(super) fn bury(&mut self, run: &RunId, since: crate::model::Time) {
         if self.sightings.applications.contains_key(run) {
             self.tombstones.insert(run.clone(), since);
-            let namespace = self.sightings.applications.get(run).map(|it| it.key.namespace.clone());
-            let is_needed = namespace.is_some_and(|namespace| !self.gate.is_terminating(&namespace));
-            let until = if is_needed { since + self.settings.tombstone } else { self.now };
+            let until = since + self.keep_tombstone(run);
             self.wakes.set(Wake::Tombstone(run.clone()), until);
             self.cap_tombstones();
         }

@@ -89,6 +89,11 @@ impl Keeper {
         lines.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum()
     }
 
+    /// Its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Kill -9.
     pub(crate) fn kill(&mut self) {
         self.process.kill().expect("it can be killed");
@@ -97,7 +102,7 @@ impl Keeper {
 
     /// SIGTERM, and what it ends with.
     pub(crate) async fn terminate(&mut self) -> ExitStatus {
-        let told = Command::new("kill").args(["-TERM", &self.process.id().to_string()]).status();
+        let told = Command::new("kill").args(["-TERM", &self.id().to_string()]).status();
         assert!(told.expect("kill is installed").success());
         self.ended().await
     }

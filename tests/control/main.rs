@@ -10,6 +10,7 @@ mod input;
 mod install;
 mod keeper;
 mod lease;
+mod meddling;
 mod operator;
 mod proxy;
 mod scenarios;

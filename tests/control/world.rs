@@ -50,8 +50,21 @@ pub(crate) fn spark_definition() -> CustomResourceDefinition {
 }
 
 async fn install_all(client: Client) {
+    let spark = spark_definition();
+    // A run before this one may have ended while the kind was being deleted.
+    let known: Api<CustomResourceDefinition> = Api::all(client.clone());
+    release_names(&client, &Api::all_with(client.clone(), &api_resource())).await;
+    eventually(|| async {
+        let found = known.get_opt(&spark.name_any()).await.map_err(|error| error.to_string())?;
+        if found.is_some_and(|it| it.metadata.deletion_timestamp.is_some()) {
+            Err("it is leaving".to_owned())
+        } else {
+            Ok(())
+        }
+    })
+    .await;
     let mut all = definitions();
-    all.push(spark_definition());
+    all.push(spark);
     install(client, all).await;
 }
 
@@ -60,7 +73,7 @@ pub(crate) struct World {
     pub(crate) client: Client,
     pub(crate) namespace: String,
     pub(crate) cluster: String,
-    _turn: MutexGuard<'static, ()>,
+    _turn: Option<MutexGuard<'static, ()>>,
 }
 
 impl World {
@@ -76,9 +89,15 @@ impl World {
         (object.metadata.name, object.metadata.labels) = (Some(namespace.clone()), Some(labels));
         let namespaces: Api<Namespace> = Api::all(client.clone());
         namespaces.create(&PostParams::default(), &object).await.expect("a namespace");
-        let world = Self { client, namespace, cluster, _turn: turn };
+        let world = Self { client, namespace, cluster, _turn: Some(turn) };
         world.create_cluster(&json!({})).await;
         world
+    }
+
+    /// The same cluster seen from another namespace.
+    pub(crate) fn in_namespace(&self, namespace: &str) -> Self {
+        let (client, cluster) = (self.client.clone(), self.cluster.clone());
+        Self { client, namespace: namespace.to_owned(), cluster, _turn: None }
     }
 
     async fn create_cluster(&self, spec: &Value) {

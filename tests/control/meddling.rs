@@ -1,0 +1,285 @@
+//! Things done behind the keeper's back: its objects deleted, emptied, restored or forged, itself frozen. The limit
+//! holds, no job is lost or run twice, and others go on.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::ResourceExt;
+use kube::api::{Api, DeleteParams, DynamicObject, ListParams, PostParams};
+use serde_json::json;
+use slowlane::api::v1alpha1::{JobState, ManagedJob, RunLedger};
+use slowlane::model::child_name;
+
+use crate::install::install;
+use crate::keeper::Keeper;
+use crate::operator::{Operator, Play};
+use crate::world::{World, eventually, message_of, reason_of, spark_definition, state_of};
+
+/// An operation that takes one run at a time, with `first` running and `second` waiting.
+async fn one_runs_and_one_waits() -> (World, Keeper, Operator) {
+    let world = World::new().await;
+    world.operation("report", json!({"maxConcurrentRuns": 1})).await;
+    world.operation("other", json!({})).await;
+    let (keeper, operator) = (Keeper::start(&world), Operator::start(&world));
+    operator.play("first", Play::Run);
+    world.job("first", "report", json!({})).await;
+    world.job_in("first", JobState::Running).await;
+    world.job("second", "report", json!({})).await;
+    world.job_in("second", JobState::Queued).await;
+    (world, keeper, operator)
+}
+
+/// Both jobs end as they should, one after the other, each with one run.
+async fn all_is_well(world: &World, operator: &Operator) {
+    operator.play("first", Play::Succeed(String::new()));
+    for job in ["first", "second"] {
+        let done = world.job_in(job, JobState::Succeeded).await;
+        assert_eq!((operator.submissions(job), done.status.unwrap().runs.len()), (1, 1), "{job}");
+    }
+}
+
+fn holders(ledger: &RunLedger) -> usize {
+    let operations = ledger.spec.limits.iter().filter(|(key, _)| key.starts_with("op/"));
+    operations.map(|(_, limit)| limit.holders.len()).sum()
+}
+
+async fn ledger_names(world: &World, runs: usize) {
+    eventually(|| async {
+        let found = world.api::<RunLedger>().get_opt("slowlane").await.map_err(|error| error.to_string())?;
+        let named = found.as_ref().map(holders);
+        if named == Some(runs) { Ok(()) } else { Err(format!("{named:?} holders")) }
+    })
+    .await;
+}
+
+// ---- the ledger -----------------------------------------------------------------------------------------------------
+
+#[tokio::test]
+async fn a_ledger_that_is_deleted_comes_back_with_the_runs_that_are_alive() {
+    let (world, keeper, operator) = one_runs_and_one_waits().await;
+    world.api::<RunLedger>().delete("slowlane", &DeleteParams::default()).await.unwrap();
+    world.job("third", "other", json!({})).await;
+    let began = Instant::now();
+    world.job_in("third", JobState::Succeeded).await;
+    println!("a deleted ledger: the next job succeeded after {:?}, quarantine 3 s", began.elapsed());
+    ledger_names(&world, 1).await;
+    assert_eq!(operator.submissions("second"), 0);
+    all_is_well(&world, &operator).await;
+    drop(keeper);
+    world.remove().await;
+}
+
+#[tokio::test]
+async fn a_ledger_that_is_emptied_gets_its_holders_back() {
+    let (world, keeper, operator) = one_runs_and_one_waits().await;
+    let mut ledger = world.ledger().await;
+    ledger.spec.limits.clear();
+    ledger.spec.clusters.clear();
+    world.api::<RunLedger>().replace("slowlane", &PostParams::default(), &ledger).await.unwrap();
+    world.job("third", "other", json!({})).await;
+    world.job_in("third", JobState::Succeeded).await;
+    ledger_names(&world, 1).await;
+    assert_eq!(operator.submissions("second"), 0);
+    all_is_well(&world, &operator).await;
+    drop(keeper);
+    world.remove().await;
+}
+
+#[tokio::test]
+async fn an_older_copy_of_the_ledger_does_not_bring_back_or_take_away_a_run() {
+    let world = World::new().await;
+    world.operation("report", json!({"maxConcurrentRuns": 1})).await;
+    world.operation("other", json!({})).await;
+    let (keeper, operator) = (Keeper::start(&world), Operator::start(&world));
+    world.job("early", "other", json!({})).await;
+    world.job_in("early", JobState::Succeeded).await;
+    let older = world.ledger().await;
+    operator.play("first", Play::Run);
+    world.job("first", "report", json!({})).await;
+    world.job_in("first", JobState::Running).await;
+    world.job("second", "report", json!({})).await;
+    let ledgers: Api<RunLedger> = world.api();
+    ledgers.delete("slowlane", &DeleteParams::default()).await.unwrap();
+    let copy = RunLedger::new("slowlane", older.spec);
+    // The keeper may be the first to make one anew; then there is nothing to restore over.
+    let restored = ledgers.create(&PostParams::default(), &copy).await.is_ok();
+    println!("an older ledger was put back: {restored}");
+    world.job("third", "other", json!({})).await;
+    world.job_in("third", JobState::Succeeded).await;
+    assert_eq!(operator.submissions("second"), 0);
+    all_is_well(&world, &operator).await;
+    drop(keeper);
+    world.remove().await;
+}
+
+// ---- who leads ------------------------------------------------------------------------------------------------------
+
+#[tokio::test]
+async fn a_leader_that_is_frozen_past_its_lease_writes_nothing_when_it_wakes() {
+    let (world, mut leader, operator) = one_runs_and_one_waits().await;
+    let standby = Keeper::start(&world);
+    standby.ready().await;
+    leader.signal("STOP");
+    let written = leader.writes();
+    operator.play("first", Play::Succeed(String::new()));
+    let frozen = Instant::now();
+    world.job_in("second", JobState::Succeeded).await;
+    println!("a frozen leader: the standby brought both jobs to their ends after {:?}, lease 4 s", frozen.elapsed());
+    world.job("third", "report", json!({})).await;
+    leader.signal("CONT");
+    assert_eq!(leader.ended().await.code(), Some(1));
+    assert_eq!(leader.writes(), written, "{}", leader.log());
+    world.job_in("third", JobState::Succeeded).await;
+    all_is_well(&world, &operator).await;
+    assert_eq!(operator.peak(), 1);
+    drop((leader, standby));
+    world.remove().await;
+}
+
+#[tokio::test]
+async fn both_replicas_can_be_killed_in_mid_run() {
+    let (world, mut leader, operator) = one_runs_and_one_waits().await;
+    let mut standby = Keeper::start(&world);
+    standby.ready().await;
+    leader.kill();
+    standby.kill();
+    world.job("third", "other", json!({})).await;
+    let began = Instant::now();
+    let (one, two) = (Keeper::start(&world), Keeper::start(&world));
+    world.job_in("third", JobState::Succeeded).await;
+    println!("both replicas killed: the next job succeeded {:?} after they were back, lease 4 s", began.elapsed());
+    all_is_well(&world, &operator).await;
+    drop((one, two));
+    world.remove().await;
+}
+
+#[tokio::test]
+async fn a_lease_that_is_deleted_ends_nobodys_job() {
+    let (world, keeper, operator) = one_runs_and_one_waits().await;
+    world.api::<Lease>().delete("slowlane", &DeleteParams::default()).await.unwrap();
+    let held = eventually(|| async {
+        let found = world.api::<Lease>().get_opt("slowlane").await.map_err(|error| error.to_string())?;
+        found.and_then(|lease| lease.spec?.holder_identity).ok_or_else(|| "no lease".to_owned())
+    })
+    .await;
+    assert!(held.starts_with("keeper_"), "{held}");
+    all_is_well(&world, &operator).await;
+    assert_eq!(operator.peak(), 1);
+    drop(keeper);
+    world.remove().await;
+}
+
+// ---- applications, their kind, their namespace ----------------------------------------------------------------------
+
+#[tokio::test]
+async fn an_application_that_somebody_else_made_under_our_name_fails_the_job_and_is_left_alone() {
+    let world = World::new().await;
+    world.operation("report", json!({"maxConcurrentRuns": 0})).await;
+    let (keeper, operator) = (Keeper::start(&world), Operator::start(&world));
+    let job = world.job("first", "report", json!({})).await;
+    let name = child_name("first", &job.uid().unwrap(), 1);
+    let mut foreign = DynamicObject::new(&name, &slowlane::spark::api_resource());
+    foreign.data = json!({"spec": {"type": "Scala", "mode": "cluster", "sparkVersion": "4.0.1", "mainClass": "theirs",
+        "mainApplicationFile": "local:///theirs", "driver": {}, "executor": {}}});
+    let made = world.applications().create(&PostParams::default(), &foreign).await.unwrap();
+    world.operation("report", json!({"maxConcurrentRuns": 1})).await;
+    world.job("second", "report", json!({})).await;
+    let failed = world.job_in("first", JobState::Failed).await;
+    assert_eq!(reason_of(&failed), "SubmissionFailed");
+    assert!(message_of(&failed).contains("was made by somebody else"), "{}", message_of(&failed));
+    world.job_in("second", JobState::Succeeded).await;
+    let left = world.applications().get(&name).await.unwrap();
+    assert_eq!((left.uid(), left.metadata.deletion_timestamp), (made.uid(), None));
+    assert_eq!(operator.submissions("first"), 0);
+    drop(keeper);
+    world.remove().await;
+}
+
+#[tokio::test]
+async fn the_kind_of_applications_can_go_and_come_back_while_runs_are_alive() {
+    let (world, keeper, operator) = one_runs_and_one_waits().await;
+    world.job("third", "other", json!({})).await;
+    world.job_in("third", JobState::Succeeded).await;
+    let definitions: Api<CustomResourceDefinition> = Api::all(world.client.clone());
+    let spark = spark_definition();
+    definitions.delete(&spark.name_any(), &DeleteParams::default()).await.unwrap();
+    // Its objects go first; ours carry a finalizer, which is the keeper's to take off.
+    eventually(|| async {
+        match definitions.get_opt(&spark.name_any()).await {
+            Ok(None) => Ok(()),
+            other => Err(format!("{:?}", other.map(|found| found.and_then(|it| it.status)))),
+        }
+    })
+    .await;
+    install(world.client.clone(), vec![spark]).await;
+    let first = world.job_that("first", |job| state_of(job).is_some_and(|state| state == JobState::Failed)).await;
+    assert_eq!(reason_of(&first), "ApplicationDeleted", "{}", message_of(&first));
+    world.job_in("second", JobState::Succeeded).await;
+    assert_eq!((operator.submissions("first"), operator.submissions("second")), (1, 1));
+    let before = keeper.metric("slowlane_commands_total", "").await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let after = keeper.metric("slowlane_commands_total", "").await;
+    assert!(after - before < 10.0, "{} commands in five quiet seconds", after - before);
+    drop(keeper);
+    world.remove().await;
+}
+
+#[tokio::test]
+async fn a_namespace_that_is_deleted_goes_with_its_jobs_whatever_their_state() {
+    let (world, keeper, operator) = one_runs_and_one_waits().await;
+    world.job("third", "other", json!({})).await;
+    world.job_in("third", JobState::Succeeded).await;
+    let namespaces: Api<Namespace> = Api::all(world.client.clone());
+    let other = tenant_with_jobs(&world).await;
+    let jobs: Api<ManagedJob> = Api::namespaced(world.client.clone(), &other);
+    namespaces.delete(&other, &DeleteParams::default()).await.unwrap();
+    let began = Instant::now();
+    eventually(|| async {
+        match namespaces.get_opt(&other).await {
+            Ok(None) => Ok(()),
+            found => {
+                Err(format!("{found:?}, jobs {:?}", jobs.list(&ListParams::default()).await.map(|it| it.items.len())))
+            }
+        }
+    })
+    .await;
+    println!("a deleted namespace with a run, a waiting job and a tombstone went after {:?}", began.elapsed());
+    all_is_well(&world, &operator).await;
+    drop(keeper);
+    world.remove().await;
+}
+
+/// Another namespace that the cluster admits, with a job that runs, one that waits, and one that ended.
+async fn tenant_with_jobs(world: &World) -> String {
+    let name = crate::world::unique("tenant");
+    let object = json!({"metadata": {"name": name, "labels": {"test": world.namespace}}});
+    let namespaces: Api<Namespace> = Api::all(world.client.clone());
+    namespaces.create(&PostParams::default(), &serde_json::from_value(object).unwrap()).await.unwrap();
+    let tenant = world.in_namespace(&name);
+    tenant.operation("report", json!({"maxConcurrentRuns": 1})).await;
+    let operator = Operator::start(&tenant);
+    tenant.job("done", "report", json!({})).await;
+    tenant.job_in("done", JobState::Succeeded).await;
+    operator.play("runs", Play::Run);
+    tenant.job("runs", "report", json!({})).await;
+    tenant.job_in("runs", JobState::Running).await;
+    tenant.job("waits", "report", json!({})).await;
+    tenant.job_in("waits", JobState::Queued).await;
+    name
+}
+
+impl Keeper {
+    fn signal(&self, name: &str) {
+        let told = Command::new("kill").args([format!("-{name}"), self.id().to_string()]).status();
+        assert!(told.expect("kill is installed").success());
+    }
+
+    /// Writes that it says it has done.
+    fn writes(&self) -> usize {
+        let commands = ["Write", "Create", "Delete", "Drop"].map(|word| format!("done command=\"{word}"));
+        self.log().lines().filter(|line| commands.iter().any(|command| line.contains(command))).count()
+    }
+}
