@@ -3,6 +3,7 @@
 //! The order of things: take part in the election; when leading, run the engine's loop; on SIGTERM stop the loop, let
 //! the writes in hand finish, give the lease back. A lost lease is an error, and the process ends at once.
 
+mod drain;
 mod leader;
 mod reload;
 
@@ -21,6 +22,7 @@ use crate::lease::{self, Elector, Fence, LeaseError, Term, Timing};
 use crate::observe::{Health, Metrics};
 use crate::serve::{self, ServeError};
 
+pub use drain::{DrainError, Drained, drain};
 use leader::{Leader, LeaderError};
 
 /// Why the keeper ended.

@@ -1,7 +1,7 @@
 //! The command line of the keeper's own program. Parses, calls, prints errors for people, and says by its exit code how
 //! it went: 0 well, 1 it failed, 2 it was called or set up wrongly.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -23,6 +23,12 @@ struct Arguments {
 enum Action {
     /// Run the keeper until it is told to stop (SIGTERM).
     Run {
+        /// Settings file (YAML); without it, everything has its default.
+        #[arg(long, value_name = "FILE", env = "SLOWLANE_SETTINGS")]
+        settings: Option<PathBuf>,
+    },
+    /// Leave the cluster: stop whoever leads, and let every SparkApplication go that the keeper holds. What runs goes on.
+    Drain {
         /// Settings file (YAML); without it, everything has its default.
         #[arg(long, value_name = "FILE", env = "SLOWLANE_SETTINGS")]
         settings: Option<PathBuf>,
@@ -50,6 +56,8 @@ enum CliError {
     Log(#[from] LogError),
     #[error("{0}")]
     Generate(#[from] generate::Error),
+    #[error("{0}")]
+    Drain(#[from] app::DrainError),
     #[error("cannot start: {0}")]
     Runtime(#[from] std::io::Error),
 }
@@ -58,7 +66,7 @@ impl CliError {
     fn exit_code(&self) -> u8 {
         match self {
             Self::Settings(_) | Self::Log(_) => 2,
-            Self::Generate(_) | Self::Runtime(_) => 1,
+            Self::Generate(_) | Self::Drain(_) | Self::Runtime(_) => 1,
         }
     }
 }
@@ -78,6 +86,7 @@ pub fn main() -> ExitCode {
 fn act(action: Action) -> Result<(), CliError> {
     match action {
         Action::Run { settings } => run(settings),
+        Action::Drain { settings } => drain(settings.as_deref()),
         Action::CheckSettings { file } => Ok(Settings::load(&file).map(|_| println!("{}: ok", file.display()))?),
         Action::Generate { root } => {
             generate::write(&root)?.iter().for_each(|path| println!("{}", path.display()));
@@ -101,6 +110,15 @@ fn run(file: Option<PathBuf>) -> Result<(), CliError> {
         eprintln!("slowlane: {error}");
         std::process::exit(1);
     }
+    Ok(())
+}
+
+fn drain(file: Option<&Path>) -> Result<(), CliError> {
+    let settings = file.map_or_else(|| Ok(Settings::default()), Settings::load)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let drained = runtime.block_on(app::drain(&settings, |step| println!("{step}")))?;
+    let app::Drained { applications, alive } = drained;
+    println!("drained: {applications} SparkApplications let go, {alive} of them go on by themselves; the ledger stays");
     Ok(())
 }
 

@@ -7,6 +7,7 @@
 pub mod elector;
 mod fence;
 mod record;
+mod seize;
 
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use tokio::time::Instant;
 pub use elector::{Elector, LeaseError, Outcome, Term};
 pub use fence::{Fence, Leadership};
 pub use record::{Observed, Record};
+pub use seize::seize;
 
 /// What to do next about the lease.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -89,6 +89,17 @@ impl Keeper {
         lines.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum()
     }
 
+    /// Runs `slowlane drain` with its settings: whether it went well, and what it printed.
+    pub(crate) fn drain(&self) -> (bool, String) {
+        let output = Command::new(env!("CARGO_BIN_EXE_slowlane"))
+            .args(["drain", "--settings"])
+            .arg(self.folder.join("settings.yaml"))
+            .output()
+            .expect("the program starts");
+        let words = [output.stdout, output.stderr].concat();
+        (output.status.success(), String::from_utf8_lossy(&words).into_owned())
+    }
+
     /// Its process.
     pub(crate) fn id(&self) -> u32 {
         self.process.id()

@@ -172,6 +172,30 @@ async fn a_lease_that_is_deleted_ends_nobodys_job() {
     world.remove().await;
 }
 
+#[tokio::test]
+async fn a_keeper_that_is_removed_leaves_nothing_that_waits_for_it_and_can_come_back() {
+    let (world, mut keeper, operator) = one_runs_and_one_waits().await;
+    world.job("third", "other", json!({})).await;
+    world.job_in("third", JobState::Succeeded).await;
+    let (drained, words) = keeper.drain();
+    assert!(drained, "{words}");
+    assert!(words.contains("drained: 2 SparkApplications let go, 1 of them go on by themselves"), "{words}");
+    assert_eq!(keeper.ended().await.code(), Some(1), "the leader ended");
+    assert!(world.all_applications().await.iter().all(|application| application.finalizers().is_empty()));
+    world.jobs().delete("third", &DeleteParams::default()).await.unwrap();
+    eventually(|| async {
+        let left = world.all_applications().await.len();
+        if left == 1 { Ok(()) } else { Err(format!("{left} applications")) }
+    })
+    .await;
+    // The lease is held for a minute against keepers that go on trying.
+    world.api::<Lease>().delete("slowlane", &DeleteParams::default()).await.unwrap();
+    let next = Keeper::start(&world);
+    all_is_well(&world, &operator).await;
+    drop((keeper, next));
+    world.remove().await;
+}
+
 // ---- applications, their kind, their namespace ----------------------------------------------------------------------
 
 #[tokio::test]
