@@ -4,6 +4,9 @@
 //! Needs etcd, a kube-apiserver and a kube-controller-manager, found by `KUBECONFIG`. Tests that have jobs take turns:
 //! a keeper looks after every namespace.
 
+mod account;
+#[path = "../harness/chart.rs"]
+mod chart;
 mod ends;
 mod input;
 #[path = "../harness/install.rs"]
@@ -14,5 +17,7 @@ mod meddling;
 mod operator;
 mod proxy;
 mod scenarios;
+#[path = "../harness/spark.rs"]
+mod spark;
 mod world;
 mod writer;

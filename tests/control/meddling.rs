@@ -16,7 +16,8 @@ use slowlane::model::child_name;
 use crate::install::install;
 use crate::keeper::Keeper;
 use crate::operator::{Operator, Play};
-use crate::world::{World, eventually, message_of, reason_of, spark_definition, state_of};
+use crate::spark::spark_definition;
+use crate::world::{World, eventually, message_of, reason_of, state_of};
 
 /// An operation that takes one run at a time, with `first` running and `second` waiting.
 async fn one_runs_and_one_waits() -> (World, Keeper, Operator) {
