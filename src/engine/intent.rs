@@ -4,7 +4,7 @@ use super::{Engine, Wake};
 use crate::index::{JobEntry, Stage};
 use crate::lifecycle::{Ending, Intent, Run, View};
 use crate::model::{
-    ApplicationSeen, ApplicationState, EndReason, ObjectKey, Outcome, PodRole, RunStatus, Span, Time, TimeLimits,
+    ApplicationSeen, ApplicationState, EndReason, ObjectKey, Outcome, RunStatus, Span, Time, TimeLimits,
 };
 
 use crate::admission::JobNumber;
@@ -87,8 +87,7 @@ impl Engine {
     /// Why the driver of a run does not run yet: in a word and in a sentence.
     pub(super) fn not_started(&self, run: &Run, view: &View<'_>) -> (&'static str, String) {
         let refused = run.denied.as_ref().map(|(_, words)| words).or(run.trouble.as_ref());
-        let driver = view.pods.values().find(|pod| pod.role == PodRole::Driver);
-        match (view.application, driver, refused) {
+        match (view.application, view.driver, refused) {
             (None, _, Some(words)) => ("SubmissionRefused", words.to_string()),
             (None, _, None) => (ADMITTED, format!("SparkApplication {} was not created yet", run.key.name)),
             (Some(application), ..) if application.state == ApplicationState::New => self.untouched(run, application),

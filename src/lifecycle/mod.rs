@@ -139,6 +139,13 @@ impl Run {
             closed: None,
         }
     }
+
+    /// Whether a pod is its driver. A label can be put on any pod: the spark-operator's name for it counts, which no other
+    /// pod can have.
+    #[must_use]
+    pub fn is_driver(&self, pod: &PodSeen) -> bool {
+        pod.role == PodRole::Driver && pod.key.name.strip_suffix("-driver") == Some(&*self.key.name)
+    }
 }
 
 /// What the world shows of a run.
@@ -148,21 +155,19 @@ pub struct View<'a> {
     pub application: Option<&'a ApplicationSeen>,
     /// Its pods.
     pub pods: &'a BTreeMap<Name, PodSeen>,
+    /// The one among them that is its driver.
+    pub driver: Option<&'a PodSeen>,
     /// Pods are being listed anew: what a list has not named yet may be there.
     pub listing: bool,
 }
 
 impl View<'_> {
-    fn driver(&self) -> Option<&PodSeen> {
-        self.pods.values().find(|pod| pod.role == PodRole::Driver)
-    }
-
     fn has_live_pod(&self) -> bool {
         self.pods.values().any(|pod| pod.phase.is_live())
     }
 
     fn has_live_driver(&self) -> bool {
-        self.pods.values().any(|pod| pod.role == PodRole::Driver && pod.phase.is_live())
+        self.driver.is_some_and(|driver| driver.phase.is_live())
     }
 }
 
@@ -197,7 +202,7 @@ pub fn observe(run: &mut Run, view: &View<'_>, now: Time) {
         }
         run.leaving = application.deleting.map(|_| run.leaving.unwrap_or(now));
     }
-    if let Some(driver) = view.driver() {
+    if let Some(driver) = view.driver {
         match driver.phase {
             PodPhase::Running => _ = run.running_since.get_or_insert(now),
             // A driver that fails while its application is being deleted was killed by that: no outcome of its own.
@@ -383,7 +388,7 @@ fn with_terminal(run: &Run, application: &ApplicationSeen, view: &View<'_>, sett
     }
     // The two watches are not ordered: without a finished driver in sight its pods may simply not have been seen yet.
     // In a list a driver may come before its executors.
-    let finished = !view.listing && view.driver().is_some_and(|driver| !driver.phase.is_live());
+    let finished = !view.listing && view.driver.is_some_and(|driver| !driver.phase.is_live());
     if !finished && !run.confirmed {
         return Step::Confirm;
     }
