@@ -27,8 +27,8 @@ pub enum Intent {
 pub enum Ending {
     /// The job was cancelled, or it is gone.
     Cancelled,
-    /// It took too long.
-    Late(EndReason, Box<str>),
+    /// It took too long, or somebody meddled with it.
+    Failed(EndReason, Box<str>),
 }
 
 impl Intent {
@@ -39,7 +39,7 @@ impl Intent {
             Self::Run => None,
             Self::Suspend => Some(Outcome::Suspended),
             Self::End(Ending::Cancelled) => Some(Outcome::Cancelled),
-            Self::End(Ending::Late(reason, words)) => Some(Outcome::Failed(*reason, words.clone())),
+            Self::End(Ending::Failed(reason, words)) => Some(Outcome::Failed(*reason, words.clone())),
         }
     }
 
@@ -49,7 +49,7 @@ impl Intent {
         match outcome {
             _ if !outcome.is_decided() => None,
             Outcome::Suspended => Some(Self::Suspend),
-            Outcome::Failed(reason, words) => Some(Self::End(Ending::Late(*reason, words.clone()))),
+            Outcome::Failed(reason, words) => Some(Self::End(Ending::Failed(*reason, words.clone()))),
             Outcome::Cancelled | Outcome::Succeeded(_) => Some(Self::End(Ending::Cancelled)),
         }
     }
@@ -205,8 +205,10 @@ pub fn observe(run: &mut Run, view: &View<'_>, now: Time) {
     if let Some(driver) = view.driver {
         match driver.phase {
             PodPhase::Running => _ = run.running_since.get_or_insert(now),
-            // A driver that fails while its application is being deleted was killed by that: no outcome of its own.
-            PodPhase::Failed if run.deleted || view.application.is_none_or(|it| it.deleting.is_some()) => {}
+            // A driver that fails while its application is being deleted, or was edited, was killed by that: no outcome of
+            // its own.
+            PodPhase::Failed
+                if run.deleted || view.application.is_none_or(|it| it.deleting.is_some() || it.edited) => {}
             PodPhase::Succeeded | PodPhase::Failed if run.outcome.is_none() => run.outcome = Some(outcome_of(driver)),
             // Work that is done is not done again, nor called late.
             PodPhase::Succeeded if run.outcome.as_ref().is_some_and(yields_to_success) => {
