@@ -34,7 +34,8 @@ impl Engine {
             return self.end_closed(run);
         }
         self.wake_when_late(run);
-        if let Some(published) = self.jobs.of(&run.id.job).map(|entry| &entry.job.published)
+        if !run.own_grant
+            && let Some(published) = self.jobs.of(&run.id.job).map(|entry| &entry.job.published)
             && let Some((last, seen)) = published.run
             && last == run.id.number
         {

@@ -109,6 +109,9 @@ pub struct Run {
     pub running_since: Option<Time>,
     /// When it was closed: nothing of it runs, and nothing ever will.
     pub closed: Option<Time>,
+    /// This leader granted it: no leader before can have written anything about it, so what a status says of it is our
+    /// own word or a forged one.
+    pub own_grant: bool,
 }
 
 impl Run {
@@ -137,6 +140,7 @@ impl Run {
             outcome: None,
             running_since: None,
             closed: None,
+            own_grant: false,
         }
     }
 
