@@ -4,7 +4,7 @@ use super::{Engine, Wake};
 use crate::index::{JobEntry, Stage};
 use crate::lifecycle::{Ending, Intent, Run, View};
 use crate::model::{
-    ApplicationSeen, ApplicationState, EndReason, ObjectKey, Outcome, PodRole, RunStatus, Span, Time, TimeLimits,
+    ApplicationSeen, ApplicationState, EndReason, ObjectKey, Outcome, RunStatus, Span, Time, TimeLimits,
 };
 
 use crate::admission::JobNumber;
@@ -19,6 +19,9 @@ impl Engine {
         };
         match run.outcome.as_ref().map(Intent::behind) {
             Some(Some(decided)) => decided,
+            _ if view.application.is_some_and(|it| it.edited && !it.state.is_terminal()) => {
+                Intent::End(Ending::Failed(EndReason::ApplicationEdited, EDITED.into()))
+            }
             _ if entry.job.suspend => Intent::Suspend,
             Some(None) => Intent::Run,
             None => self.late(run, entry, view).map_or(Intent::Run, Intent::End),
@@ -76,19 +79,18 @@ impl Engine {
         let is_over = |limit: &std::num::NonZeroU32| self.now >= run.holder.granted + seconds(*limit);
         if let Some(limit) = limits.active.filter(is_over) {
             let words = format!("it took longer than activeDeadlineSeconds, which is {limit}");
-            return Some(Ending::Late(EndReason::DeadlineExceeded, words.into()));
+            return Some(Ending::Failed(EndReason::DeadlineExceeded, words.into()));
         }
         let limit = limits.start.filter(is_over).filter(|_| !has_started(run))?;
         let why = self.not_started(run, view).1;
         let words = format!("its driver did not run within startTimeoutSeconds, which is {limit}: {why}");
-        Some(Ending::Late(EndReason::StartTimeout, words.into()))
+        Some(Ending::Failed(EndReason::StartTimeout, words.into()))
     }
 
     /// Why the driver of a run does not run yet: in a word and in a sentence.
     pub(super) fn not_started(&self, run: &Run, view: &View<'_>) -> (&'static str, String) {
         let refused = run.denied.as_ref().map(|(_, words)| words).or(run.trouble.as_ref());
-        let driver = view.pods.values().find(|pod| pod.role == PodRole::Driver);
-        match (view.application, driver, refused) {
+        match (view.application, view.driver, refused) {
             (None, _, Some(words)) => ("SubmissionRefused", words.to_string()),
             (None, _, None) => (ADMITTED, format!("SparkApplication {} was not created yet", run.key.name)),
             (Some(application), ..) if application.state == ApplicationState::New => self.untouched(run, application),
@@ -120,6 +122,9 @@ impl Engine {
 
 /// The reason of a run on its way to its driver, as long as nothing stands in that way.
 pub(super) const ADMITTED: &str = "Admitted";
+
+/// An edit of its spec, suspending it included, kills the driver.
+const EDITED: &str = "its SparkApplication was edited by somebody else, which ends what runs and starts it again";
 
 /// How long a spark-operator may take before people are told that it does not answer.
 const PATIENCE: Span = Span::seconds(10);

@@ -255,7 +255,7 @@ impl Engine {
             if let Some(number) = self.jobs.by_uid(&run.job) {
                 self.job_changed(number);
             }
-            self.runs.insert(run.clone(), Run::new(run, holder));
+            self.runs.insert(run.clone(), Run { own_grant: true, ..Run::new(run, holder) });
         }
     }
 

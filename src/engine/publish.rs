@@ -250,6 +250,20 @@ impl Engine {
         self.write_end(number);
     }
 
+    /// Somebody else wrote an end into a job's status. It stands for ever: people hear that it is not the keeper's word.
+    pub(super) fn tell_of_foreign_end(&mut self, number: JobNumber) {
+        let Some(entry) = self.jobs.get(number) else { return };
+        let Some(state) = entry.job.published.state else { return };
+        self.out.push(Command::Announce(Box::new(Announcement {
+            job: entry.job.key.clone(),
+            uid: entry.job.uid.clone(),
+            state,
+            reason: "EndedByOthers",
+            message: "somebody else wrote this end into its status: what runs of it is ended".to_owned(),
+            warning: true,
+        })));
+    }
+
     pub(super) fn write_end(&mut self, number: JobNumber) {
         let Some(entry) = self.jobs.get(number) else { return };
         if self.writing.contains_key(&entry.job.uid) {

@@ -8,7 +8,7 @@ use crate::command::{Command, Failure, Kind};
 use crate::index::Stage;
 use crate::lifecycle::{Errand, Intent, RETRY, Run, Step, View, next, observe, outcome_of};
 use crate::model::{
-    ApplicationSeen, JobState, Name, ObjectKey, Outcome, Placeholder, PodPhase, PodRole, PodSeen, RunId, Span,
+    ApplicationSeen, JobState, Name, ObjectKey, Outcome, Placeholder, PodPhase, PodSeen, RunId, Span,
 };
 
 /// Tombstones younger than this are never dropped for their number: far longer than a request can be on its way.
@@ -34,7 +34,8 @@ impl Engine {
             return self.end_closed(run);
         }
         self.wake_when_late(run);
-        if let Some(published) = self.jobs.of(&run.id.job).map(|entry| &entry.job.published)
+        if !run.own_grant
+            && let Some(published) = self.jobs.of(&run.id.job).map(|entry| &entry.job.published)
             && let Some((last, seen)) = published.run
             && last == run.id.number
         {
@@ -79,9 +80,11 @@ impl Engine {
     /// What the watches show of a run.
     pub(super) fn view_of(&self, run: &Run) -> View<'_> {
         static NO_PODS: BTreeMap<Name, PodSeen> = BTreeMap::new();
+        let pods = self.sightings.pods_of(&run.id, &run.key.namespace).unwrap_or(&NO_PODS);
         View {
             application: self.sightings.applications.get(&run.id),
-            pods: self.sightings.pods_of(&run.id, &run.key.namespace).unwrap_or(&NO_PODS),
+            pods,
+            driver: pods.values().find(|pod| run.is_driver(pod)),
             listing: self.relists.is_listing(Kind::Pod),
         }
     }
@@ -186,9 +189,7 @@ impl Engine {
         if entry.stage != Stage::Granted(id.number) {
             return;
         }
-        let pods = self.sightings.pods_of(id, &run.key.namespace);
-        let driver = pods.and_then(|pods| pods.values().find(|pod| pod.role == PodRole::Driver));
-        let running = driver.is_some_and(|driver| driver.phase == PodPhase::Running);
+        let running = self.view_of(run).driver.is_some_and(|driver| driver.phase == PodPhase::Running);
         let state = match () {
             () if run.outcome.is_some() || run.deleted => JobState::Finishing,
             () if running || run.running_since.is_some() => JobState::Running,
@@ -279,7 +280,7 @@ impl Engine {
             }
             Ok((_, pods)) if !pods.iter().any(|pod| pod.phase.is_live()) => {
                 run.confirmed = true;
-                let driver = pods.iter().find(|pod| pod.role == PodRole::Driver);
+                let driver = pods.iter().find(|pod| run.is_driver(pod));
                 let killed = run.deleted || run.leaving.is_some();
                 if let Some(driver) = driver.filter(|pod| pod.phase == PodPhase::Succeeded || !killed) {
                     run.outcome.get_or_insert_with(|| outcome_of(driver));

@@ -220,7 +220,10 @@ impl Engine {
         self.leave_queue(number);
         let Some(entry) = self.jobs.get_mut(number) else { return };
         entry.stage = Stage::Ended;
-        entry.ending = None;
+        if entry.ending.take().is_none() {
+            self.tell_of_foreign_end(number);
+        }
+        let Some(entry) = self.jobs.get(number) else { return };
         let (uid, state) = (entry.job.uid.clone(), entry.job.published.state);
         if let Some(state) = state {
             self.jobs.set_state(number, state, self.now);

@@ -76,6 +76,7 @@ impl App {
             deleting: self.deleting,
             foreground: self.foreground,
             held: self.held,
+            edited: false,
             state: self.state,
             message: self.message.clone(),
             application_id: None,

@@ -11,7 +11,7 @@ use crate::model::{
     EndReason, ExecutorBounds, Job, JobState, Outcome, Priority, Published, Report, ReportedResult, ResultSource,
     RunStatus, Time, TimeLimits,
 };
-use crate::spark::referenced_parameters;
+use crate::spark::{check_result_uri, referenced_parameters};
 
 /// The job.
 #[must_use]
@@ -100,9 +100,14 @@ fn was_seen(run: &RunStatus, state: Option<JobState>) -> bool {
 fn outcome(run: &api::RunStatus) -> Option<Outcome> {
     Some(match run.outcome? {
         api::RunOutcome::Succeeded => Outcome::Succeeded(match (&run.result_uri, &run.message) {
-            (Some(uri), _) => {
-                Report::Result(ReportedResult { uri: uri.as_str().into(), source: ResultSource::TerminationMessage })
-            }
+            // It was checked before it was written, by the keeper; whoever else wrote it did not.
+            (Some(uri), _) => match check_result_uri(uri) {
+                Ok(()) => Report::Result(ReportedResult {
+                    uri: uri.as_str().into(),
+                    source: ResultSource::TerminationMessage,
+                }),
+                Err(problem) => Report::Refused(problem.to_string().into()),
+            },
             (None, Some(why)) => Report::Refused(why.as_str().into()),
             (None, None) => Report::None,
         }),
