@@ -7,9 +7,7 @@ use crate::admission::JobNumber;
 use crate::command::{Command, Failure, Kind};
 use crate::index::Stage;
 use crate::lifecycle::{Errand, Intent, RETRY, Run, Step, View, next, observe, outcome_of};
-use crate::model::{
-    ApplicationSeen, JobState, Name, ObjectKey, Outcome, Placeholder, PodPhase, PodRole, PodSeen, RunId, Span,
-};
+use crate::model::{ApplicationSeen, JobState, Name, ObjectKey, Outcome, Placeholder, PodPhase, PodSeen, RunId, Span};
 
 /// Tombstones younger than this are never dropped for their number: far longer than a request can be on its way.
 pub(super) const YOUNGEST_DROPPED: Span = Span::seconds(300);
@@ -34,7 +32,8 @@ impl Engine {
             return self.end_closed(run);
         }
         self.wake_when_late(run);
-        if let Some(published) = self.jobs.of(&run.id.job).map(|entry| &entry.job.published)
+        if !run.own_grant
+            && let Some(published) = self.jobs.of(&run.id.job).map(|entry| &entry.job.published)
             && let Some((last, seen)) = published.run
             && last == run.id.number
         {
@@ -79,9 +78,11 @@ impl Engine {
     /// What the watches show of a run.
     pub(super) fn view_of(&self, run: &Run) -> View<'_> {
         static NO_PODS: BTreeMap<Name, PodSeen> = BTreeMap::new();
+        let pods = self.sightings.pods_of(&run.id, &run.key.namespace).unwrap_or(&NO_PODS);
         View {
             application: self.sightings.applications.get(&run.id),
-            pods: self.sightings.pods_of(&run.id, &run.key.namespace).unwrap_or(&NO_PODS),
+            pods,
+            driver: pods.values().find(|pod| run.is_driver(pod)),
             listing: self.relists.is_listing(Kind::Pod),
         }
     }
@@ -173,7 +174,8 @@ impl Engine {
             && entry.stage == Stage::Granted(id.number)
         {
             entry.stage = Stage::New;
-            let pause = if run.outcome == Some(Outcome::Suspended) { Span(0) } else { REPLAN };
+            let is_suspended = entry.job.suspend || run.outcome == Some(Outcome::Suspended);
+            let pause = if is_suspended { Span(0) } else { REPLAN };
             self.wakes.set(Wake::Place(number), self.now + pause);
         }
     }
@@ -186,9 +188,7 @@ impl Engine {
         if entry.stage != Stage::Granted(id.number) {
             return;
         }
-        let pods = self.sightings.pods_of(id, &run.key.namespace);
-        let driver = pods.and_then(|pods| pods.values().find(|pod| pod.role == PodRole::Driver));
-        let running = driver.is_some_and(|driver| driver.phase == PodPhase::Running);
+        let running = self.view_of(run).driver.is_some_and(|driver| driver.phase == PodPhase::Running);
         let state = match () {
             () if run.outcome.is_some() || run.deleted => JobState::Finishing,
             () if running || run.running_since.is_some() => JobState::Running,
@@ -201,7 +201,7 @@ impl Engine {
 
     pub(super) fn created(&mut self, id: &RunId, result: Result<Box<ApplicationSeen>, Failure>) {
         let Some(run) = self.runs.get(id) else { return };
-        let is_ending = run.holder.seen || self.wants_end(run);
+        let is_ending = run.holder.seen || self.intent(run, &self.view_of(run)) != Intent::Run;
         let Some(run) = self.runs.get_mut(id) else { return };
         run.errand = None;
         let again = (Errand::Create, self.now + RETRY);
@@ -234,6 +234,9 @@ impl Engine {
                 kind_is_missing = missing == Failure::KindMissing;
                 if is_ending {
                     run.denied.get_or_insert((self.now, "its namespace or its kind is gone".into()));
+                } else if kind_is_missing {
+                    run.trouble =
+                        Some("the API server knows no SparkApplications: is the spark-operator installed?".into());
                 }
                 run.not_before = Some(again);
             }
@@ -245,7 +248,10 @@ impl Engine {
                 }
                 run.not_before = Some(again);
             }
-            Err(Failure::NotSent(_) | Failure::Conflict(_)) => run.not_before = Some(again),
+            Err(Failure::NotSent(words) | Failure::Conflict(words)) => {
+                run.trouble = Some(words);
+                run.not_before = Some(again);
+            }
         }
         let job = run.id.job.clone();
         self.dirty_runs.insert(id.clone());
@@ -279,7 +285,7 @@ impl Engine {
             }
             Ok((_, pods)) if !pods.iter().any(|pod| pod.phase.is_live()) => {
                 run.confirmed = true;
-                let driver = pods.iter().find(|pod| pod.role == PodRole::Driver);
+                let driver = pods.iter().find(|pod| run.is_driver(pod));
                 let killed = run.deleted || run.leaving.is_some();
                 if let Some(driver) = driver.filter(|pod| pod.phase == PodPhase::Succeeded || !killed) {
                     run.outcome.get_or_insert_with(|| outcome_of(driver));
@@ -300,6 +306,26 @@ impl Engine {
     }
 
     // ---- tombstones -------------------------------------------------------------------------------------------
+
+    /// The time of a tombstone has come, unless it was buried again or the settings changed meanwhile.
+    pub(super) fn tombstone_due(&mut self, id: &RunId) {
+        let Some(since) = self.tombstones.since(id) else { return };
+        let until = since + self.keep_tombstone(id);
+        if until > self.now {
+            self.wakes.set(Wake::Tombstone(id.clone()), until);
+            self.cap_tombstones();
+        } else {
+            self.drop_tombstone(id);
+        }
+    }
+
+    /// Tombstones are timed anew: how long they stay has changed.
+    pub(super) fn time_tombstones(&mut self) {
+        for (since, run) in self.tombstones.oldest_first().cloned().collect::<Vec<_>>() {
+            let until = since + self.keep_tombstone(&run);
+            self.wakes.set(Wake::Tombstone(run), until);
+        }
+    }
 
     pub(super) fn drop_tombstone(&mut self, id: &RunId) {
         if !self.tombstones.contains(id) || self.runs.contains_key(id) || self.dropping.contains(id) {

@@ -5,6 +5,7 @@
 
 mod crds;
 mod rbac;
+mod reference;
 
 use std::path::{Path, PathBuf};
 
@@ -18,6 +19,14 @@ pub enum Error {
         what: String,
         /// What the serializer said.
         source: serde_yaml::Error,
+    },
+    /// A schema could not be read as JSON.
+    #[error("{what} cannot be read as JSON")]
+    Json {
+        /// The object.
+        what: String,
+        /// What the serializer said.
+        source: serde_json::Error,
     },
     /// A file could not be written.
     #[error("cannot write {path}")]
@@ -39,6 +48,7 @@ pub const FOLDERS: &[&str] = &["crds", "charts/slowlane-crds/templates"];
 pub fn files() -> Result<Vec<(PathBuf, String)>, Error> {
     let mut files = crds::files()?;
     files.push(rbac::file());
+    files.push(reference::file()?);
     Ok(files)
 }
 

@@ -27,8 +27,8 @@ pub enum Intent {
 pub enum Ending {
     /// The job was cancelled, or it is gone.
     Cancelled,
-    /// It took too long.
-    Late(EndReason, Box<str>),
+    /// It took too long, or somebody meddled with it.
+    Failed(EndReason, Box<str>),
 }
 
 impl Intent {
@@ -39,7 +39,7 @@ impl Intent {
             Self::Run => None,
             Self::Suspend => Some(Outcome::Suspended),
             Self::End(Ending::Cancelled) => Some(Outcome::Cancelled),
-            Self::End(Ending::Late(reason, words)) => Some(Outcome::Failed(*reason, words.clone())),
+            Self::End(Ending::Failed(reason, words)) => Some(Outcome::Failed(*reason, words.clone())),
         }
     }
 
@@ -49,7 +49,7 @@ impl Intent {
         match outcome {
             _ if !outcome.is_decided() => None,
             Outcome::Suspended => Some(Self::Suspend),
-            Outcome::Failed(reason, words) => Some(Self::End(Ending::Late(*reason, words.clone()))),
+            Outcome::Failed(reason, words) => Some(Self::End(Ending::Failed(*reason, words.clone()))),
             Outcome::Cancelled | Outcome::Succeeded(_) => Some(Self::End(Ending::Cancelled)),
         }
     }
@@ -97,6 +97,8 @@ pub struct Run {
     pub last_state: Option<ApplicationState>,
     /// Since when its application is terminal or on its way out with no driver alive.
     pub settled: Option<Time>,
+    /// Since when its driver has ended while its application does not say so.
+    pub unconfirmed_since: Option<Time>,
     /// Since when no pod of it was seen while its application was being deleted.
     pub podless: Option<Time>,
     /// We asked for its deletion.
@@ -109,6 +111,9 @@ pub struct Run {
     pub running_since: Option<Time>,
     /// When it was closed: nothing of it runs, and nothing ever will.
     pub closed: Option<Time>,
+    /// This leader granted it: no leader before can have written anything about it, so what a status says of it is our
+    /// own word or a forged one.
+    pub own_grant: bool,
 }
 
 impl Run {
@@ -131,13 +136,22 @@ impl Run {
             leaving: None,
             last_state: None,
             settled: None,
+            unconfirmed_since: None,
             podless: None,
             deleted: false,
             recorded: false,
             outcome: None,
             running_since: None,
             closed: None,
+            own_grant: false,
         }
+    }
+
+    /// Whether a pod is its driver. A label can be put on any pod: the spark-operator's name for it counts, which no other
+    /// pod can have.
+    #[must_use]
+    pub fn is_driver(&self, pod: &PodSeen) -> bool {
+        pod.role == PodRole::Driver && pod.key.name.strip_suffix("-driver") == Some(&*self.key.name)
     }
 }
 
@@ -148,21 +162,19 @@ pub struct View<'a> {
     pub application: Option<&'a ApplicationSeen>,
     /// Its pods.
     pub pods: &'a BTreeMap<Name, PodSeen>,
+    /// The one among them that is its driver.
+    pub driver: Option<&'a PodSeen>,
     /// Pods are being listed anew: what a list has not named yet may be there.
     pub listing: bool,
 }
 
 impl View<'_> {
-    fn driver(&self) -> Option<&PodSeen> {
-        self.pods.values().find(|pod| pod.role == PodRole::Driver)
-    }
-
     fn has_live_pod(&self) -> bool {
         self.pods.values().any(|pod| pod.phase.is_live())
     }
 
     fn has_live_driver(&self) -> bool {
-        self.pods.values().any(|pod| pod.role == PodRole::Driver && pod.phase.is_live())
+        self.driver.is_some_and(|driver| driver.phase.is_live())
     }
 }
 
@@ -197,11 +209,13 @@ pub fn observe(run: &mut Run, view: &View<'_>, now: Time) {
         }
         run.leaving = application.deleting.map(|_| run.leaving.unwrap_or(now));
     }
-    if let Some(driver) = view.driver() {
+    if let Some(driver) = view.driver {
         match driver.phase {
             PodPhase::Running => _ = run.running_since.get_or_insert(now),
-            // A driver that fails while its application is being deleted was killed by that: no outcome of its own.
-            PodPhase::Failed if run.deleted || view.application.is_none_or(|it| it.deleting.is_some()) => {}
+            // A driver that fails while its application is being deleted, or was edited, was killed by that: no outcome of
+            // its own.
+            PodPhase::Failed if run.deleted || view.application.is_none_or(|it| it.deleting.is_some() || it.edited) => {
+            }
             PodPhase::Succeeded | PodPhase::Failed if run.outcome.is_none() => run.outcome = Some(outcome_of(driver)),
             // Work that is done is not done again, nor called late.
             PodPhase::Succeeded if run.outcome.as_ref().is_some_and(yields_to_success) => {
@@ -212,6 +226,8 @@ pub fn observe(run: &mut Run, view: &View<'_>, now: Time) {
     }
     let over = view.application.is_none_or(|it| it.state.is_terminal() || it.deleting.is_some());
     run.settled = (over && !view.has_live_driver()).then(|| run.settled.unwrap_or(now));
+    let ended = view.driver.is_some_and(|driver| !driver.phase.is_live());
+    run.unconfirmed_since = (ended && !over).then(|| run.unconfirmed_since.unwrap_or(now));
     let leaving = view.application.is_none_or(|it| it.deleting.is_some() || it.placeholder.is_some());
     run.podless = (leaving && !view.has_live_pod()).then(|| run.podless.unwrap_or(now));
     if view.has_live_pod() {
@@ -304,9 +320,14 @@ fn with_application(
     if application.deleting.is_some() {
         return with_deleted(run, application, view, intent, settings, now);
     }
-    match intent {
-        Intent::Run => Step::Wait(None),
-        Intent::Suspend | Intent::End(_) => end(run, application, settings, now),
+    match (intent, run.unconfirmed_since) {
+        (Intent::Suspend | Intent::End(_), _) => end(run, application, settings, now),
+        (Intent::Run, None) => Step::Wait(None),
+        // The spark-operator is away, it seems. What its driver said stands; its slot shall not wait for more.
+        (Intent::Run, Some(since)) => match since + settings.operator_absent {
+            patience if now < patience => Step::Wait(Some(patience)),
+            _ => end(run, application, settings, now),
+        },
     }
 }
 
@@ -383,7 +404,7 @@ fn with_terminal(run: &Run, application: &ApplicationSeen, view: &View<'_>, sett
     }
     // The two watches are not ordered: without a finished driver in sight its pods may simply not have been seen yet.
     // In a list a driver may come before its executors.
-    let finished = !view.listing && view.driver().is_some_and(|driver| !driver.phase.is_live());
+    let finished = !view.listing && view.driver.is_some_and(|driver| !driver.phase.is_live());
     if !finished && !run.confirmed {
         return Step::Confirm;
     }

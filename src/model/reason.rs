@@ -68,6 +68,8 @@ pub enum EndReason {
     SubmissionFailed,
     /// Somebody else deleted the application.
     ApplicationDeleted,
+    /// Somebody else edited the application, which starts it again.
+    ApplicationEdited,
     /// Its driver did not run in time.
     StartTimeout,
     /// It took longer than it may.
@@ -80,13 +82,14 @@ pub enum EndReason {
 
 impl EndReason {
     /// Every reason.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Completed,
         Self::ApplicationFailed,
         Self::OutOfMemory,
         Self::DriverLost,
         Self::SubmissionFailed,
         Self::ApplicationDeleted,
+        Self::ApplicationEdited,
         Self::StartTimeout,
         Self::DeadlineExceeded,
         Self::Cancelled,
@@ -103,6 +106,7 @@ impl EndReason {
             Self::DriverLost => "DriverLost",
             Self::SubmissionFailed => "SubmissionFailed",
             Self::ApplicationDeleted => "ApplicationDeleted",
+            Self::ApplicationEdited => "ApplicationEdited",
             Self::StartTimeout => "StartTimeout",
             Self::DeadlineExceeded => "DeadlineExceeded",
             Self::Cancelled => "Cancelled",

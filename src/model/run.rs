@@ -96,6 +96,8 @@ pub struct ApplicationSeen {
     pub foreground: bool,
     /// Our finalizer is on it.
     pub held: bool,
+    /// Somebody changed its spec since it was created: the spark-operator ends what runs, and starts it again.
+    pub edited: bool,
     /// Where the operator says it is.
     pub state: ApplicationState,
     /// Why, in the operator's words, cleaned.
@@ -210,7 +212,9 @@ impl Outcome {
     pub fn is_decided(&self) -> bool {
         match self {
             Self::Cancelled | Self::Suspended => true,
-            Self::Failed(reason, _) => matches!(reason, EndReason::StartTimeout | EndReason::DeadlineExceeded),
+            Self::Failed(reason, _) => {
+                matches!(reason, EndReason::StartTimeout | EndReason::DeadlineExceeded | EndReason::ApplicationEdited)
+            }
             Self::Succeeded(_) => false,
         }
     }

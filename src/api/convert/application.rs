@@ -42,6 +42,7 @@ pub fn application(meta: &ObjectMeta, status: &spark::Status) -> ApplicationSeen
         deleting: meta.deletion_timestamp.as_ref().map(model_time),
         foreground: has("foregroundDeletion"),
         held: has(RUN_FINALIZER),
+        edited: meta.generation.is_some_and(|generation| generation > 1),
         state: state(&status.application_state.state),
         message: message.map(Into::into),
         application_id: status.spark_application_id.as_deref().map(Into::into),

@@ -11,7 +11,7 @@ use crate::model::{
     EndReason, ExecutorBounds, Job, JobState, Outcome, Priority, Published, Report, ReportedResult, ResultSource,
     RunStatus, Time, TimeLimits,
 };
-use crate::spark::referenced_parameters;
+use crate::spark::{check_result_uri, referenced_parameters};
 
 /// The job.
 #[must_use]
@@ -79,6 +79,7 @@ fn published(status: &ManagedJobStatus) -> Published {
         reason: status.reason.as_deref().map(Into::into),
         since: status.since.as_ref().map(model_time),
         accepted: accepted(status),
+        waiting_since: status.queue.as_ref().and_then(|queue| queue.waiting_since.as_ref()).map(model_time),
         outcome: written.and_then(outcome),
         run: newest.map(|run| (run.number, was_seen(&run, state))),
         runs,
@@ -100,9 +101,14 @@ fn was_seen(run: &RunStatus, state: Option<JobState>) -> bool {
 fn outcome(run: &api::RunStatus) -> Option<Outcome> {
     Some(match run.outcome? {
         api::RunOutcome::Succeeded => Outcome::Succeeded(match (&run.result_uri, &run.message) {
-            (Some(uri), _) => {
-                Report::Result(ReportedResult { uri: uri.as_str().into(), source: ResultSource::TerminationMessage })
-            }
+            // It was checked before it was written, by the keeper; whoever else wrote it did not.
+            (Some(uri), _) => match check_result_uri(uri) {
+                Ok(()) => Report::Result(ReportedResult {
+                    uri: uri.as_str().into(),
+                    source: ResultSource::TerminationMessage,
+                }),
+                Err(problem) => Report::Refused(problem.to_string().into()),
+            },
             (None, Some(why)) => Report::Refused(why.as_str().into()),
             (None, None) => Report::None,
         }),

@@ -25,7 +25,7 @@ pub enum Priority {
 
 /// One job: an operation with its parameters, and where its result shall go.
 ///
-/// Everything but `priority` and `cancel` is immutable: a job that should be different is another job.
+/// Everything but `priority`, `suspend` and `cancel` is immutable: a job that should be different is another job.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[kube(
     group = "slowlane.dev",
