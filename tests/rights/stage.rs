@@ -58,22 +58,22 @@ impl Stage {
             (stage.operations(), operation("hourly", None)),
             (stage.operations(), operation("vaulted", Some("vault"))),
             (stage.managed_jobs(), job("standing", "daily")),
-            (stage.clusters(), cluster(&stage.cluster)),
+            (clusters(), cluster(&stage.cluster)),
             (stage.applications(), application("plain")),
             (stage.applications(), marked(application("run"), &["slowlane.dev/run"])),
             (stage.applications(), marked(application("leaving"), &["foregroundDeletion", "slowlane.dev/run"])),
-            (stage.pods(), pod("plain", json!({}))),
-            (stage.pods(), pod("other-driver", marks("driver"))),
+            (stage.pods(), pod("plain", &json!({}))),
+            (stage.pods(), pod("other-driver", &marks("driver"))),
         ];
         for (place, object) in &objects {
             server.put(&at(place, object), object).await;
         }
-        let mut driver = pod("run-driver", marks("driver"));
+        let mut driver = pod("run-driver", &marks("driver"));
         driver["spec"]["nodeName"] = json!("node1");
         stage.driver = server.put(&at(&stage.pods(), &driver), &driver).await;
-        let executor = stage.owned(pod("run-exec", marks("executor")));
+        let executor = stage.owned(pod("run-exec", &marks("executor")));
         server.put(&at(&stage.pods(), &executor), &executor).await;
-        stage.ledger = server.put(&at(&stage.ledgers(), &stage.ledger), &stage.ledger).await;
+        stage.ledger = server.put(&at(&ledgers(), &stage.ledger), &stage.ledger).await;
         stage
     }
 
@@ -94,8 +94,8 @@ impl Stage {
             self.managed_jobs().path(),
             self.operations().path(),
             self.pods().path() + "?gracePeriodSeconds=0",
-            self.clusters().at(&self.cluster).path(),
-            self.ledgers().at("slowlane").path(),
+            clusters().at(&self.cluster).path(),
+            ledgers().at("slowlane").path(),
             namespaces.at(&self.jobs).path(),
             namespaces.at(&self.other).path(),
         ];
@@ -110,15 +110,6 @@ impl Stage {
 
     pub(crate) fn operations(&self) -> Place {
         Place::within(&self.jobs, OURS, "operations")
-    }
-
-    pub(crate) fn clusters(&self) -> Place {
-        Place::everywhere(OURS, "computeclusters")
-    }
-
-    /// The keeper's ledgers.
-    pub(crate) fn ledgers(&self) -> Place {
-        Place::within(KEEPER, OURS, "runledgers")
     }
 
     /// Ledgers in the tenant's own namespace.
@@ -158,6 +149,15 @@ impl Stage {
             "name": driver["name"], "uid": driver["uid"]}]);
         pod
     }
+}
+
+pub(crate) fn clusters() -> Place {
+    Place::everywhere(OURS, "computeclusters")
+}
+
+/// The keeper's ledgers.
+pub(crate) fn ledgers() -> Place {
+    Place::within(KEEPER, OURS, "runledgers")
 }
 
 /// The path of an object in a collection.
@@ -210,7 +210,7 @@ pub(crate) fn marked(mut application: Value, finalizers: &[&str]) -> Value {
 }
 
 /// A pod that no scheduler looks at.
-pub(crate) fn pod(name: &str, labels: Value) -> Value {
+pub(crate) fn pod(name: &str, labels: &Value) -> Value {
     json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": labels},
         "spec": {"schedulerName": "nobody", "serviceAccountName": "slowlane-driver",
             "containers": [{"name": "spark-kubernetes-driver", "image": "x"}]}})

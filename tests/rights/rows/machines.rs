@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::people::{forged, result};
 use crate::ask::{Place, Row};
 use crate::people::Who::Keeper;
-use crate::stage::{Stage, application, cluster, job, ledger, marked, operation, pod};
+use crate::stage::{Stage, application, cluster, clusters, job, ledger, ledgers, marked, operation, pod};
 
 pub(super) fn rows(stage: &Stage) -> Vec<Row> {
     [its_work(stage), not_its_work(stage)].concat()
@@ -32,9 +32,9 @@ fn its_work(stage: &Stage) -> Vec<Row> {
             stage.operations().at("daily").part("status"),
             observed.clone(),
         ),
-        Row::merge(Keeper, "writes a cluster's status", stage.clusters().at(&stage.cluster).part("status"), observed),
-        Row::replace(Keeper, "writes the ledger", stage.ledgers().at("slowlane"), stage.ledger()),
-        Row::create(Keeper, "makes a ledger", stage.ledgers(), ledger("new")),
+        Row::merge(Keeper, "writes a cluster's status", clusters().at(&stage.cluster).part("status"), observed),
+        Row::replace(Keeper, "writes the ledger", ledgers().at("slowlane"), stage.ledger()),
+        Row::create(Keeper, "makes a ledger", ledgers(), ledger("new")),
         Row::create(
             Keeper,
             "creates a run's application",
@@ -63,16 +63,15 @@ fn not_its_work(stage: &Stage) -> Vec<Row> {
         Row::merge(Keeper, "edits a job", standing.clone(), json!({"spec": {"cancel": true}})).by_rbac(),
         Row::delete(Keeper, "deletes a job", standing).by_rbac(),
         Row::create(Keeper, "declares an operation", stage.operations(), operation("new", None)).by_rbac(),
-        Row::create(Keeper, "declares a cluster", stage.clusters(), cluster("new")).by_rbac(),
-        Row::create(Keeper, "runs a pod", stage.pods(), pod("new", json!({}))).by_rbac(),
+        Row::create(Keeper, "declares a cluster", clusters(), cluster("new")).by_rbac(),
+        Row::create(Keeper, "runs a pod", stage.pods(), pod("new", &json!({}))).by_rbac(),
         Row::delete(Keeper, "deletes a pod", stage.pods().at("run-driver")).by_rbac(),
         Row::merge(Keeper, "annotates a driver", stage.pods().at("run-driver"), result()).by_rbac(),
         Row::merge(Keeper, "writes an application's status", stage.applications().at("run").part("status"), forged())
             .by_rbac(),
         Row::create(Keeper, "makes a ledger in another namespace", stage.own_ledgers(), ledger("new")).by_rbac(),
-        Row::replace(Keeper, "writes a ledger that is not its own", stage.ledgers().at("other"), ledger("other"))
-            .by_rbac(),
-        Row::delete(Keeper, "deletes the ledger", stage.ledgers().at("slowlane")).by_rbac(),
+        Row::replace(Keeper, "writes a ledger that is not its own", ledgers().at("other"), ledger("other")).by_rbac(),
+        Row::delete(Keeper, "deletes the ledger", ledgers().at("slowlane")).by_rbac(),
         Row::read(Keeper, "reads Secrets at home", Place::within("slowlane-system", "/api/v1", "secrets")).by_rbac(),
         Row::read(Keeper, "reads a tenant's Secrets", stage.core("secrets")).by_rbac(),
         Row::create(

@@ -7,7 +7,7 @@ use crate::ask::{Place, Row};
 use crate::people::Who::{
     Anonymous, ClusterAdmin, Editor, Landlord, Master, Outsider, Owner, PlatformAdmin, Stranger, Submitter, Useless,
 };
-use crate::stage::{Stage, application, cluster, job, ledger, marked, marks, operation, pod};
+use crate::stage::{Stage, application, cluster, clusters, job, ledger, ledgers, marked, marks, operation, pod};
 
 pub(super) fn rows(stage: &Stage) -> Vec<Row> {
     [
@@ -33,7 +33,7 @@ fn nobody(stage: &Stage) -> Vec<Row> {
     vec![
         Row::read(Anonymous, "lists jobs", stage.managed_jobs()).by_rbac(),
         Row::create(Anonymous, "submits a job", stage.managed_jobs(), job("new", "daily")).by_rbac(),
-        Row::read(Anonymous, "reads the ledger", stage.ledgers().at("slowlane")).by_rbac(),
+        Row::read(Anonymous, "reads the ledger", ledgers().at("slowlane")).by_rbac(),
         Row::merge(Anonymous, "writes a status", stage.managed_jobs().at("standing").part("status"), forged())
             .by_rbac(),
         Row::create(Stranger, "submits a job", stage.managed_jobs(), job("new", "daily")).by_rbac(),
@@ -62,8 +62,8 @@ fn outsiders(stage: &Stage) -> Vec<Row> {
         .by_rbac(),
         Row::read(Outsider, "reads another tenant's applications", stage.applications()).by_rbac(),
         Row::delete(Outsider, "deletes another tenant's pods", stage.pods().at("run-driver")).by_rbac(),
-        Row::read(Outsider, "reads the ledger", stage.ledgers().at("slowlane")).by_rbac(),
-        Row::read(Outsider, "reads clusters", stage.clusters()).by_rbac(),
+        Row::read(Outsider, "reads the ledger", ledgers().at("slowlane")).by_rbac(),
+        Row::read(Outsider, "reads clusters", clusters()).by_rbac(),
         Row::create(
             Outsider,
             "has a token of the keeper made",
@@ -75,7 +75,7 @@ fn outsiders(stage: &Stage) -> Vec<Row> {
             Outsider,
             "runs a pod beside the keeper",
             Place::within("slowlane-system", "/api/v1", "pods"),
-            pod("new", json!({})),
+            pod("new", &json!({})),
         )
         .by_rbac(),
     ]
@@ -121,11 +121,11 @@ fn submitters(stage: &Stage) -> Vec<Row> {
         Row::read(Submitter, "reads operations, which was not granted", stage.operations()).by_rbac(),
         Row::create(Submitter, "creates an application", stage.applications(), application("new")).by_rbac(),
         Row::delete(Submitter, "deletes a run's application", stage.applications().at("run")).by_rbac(),
-        Row::create(Submitter, "runs a pod", stage.pods(), pod("new", json!({}))).by_rbac(),
+        Row::create(Submitter, "runs a pod", stage.pods(), pod("new", &json!({}))).by_rbac(),
         Row::merge(
             Submitter,
             "opens a cluster to a namespace",
-            stage.clusters().at(&stage.cluster),
+            clusters().at(&stage.cluster),
             json!({"spec": {"namespaceSelector": {}}}),
         )
         .by_rbac(),
@@ -189,7 +189,7 @@ fn owners(stage: &Stage) -> Vec<Row> {
             json!({"status": {"observedGeneration": 9}}),
         )
         .by_rbac(),
-        Row::create(Owner, "declares a cluster", stage.clusters(), cluster("theirs")).by_rbac(),
+        Row::create(Owner, "declares a cluster", clusters(), cluster("theirs")).by_rbac(),
         Row::create(Owner, "creates an application", stage.applications(), application("new")).by_rbac(),
         Row::create(
             Owner,
@@ -212,7 +212,7 @@ fn editors(stage: &Stage) -> Vec<Row> {
             stage.operations(),
             operation("new", Some("vault")),
         ),
-        Row::create(Editor, "runs a pod of their own", pods.clone(), pod("new", json!({"app": "web"}))),
+        Row::create(Editor, "runs a pod of their own", pods.clone(), pod("new", &json!({"app": "web"}))),
         Row::merge(
             Editor,
             "labels a run's pod with their own key",
@@ -220,13 +220,13 @@ fn editors(stage: &Stage) -> Vec<Row> {
             json!({"metadata": {"labels": {"example.com/team": "a"}}}),
         ),
         Row::delete(Editor, "deletes a run's pod", driver.clone()),
-        Row::create(Editor, "makes a pod look like a run's driver", pods.clone(), pod("new", marks("driver")))
+        Row::create(Editor, "makes a pod look like a run's driver", pods.clone(), pod("new", &marks("driver")))
             .by_pods(&[MADE, "metadata.labels[slowlane.dev/job-uid]"]),
         Row::create(
             Editor,
             "makes a pod look like an executor that the driver owns",
             pods.clone(),
-            stage.owned(pod("new", marks("executor"))),
+            stage.owned(pod("new", &marks("executor"))),
         )
         .by_pods(&[MADE]),
         Row::merge(Editor, "labels a pod of theirs as a run's", pods.at("plain"), label(json!("u")))
@@ -289,7 +289,7 @@ fn landlords(stage: &Stage) -> Vec<Row> {
             Landlord,
             "makes a driver, being taken for the spark-operator",
             stage.pods(),
-            pod("new", marks("driver")),
+            pod("new", &marks("driver")),
         ),
         Row::merge(Landlord, "writes a job's status", stage.managed_jobs().at("standing").part("status"), forged())
             .by_status(),
@@ -310,20 +310,20 @@ fn landlords(stage: &Stage) -> Vec<Row> {
         .by_applications(&[MARK]),
         Row::merge(Landlord, "changes the declared result of a run", stage.applications().at("run"), result())
             .by_applications(&[MARK, "metadata.annotations[slowlane.dev/result-uri] = s3a://elsewhere/x"]),
-        Row::create(Landlord, "declares a cluster", stage.clusters(), cluster("theirs")).by_rbac(),
-        Row::replace(Landlord, "writes the keeper's ledger", stage.ledgers().at("slowlane"), stage.ledger()).by_rbac(),
+        Row::create(Landlord, "declares a cluster", clusters(), cluster("theirs")).by_rbac(),
+        Row::replace(Landlord, "writes the keeper's ledger", ledgers().at("slowlane"), stage.ledger()).by_rbac(),
     ]
 }
 
 fn platform_admins(stage: &Stage) -> Vec<Row> {
-    let own = stage.clusters().at(&stage.cluster);
+    let own = clusters().at(&stage.cluster);
     vec![
-        Row::create(PlatformAdmin, "declares a cluster", stage.clusters(), cluster("new")),
+        Row::create(PlatformAdmin, "declares a cluster", clusters(), cluster("new")),
         Row::merge(PlatformAdmin, "holds a cluster", own.clone(), json!({"spec": {"stopPolicy": "Hold"}})),
         Row::delete(PlatformAdmin, "deletes a cluster", own.clone()),
-        Row::read(PlatformAdmin, "reads the ledger", stage.ledgers().at("slowlane")),
+        Row::read(PlatformAdmin, "reads the ledger", ledgers().at("slowlane")),
         Row::read(PlatformAdmin, "lists a tenant's jobs", stage.managed_jobs()),
-        Row::replace(PlatformAdmin, "writes the ledger", stage.ledgers().at("slowlane"), stage.ledger()).by_rbac(),
+        Row::replace(PlatformAdmin, "writes the ledger", ledgers().at("slowlane"), stage.ledger()).by_rbac(),
         Row::merge(PlatformAdmin, "writes a cluster's status", own.part("status"), cluster_status()).by_rbac(),
         Row::merge(
             PlatformAdmin,
@@ -342,7 +342,7 @@ fn cluster_status() -> Value {
 }
 
 fn cluster_admins(stage: &Stage) -> Vec<Row> {
-    let ledger_path = stage.ledgers().at("slowlane");
+    let ledger_path = ledgers().at("slowlane");
     let bindings = Place::everywhere("/apis/admissionregistration.k8s.io/v1", "validatingadmissionpolicybindings");
     vec![
         Row::create(ClusterAdmin, "submits a job of any operation", stage.managed_jobs(), job("new", "hourly")),
@@ -352,18 +352,18 @@ fn cluster_admins(stage: &Stage) -> Vec<Row> {
             stage.operations(),
             operation("new", Some("vault")),
         ),
-        Row::create(ClusterAdmin, "declares a cluster", stage.clusters(), cluster("new")),
+        Row::create(ClusterAdmin, "declares a cluster", clusters(), cluster("new")),
         Row::read(ClusterAdmin, "reads the ledger", ledger_path.clone()),
         Row::delete(ClusterAdmin, "takes a policy away, to repair by hand", bindings.at("slowlane-ledger")),
         Row::replace(ClusterAdmin, "writes the ledger", ledger_path.clone(), stage.ledger()).by_ledger(),
         Row::delete(ClusterAdmin, "deletes the ledger, which the keeper rebuilds", ledger_path),
-        Row::create(ClusterAdmin, "writes a second ledger", stage.ledgers(), ledger("second")).by_ledger(),
+        Row::create(ClusterAdmin, "writes a second ledger", ledgers(), ledger("second")).by_ledger(),
         Row::merge(ClusterAdmin, "writes a job's status", stage.managed_jobs().at("standing").part("status"), forged())
             .by_status(),
         Row::merge(
             ClusterAdmin,
             "writes a cluster's status",
-            stage.clusters().at(&stage.cluster).part("status"),
+            clusters().at(&stage.cluster).part("status"),
             cluster_status(),
         )
         .by_status(),
@@ -373,7 +373,7 @@ fn cluster_admins(stage: &Stage) -> Vec<Row> {
 }
 
 fn masters(stage: &Stage) -> Vec<Row> {
-    let ledger = stage.ledgers().at("slowlane");
+    let ledger = ledgers().at("slowlane");
     vec![
         Row::replace(Master, "repairs the ledger", ledger.clone(), stage.ledger()),
         Row::delete(Master, "deletes the ledger", ledger),

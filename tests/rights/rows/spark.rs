@@ -6,7 +6,7 @@ use super::people::{forged, let_go, result};
 use super::rule::{HANDED_ON, MADE, MARK, POD_MARK, RUN};
 use crate::ask::Row;
 use crate::people::Who::{Driver, DriversAccount, SparkOperator, SparkUser};
-use crate::stage::{Stage, application, job, marked, marks, pod};
+use crate::stage::{Stage, application, job, ledgers, marked, marks, pod};
 
 pub(super) fn rows(stage: &Stage) -> Vec<Row> {
     [
@@ -119,9 +119,9 @@ fn edited_runs(stage: &Stage) -> Vec<Row> {
 fn spark_users_pods(stage: &Stage) -> Vec<Row> {
     let (driver, pods) = (stage.pods().at("run-driver"), stage.pods());
     vec![
-        Row::create(SparkUser, "makes a pod look like a driver", pods.clone(), pod("new", marks("driver")))
+        Row::create(SparkUser, "makes a pod look like a driver", pods.clone(), pod("new", &marks("driver")))
             .by_pods(&[MADE]),
-        Row::create(SparkUser, "makes a pod look like an executor", pods, pod("new", marks("executor")))
+        Row::create(SparkUser, "makes a pod look like an executor", pods, pod("new", &marks("executor")))
             .by_pods(&[MADE]),
         Row::merge(
             SparkUser,
@@ -143,7 +143,7 @@ fn spark_operator(stage: &Stage) -> Vec<Row> {
     let mut whole = marked(application("run"), &["slowlane.dev/run"]);
     whole["status"] = submitted["status"].clone();
     vec![
-        Row::create(SparkOperator, "makes a run's driver", stage.pods(), pod("new-driver", marks("driver"))),
+        Row::create(SparkOperator, "makes a run's driver", stage.pods(), pod("new-driver", &marks("driver"))),
         Row::delete(SparkOperator, "deletes a run's driver", stage.pods().at("run-driver")),
         Row::read(SparkOperator, "lists applications", stage.applications()),
         Row::create(SparkOperator, "creates an application by schedule", stage.applications(), application("new")),
@@ -163,7 +163,7 @@ fn spark_operator(stage: &Stage) -> Vec<Row> {
             forged(),
         )
         .by_rbac(),
-        Row::replace(SparkOperator, "writes the ledger", stage.ledgers().at("slowlane"), stage.ledger()).by_rbac(),
+        Row::replace(SparkOperator, "writes the ledger", ledgers().at("slowlane"), stage.ledger()).by_rbac(),
     ]
 }
 
@@ -172,7 +172,7 @@ fn drivers(stage: &Stage) -> Vec<Row> {
     let label = |key: &str, value: Value| json!({"metadata": {"labels": {key: value}}});
     let create = |title, object| Row::create(Driver, title, pods.clone(), object);
     vec![
-        create("makes an executor of its own", stage.owned(pod("new-exec", marks("executor")))),
+        create("makes an executor of its own", stage.owned(pod("new-exec", &marks("executor")))),
         Row::merge(Driver, "reports its result on its own pod", own.clone(), result()),
         Row::merge(
             Driver,
@@ -184,8 +184,8 @@ fn drivers(stage: &Stage) -> Vec<Row> {
         Row::read(Driver, "lists pods", pods.clone()),
         Row::merge(Driver, "reports a result for another driver", pods.at("other-driver"), result())
             .by_pods(&[POD_MARK, "metadata.annotations[slowlane.dev/result-uri]"]),
-        create("makes an executor that it does not own", pod("new-exec", marks("executor"))).by_pods(&[MADE]),
-        create("makes a second driver", stage.owned(pod("new-driver", marks("driver")))).by_pods(&[MADE]),
+        create("makes an executor that it does not own", pod("new-exec", &marks("executor"))).by_pods(&[MADE]),
+        create("makes a second driver", stage.owned(pod("new-driver", &marks("driver")))).by_pods(&[MADE]),
         Row::merge(
             Driver,
             "turns an executor into a driver",
@@ -225,7 +225,7 @@ fn bare_tokens(stage: &Stage) -> Vec<Row> {
             DriversAccount,
             "makes an executor without being a driver",
             stage.pods(),
-            stage.owned(pod("new-exec", marks("executor"))),
+            stage.owned(pod("new-exec", &marks("executor"))),
         )
         .by_pods(&[MADE]),
         Row::merge(DriversAccount, "reports a result without being a driver", stage.pods().at("run-driver"), result())
