@@ -117,7 +117,7 @@ impl People {
             Who::Driver => self.driver.clone(),
             Who::DriversAccount => self.drivers_account.clone(),
             Who::Stranger => self.stranger.clone(),
-            Who::Kubelet => Identity::Impersonated { name: "system:node:node1", groups: &["system:nodes"] },
+            Who::Kubelet => Identity::Impersonated { name: "system:node:rights-node", groups: &["system:nodes"] },
             other => Identity::Impersonated { name: user(other), groups: &[] },
         }
     }

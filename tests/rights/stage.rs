@@ -13,6 +13,9 @@ const OURS: &str = "/apis/slowlane.dev/v1alpha1";
 const SPARK: &str = "/apis/sparkoperator.k8s.io/v1beta2";
 const CORE: &str = "/api/v1";
 
+/// The node that the driver is on. It is there, lest the driver be cleared away as an orphan.
+pub(crate) const NODE: &str = "rights-node";
+
 /// The job whose run stands there.
 const JOB_UID: &str = "11111111-2222-3333-4444-555555555555";
 
@@ -26,14 +29,17 @@ pub(crate) struct Stage {
     pub(crate) cluster: String,
     /// The pod `run-driver`.
     pub(crate) driver: Value,
+    /// The pod `other-driver`.
+    other_driver: Value,
     ledger: Value,
 }
 
 impl Stage {
     fn named(suffix: &str) -> Self {
         let [jobs, other, cluster] = ["jobs", "other", "cluster"].map(|stem| format!("rights-{stem}-{suffix}"));
-        let driver = json!({"metadata": {"name": "run-driver", "uid": "d"}});
-        Self { jobs, other, cluster, driver, ledger: ledger("slowlane") }
+        let [driver, other_driver] =
+            ["run-driver", "other-driver"].map(|name| json!({"metadata": {"name": name, "uid": name}}));
+        Self { jobs, other, cluster, driver, other_driver, ledger: ledger("slowlane") }
     }
 
     /// One that stands nowhere: for what can be said of the rows without a server.
@@ -48,6 +54,9 @@ impl Stage {
             let object = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
             server.put(&Place::everywhere(CORE, "namespaces").at(namespace).path(), &object).await;
         }
+        let node =
+            json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": NODE}, "spec": {"unschedulable": true}});
+        server.put(&nodes().at(NODE).path(), &node).await;
         chart::grant(server, &stage.jobs).await;
         for name in ["default", "reports", "vault", "stranger"] {
             let object = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name}});
@@ -63,13 +72,14 @@ impl Stage {
             (stage.applications(), marked(application("run"), &["slowlane.dev/run"])),
             (stage.applications(), marked(application("leaving"), &["foregroundDeletion", "slowlane.dev/run"])),
             (stage.pods(), pod("plain", &json!({}))),
-            (stage.pods(), pod("other-driver", &marks("driver"))),
         ];
         for (place, object) in &objects {
             server.put(&at(place, object), object).await;
         }
+        let other = pod("other-driver", &marks("driver"));
+        stage.other_driver = server.put(&at(&stage.pods(), &other), &other).await;
         let mut driver = pod("run-driver", &marks("driver"));
-        driver["spec"]["nodeName"] = json!("node1");
+        driver["spec"]["nodeName"] = json!(NODE);
         stage.driver = server.put(&at(&stage.pods(), &driver), &driver).await;
         let executor = stage.owned(pod("run-exec", &marks("executor")));
         server.put(&at(&stage.pods(), &executor), &executor).await;
@@ -96,6 +106,7 @@ impl Stage {
             self.pods().path() + "?gracePeriodSeconds=0",
             clusters().at(&self.cluster).path(),
             ledgers().at("slowlane").path(),
+            nodes().at(NODE).path(),
             namespaces.at(&self.jobs).path(),
             namespaces.at(&self.other).path(),
         ];
@@ -143,12 +154,18 @@ impl Stage {
     }
 
     /// A pod that the driver owns.
-    pub(crate) fn owned(&self, mut pod: Value) -> Value {
-        let driver = &self.driver["metadata"];
-        pod["metadata"]["ownerReferences"] = json!([{"apiVersion": "v1", "kind": "Pod", "controller": true,
-            "name": driver["name"], "uid": driver["uid"]}]);
-        pod
+    pub(crate) fn owned(&self, pod: Value) -> Value {
+        owned_by(&self.driver, pod)
     }
+
+    /// A pod that the other driver owns.
+    pub(crate) fn anothers(&self, pod: Value) -> Value {
+        owned_by(&self.other_driver, pod)
+    }
+}
+
+fn nodes() -> Place {
+    Place::everywhere(CORE, "nodes")
 }
 
 pub(crate) fn clusters() -> Place {
@@ -163,6 +180,13 @@ pub(crate) fn ledgers() -> Place {
 /// The path of an object in a collection.
 fn at(place: &Place, object: &Value) -> String {
     place.at(object["metadata"]["name"].as_str().expect("it has a name")).path()
+}
+
+fn owned_by(owner: &Value, mut pod: Value) -> Value {
+    let owner = &owner["metadata"];
+    pod["metadata"]["ownerReferences"] =
+        json!([{"apiVersion": "v1", "kind": "Pod", "controller": true, "name": owner["name"], "uid": owner["uid"]}]);
+    pod
 }
 
 /// The labels of a run's pods.

@@ -7,7 +7,7 @@ use crate::ask::{Place, Row};
 use crate::people::Who::{
     Anonymous, ClusterAdmin, Editor, Landlord, Master, Outsider, Owner, PlatformAdmin, Stranger, Submitter, Useless,
 };
-use crate::stage::{Stage, application, cluster, clusters, job, ledger, ledgers, marked, marks, operation, pod};
+use crate::stage::{NODE, Stage, application, cluster, clusters, job, ledger, ledgers, marked, marks, operation, pod};
 
 pub(super) fn rows(stage: &Stage) -> Vec<Row> {
     [
@@ -246,6 +246,7 @@ fn editors(stage: &Stage) -> Vec<Row> {
             .by_rbac(),
         Row::merge(Editor, "writes a job's status", stage.managed_jobs().at("standing").part("status"), forged())
             .by_rbac(),
+        Row::read(Editor, "reads ledgers", stage.own_ledgers()).by_rbac(),
         Row::create(Editor, "writes a ledger", stage.own_ledgers(), ledger("slowlane")).by_rbac(),
         Row::create(Editor, "creates an application", stage.applications(), application("new")).by_rbac(),
         Row::merge(Editor, "lets go of a run's name", stage.applications().at("run"), let_go()).by_rbac(),
@@ -272,7 +273,7 @@ pub(super) fn let_go() -> Value {
 
 pub(super) fn binding() -> Value {
     json!({"apiVersion": "v1", "kind": "Binding", "metadata": {"name": "run-exec"},
-        "target": {"apiVersion": "v1", "kind": "Node", "name": "node1"}})
+        "target": {"apiVersion": "v1", "kind": "Node", "name": NODE}})
 }
 
 /// `*` in a namespace goes as far as a namespace does.

@@ -184,7 +184,9 @@ fn drivers(stage: &Stage) -> Vec<Row> {
         Row::read(Driver, "lists pods", pods.clone()),
         Row::merge(Driver, "reports a result for another driver", pods.at("other-driver"), result())
             .by_pods(&[POD_MARK, "metadata.annotations[slowlane.dev/result-uri]"]),
-        create("makes an executor that it does not own", pod("new-exec", &marks("executor"))).by_pods(&[MADE]),
+        create("makes an executor that nobody owns", pod("new-exec", &marks("executor"))).by_pods(&[MADE]),
+        create("makes an executor that another driver owns", stage.anothers(pod("new-exec", &marks("executor"))))
+            .by_pods(&[MADE]),
         create("makes a second driver", stage.owned(pod("new-driver", &marks("driver")))).by_pods(&[MADE]),
         Row::merge(
             Driver,
