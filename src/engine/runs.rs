@@ -7,9 +7,7 @@ use crate::admission::JobNumber;
 use crate::command::{Command, Failure, Kind};
 use crate::index::Stage;
 use crate::lifecycle::{Errand, Intent, RETRY, Run, Step, View, next, observe, outcome_of};
-use crate::model::{
-    ApplicationSeen, JobState, Name, ObjectKey, Outcome, Placeholder, PodPhase, PodSeen, RunId, Span,
-};
+use crate::model::{ApplicationSeen, JobState, Name, ObjectKey, Outcome, Placeholder, PodPhase, PodSeen, RunId, Span};
 
 /// Tombstones younger than this are never dropped for their number: far longer than a request can be on its way.
 pub(super) const YOUNGEST_DROPPED: Span = Span::seconds(300);
