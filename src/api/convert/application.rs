@@ -173,6 +173,13 @@ mod tests {
     }
 
     #[test]
+    fn an_application_of_a_later_generation_was_edited() {
+        for (generation, edited) in [(json!(null), false), (json!(1), false), (json!(2), true)] {
+            assert_eq!(read(json!({"generation": generation}), json!({})).edited, edited, "{generation}");
+        }
+    }
+
+    #[test]
     fn a_placeholder_is_known_by_its_annotation() {
         for word in [Placeholder::End, Placeholder::Replan] {
             let seen = read(json!({"annotations": {PLACEHOLDER_ANNOTATION: placeholder_word(word)}}), json!({}));
