@@ -10,8 +10,10 @@ use kube::api::{Api, ListParams, Patch, PatchParams};
 use kube::{Client, Config, ResourceExt};
 use serde_json::json;
 
+use crate::api::convert;
 use crate::config::Settings;
 use crate::lease::seize;
+use crate::model::ApplicationState;
 use crate::spark::SparkApplication;
 use crate::spark::marks::{MANAGED_BY, MANAGED_BY_LABEL, RUN_FINALIZER};
 
@@ -46,9 +48,12 @@ pub struct Drained {
     pub alive: usize,
 }
 
-/// For so long nobody else takes the lease.
+/// For so long nobody else takes the lease; it is taken anew long before.
 const HELD: Duration = Duration::from_mins(1);
-const ROUNDS: usize = 5;
+/// Between two rounds.
+const PAUSE: Duration = Duration::from_secs(2);
+/// How long others may go on writing, or the spark-operator may take, beyond the time after which it counts as absent.
+const GRACE: u32 = 60;
 
 fn refused(what: &'static str) -> impl Fn(kube::Error) -> DrainError {
     move |source| DrainError::Refused { what, source: Box::new(source) }
@@ -63,46 +68,83 @@ pub async fn drain(settings: &Settings, say: impl Fn(String)) -> Result<Drained,
     let election = &settings.leader_election;
     let namespace = election.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
     let client = Client::try_from(config).map_err(refused("no client for the API server"))?;
-    let leases: Api<Lease> = Api::namespaced(client.clone(), &namespace);
-    let seized =
-        seize(&leases, &election.lease_name, "drain", HELD).await.map_err(refused("the lease cannot be taken"))?;
-    if let Some(holder) = seized.filter(|holder| !holder.is_empty()) {
+    let leases = Api::namespaced(client.clone(), &namespace);
+    let drain = Drain { client, leases, lease_name: election.lease_name.clone() };
+    if let Some(holder) = drain.hold_lease().await?.filter(|holder| !holder.is_empty()) {
         say(format!("took the lease from {holder}; until it has noticed: {} s", election.renew_deadline_seconds));
         tokio::time::sleep(Duration::from_secs(u64::from(election.renew_deadline_seconds))).await;
     }
     let mut drained = Drained::default();
-    for round in 0..ROUNDS {
-        let held = let_go(&client).await?;
-        if round == 0 {
-            drained = held;
-        }
-        if held.applications == 0 {
+    let seconds = settings.runs.operator_absent_seconds;
+    let (mut waited, patience) = (Duration::ZERO, Duration::from_secs(seconds.into()));
+    loop {
+        let round = drain.let_go(waited < patience).await?;
+        drained.applications += round.let_go;
+        drained.alive += round.alive;
+        if round == Round::default() {
+            // Until the keeper itself is gone nobody shall lead again.
+            drain.hold_lease().await?;
             return Ok(drained);
         }
-        say(format!("{} SparkApplications let go, {} of them go on", held.applications, held.alive));
+        say(format!("{} SparkApplications let go, {} are being submitted", round.let_go, round.in_submission));
+        if waited > patience + Duration::from_secs(GRACE.into()) {
+            return Err(DrainError::Contested { left: round.let_go + round.in_submission });
+        }
+        tokio::time::sleep(PAUSE).await;
+        waited += PAUSE;
     }
-    Err(DrainError::Contested { left: let_go(&client).await?.applications })
 }
 
-/// One round: every application that carries our finalizer loses it.
-async fn let_go(client: &Client) -> Result<Drained, DrainError> {
-    let all: Api<SparkApplication> = Api::all(client.clone());
-    let mut params = ListParams::default().labels(&format!("{MANAGED_BY_LABEL}={MANAGED_BY}")).limit(500);
-    let mut drained = Drained::default();
-    loop {
-        let page = match all.list(&params).await {
-            // The kind is gone, and its objects with it.
-            Err(kube::Error::Api(status)) if status.code == 404 => return Ok(drained),
-            other => other.map_err(refused("SparkApplications cannot be listed"))?,
-        };
-        for application in page.items.iter().filter(|it| it.finalizers().iter().any(|name| name == RUN_FINALIZER)) {
-            drained.applications += 1;
-            drained.alive += usize::from(!application.status.application_state.state.is_terminal());
-            release(client, application).await?;
-        }
-        match page.metadata.continue_.filter(|token| !token.is_empty()) {
-            Some(token) => params = params.continue_token(&token),
-            None => return Ok(drained),
+/// What one round found.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Round {
+    /// They carried our finalizer.
+    let_go: usize,
+    /// Those among them that go on by themselves.
+    alive: usize,
+    /// They carry it on: whoever writes to an application while it is being submitted has it submitted twice.
+    in_submission: usize,
+}
+
+struct Drain {
+    client: Client,
+    leases: Api<Lease>,
+    lease_name: String,
+}
+
+impl Drain {
+    /// Holds the lease for another while; says who held it before.
+    async fn hold_lease(&self) -> Result<Option<String>, DrainError> {
+        seize(&self.leases, &self.lease_name, "drain", HELD).await.map_err(refused("the lease cannot be taken"))
+    }
+
+    /// One round: every application that carries our finalizer loses it. With `patient`, but for those in submission.
+    async fn let_go(&self, patient: bool) -> Result<Round, DrainError> {
+        let all: Api<SparkApplication> = Api::all(self.client.clone());
+        let mut params = ListParams::default().labels(&format!("{MANAGED_BY_LABEL}={MANAGED_BY}")).limit(500);
+        let mut round = Round::default();
+        loop {
+            self.hold_lease().await?;
+            let page = match all.list(&params).await {
+                // The kind is gone, and its objects with it.
+                Err(kube::Error::Api(status)) if status.code == 404 => return Ok(round),
+                other => other.map_err(refused("SparkApplications cannot be listed"))?,
+            };
+            for application in page.items.iter().filter(|it| it.finalizers().iter().any(|name| name == RUN_FINALIZER)) {
+                let seen = convert::application(&application.metadata, &application.status);
+                let is_quiet = seen.placeholder.is_some() || seen.deleting.is_some();
+                if patient && seen.state == ApplicationState::New && !is_quiet {
+                    round.in_submission += 1;
+                    continue;
+                }
+                round.let_go += 1;
+                round.alive += usize::from(!seen.state.is_terminal() && !is_quiet);
+                release(&self.client, application).await?;
+            }
+            match page.metadata.continue_.filter(|token| !token.is_empty()) {
+                Some(token) => params = params.continue_token(&token),
+                None => return Ok(round),
+            }
         }
     }
 }

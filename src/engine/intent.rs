@@ -3,9 +3,7 @@
 use super::{Engine, Wake};
 use crate::index::{JobEntry, Stage};
 use crate::lifecycle::{Ending, Intent, Run, View};
-use crate::model::{
-    ApplicationSeen, ApplicationState, EndReason, ObjectKey, Outcome, RunStatus, Span, Time, TimeLimits,
-};
+use crate::model::{ApplicationSeen, ApplicationState, EndReason, ObjectKey, Outcome, RunStatus, Span, TimeLimits};
 
 use crate::admission::JobNumber;
 
@@ -28,11 +26,13 @@ impl Engine {
         }
     }
 
-    /// Whether the job wants an end of this run, whatever the run itself has come to.
-    pub(super) fn wants_end(&self, run: &Run) -> bool {
-        match self.jobs.of(&run.id.job) {
-            None => !self.unreadable_jobs.contains(&run.holder.job),
-            Some(entry) => !is_wanted(entry) || entry.job.suspend,
+    /// What the job's owner asked for that its run has not come to yet, in words.
+    pub(super) fn asked_for(entry: &JobEntry) -> Option<&'static str> {
+        match &entry.job {
+            job if job.deleting => Some("it is being deleted: its run ends with all its pods"),
+            job if job.cancel => Some("it is being cancelled: its run ends with all its pods"),
+            job if job.suspend => Some("it is being suspended: its run ends with all its pods"),
+            _ => None,
         }
     }
 
@@ -63,12 +63,14 @@ impl Engine {
         runs.push(status);
     }
 
+    /// The job's own limits, else the operation's as it stands, else the settings'. An operation that is gone for a while
+    /// (a tool deletes it and makes it anew) may have said more than the settings: until it is back, none is taken.
     fn limits_of(&self, entry: &JobEntry) -> TimeLimits {
         let operation = ObjectKey { namespace: entry.job.key.namespace.clone(), name: entry.job.operation.clone() };
         let declared = self.gate.operation(&operation).and_then(|operation| operation.declared.as_ref());
-        let defaults = declared.map(|declared| declared.defaults.time_limits).unwrap_or_default();
+        let Some(declared) = declared else { return entry.job.time_limits };
         let start = std::num::NonZeroU32::new(u32::try_from(self.settings.start_timeout.0 / 1000).unwrap_or(u32::MAX));
-        entry.job.time_limits.over(defaults).over(TimeLimits { start, active: None })
+        entry.job.time_limits.over(declared.defaults.time_limits).over(TimeLimits { start, active: None })
     }
 
     fn late(&self, run: &Run, entry: &JobEntry, view: &View<'_>) -> Option<Ending> {
@@ -89,16 +91,18 @@ impl Engine {
 
     /// Why the driver of a run does not run yet: in a word and in a sentence.
     pub(super) fn not_started(&self, run: &Run, view: &View<'_>) -> (&'static str, String) {
-        let refused = run.denied.as_ref().map(|(_, words)| words).or(run.trouble.as_ref());
-        match (view.application, view.driver, refused) {
-            (None, _, Some(words)) => ("SubmissionRefused", words.to_string()),
-            (None, _, None) => (ADMITTED, format!("SparkApplication {} was not created yet", run.key.name)),
-            (Some(application), ..) if application.state == ApplicationState::New => self.untouched(run, application),
-            (Some(_), Some(driver), _) => match &driver.waiting {
+        match (view.application, view.driver) {
+            (None, _) => match (&run.denied, &run.trouble) {
+                (Some((_, words)), _) => ("SubmissionRefused", words.to_string()),
+                (None, Some(words)) => ("SubmissionDelayed", words.to_string()),
+                (None, None) => (ADMITTED, format!("SparkApplication {} was not created yet", run.key.name)),
+            },
+            (Some(application), _) if application.state == ApplicationState::New => self.untouched(run, application),
+            (Some(_), Some(driver)) => match &driver.waiting {
                 Some(words) => ("DriverWaiting", words.to_string()),
                 None => (ADMITTED, format!("driver pod {} is still starting", driver.key.name)),
             },
-            (Some(application), None, _) => {
+            (Some(application), None) => {
                 let words = application.message.as_deref().unwrap_or("its driver pod was not created yet");
                 (ADMITTED, words.to_owned())
             }
@@ -108,10 +112,13 @@ impl Engine {
     fn untouched(&self, run: &Run, application: &ApplicationSeen) -> (&'static str, String) {
         let namespace = &application.key.namespace;
         let since = run.sighted.unwrap_or(self.now);
-        let is_later = |time: &Time| *time > since;
-        let words = if self.touched.get(namespace).is_some_and(is_later) {
+        let serves_here = self.touched.get(namespace).is_some_and(|touch| touch.at > since);
+        // Applications are served in the order in which they came: only one that came later and was served tells.
+        let passes_over = self.touched.values().any(|touch| touch.newest > since);
+        let is_alive = self.touched.values().any(|touch| touch.at > since);
+        let words = if serves_here || (is_alive && !passes_over) {
             "the spark-operator has not come to it: it is behind".to_owned()
-        } else if self.touched.values().any(is_later) {
+        } else if passes_over {
             format!("the spark-operator does not watch namespace {namespace}: it serves others, but has not touched it")
         } else {
             format!("no spark-operator has touched it: none is running, or none watches namespace {namespace}")

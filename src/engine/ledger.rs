@@ -197,7 +197,8 @@ impl Engine {
         let Some(number) = self.jobs.by_uid(&run.job) else { return };
         self.leave_queue(number);
         let Some(entry) = self.jobs.get_mut(number) else { return };
-        if entry.stage == Stage::Ended {
+        // A run of before that shows itself once more is brought to its end beside the one that is alive.
+        if matches!(entry.stage, Stage::Granted(newer) if newer > run.number) || entry.stage == Stage::Ended {
             return;
         }
         entry.stage = Stage::Granted(run.number);

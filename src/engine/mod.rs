@@ -33,6 +33,7 @@ enum Wake {
     Tombstone(RunId),
     Operation(ObjectKey),
     Details(ObjectKey),
+    Words(JobNumber),
     Clusters,
     End(JobNumber),
 }
@@ -68,6 +69,15 @@ struct Flight {
     content: Box<Ledger>,
     grants: BTreeMap<RunId, Holder>,
     releases: BTreeMap<RunId, Holder>,
+}
+
+/// What was seen of the spark-operator's work in a namespace.
+#[derive(Debug, Clone, Copy, Default)]
+struct Touch {
+    /// When it last took up an application.
+    at: Time,
+    /// When the newest of those that it took up came to be seen.
+    newest: Time,
 }
 
 /// The status of an operation or a cluster, and what was last said.
@@ -123,7 +133,7 @@ pub struct Engine {
     ended: BTreeSet<RunId>,
     sightings: Sightings,
     /// When the spark-operator was last seen to touch an application, by namespace.
-    touched: BTreeMap<Name, Time>,
+    touched: BTreeMap<Name, Touch>,
     /// Closed children by the time at which they became tombstones.
     tombstones: Tombstones,
     dropping: BTreeSet<RunId>,
@@ -207,6 +217,7 @@ impl Engine {
         self.gate.set_settings(&settings);
         self.settings = settings;
         self.dirty_runs.extend(self.runs.keys().cloned());
+        self.time_tombstones();
         self.cap_tombstones();
     }
 
@@ -247,9 +258,10 @@ impl Engine {
                 Wake::Place(number) => self.place(number),
                 Wake::Job(number) => self.publish_job(number),
                 Wake::Run(run) => _ = self.dirty_runs.insert(run),
-                Wake::Tombstone(run) => self.drop_tombstone(&run),
+                Wake::Tombstone(run) => self.tombstone_due(&run),
                 Wake::Operation(key) => self.publish_operation(&key),
                 Wake::Details(key) => self.publish_details(&key),
+                Wake::Words(number) => self.publish_words(number),
                 Wake::Clusters => self.publish_clusters(),
                 Wake::End(number) => self.write_end(number),
             }

@@ -82,6 +82,11 @@ impl Engine {
         }
     }
 
+    /// What keeps a run from its driver may have come to be another thing under the same reason.
+    pub(super) fn publish_words(&mut self, number: JobNumber) {
+        self.publish_if_changed(number, true);
+    }
+
     fn first_of(&self, key: &ObjectKey) -> Vec<Rank> {
         let Some(operation) = self.gate.operation(key) else { return Vec::new() };
         let queues = operation.queues.iter().filter_map(|number| self.gate.queue(*number));
@@ -219,10 +224,11 @@ impl Engine {
     pub(super) fn end_waiting(&mut self, number: JobNumber) {
         let Some(entry) = self.jobs.get_mut(number) else { return };
         entry.stage = Stage::Ended;
-        let waited = self.now - entry.job.created;
+        let waited = self.now - entry.waiting_since;
+        let again = if entry.job.published.runs.is_empty() { "" } else { " again" };
         let status = JobStatus {
             reason: EndReason::Cancelled.as_str(),
-            message: "cancelled before it started".to_owned(),
+            message: format!("cancelled before it started{again}"),
             completion: Some(self.now),
             since: self.now,
             waited: Some(waited),
@@ -329,7 +335,7 @@ impl Engine {
         JobStatus {
             reason: queue.reason.as_str(),
             message: blockers.first().map(|blocker| blocker.message.clone()).unwrap_or_default(),
-            queue: Some(QueueStatus { waiting_since: entry.job.created, position, blockers }),
+            queue: Some(QueueStatus { waiting_since: entry.waiting_since, position, blockers }),
             runs: entry.job.published.runs.clone(),
             ..blank(entry, entry.state)
         }
@@ -337,10 +343,16 @@ impl Engine {
 
     fn status_of_run(&self, entry: &JobEntry, run: &Run) -> JobStatus {
         let (reason, message) = match entry.state {
+            JobState::Starting | JobState::Running if Self::asked_for(entry).is_some() => {
+                ("Ending", Self::asked_for(entry).unwrap_or_default().to_owned())
+            }
             JobState::Starting => match self.not_started(run, &self.view_of(run)) {
                 (ADMITTED, _) => (ADMITTED, format!("as {}", run.key.name)),
                 waiting => waiting,
             },
+            JobState::Finishing if run.unconfirmed_since.is_some() => {
+                ("Finishing", "its driver has ended; the spark-operator has not said so yet".to_owned())
+            }
             JobState::Finishing => ("Finishing", "its last pods are going".to_owned()),
             _ => ("DriverRunning", format!("as {}", run.key.name)),
         };
@@ -353,7 +365,7 @@ impl Engine {
             cluster: Some(run.holder.cluster.clone()),
             runs,
             start: Some(run.holder.granted),
-            waited: Some(run.holder.granted - entry.job.created),
+            waited: Some(run.holder.granted - entry.waiting_since),
             executors: Some(run.holder.max_executors),
             ..blank(entry, entry.state)
         }
@@ -517,7 +529,12 @@ fn blank(entry: &JobEntry, state: JobState) -> JobStatus {
         message: String::new(),
         created: entry.job.created,
         since: entry.since,
-        accepted: (state != JobState::Pending).then(|| entry.accepted.unwrap_or(entry.job.created)),
+        accepted: match state {
+            JobState::Pending => None,
+            // It was not looked at while it is held back: what was true before is all that is known.
+            JobState::Suspended => entry.accepted,
+            _ => Some(entry.accepted.unwrap_or(entry.job.created)),
+        },
         cluster: None,
         queue: None,
         runs: Vec::new(),

@@ -174,7 +174,8 @@ impl Engine {
             && entry.stage == Stage::Granted(id.number)
         {
             entry.stage = Stage::New;
-            let pause = if run.outcome == Some(Outcome::Suspended) { Span(0) } else { REPLAN };
+            let is_suspended = entry.job.suspend || run.outcome == Some(Outcome::Suspended);
+            let pause = if is_suspended { Span(0) } else { REPLAN };
             self.wakes.set(Wake::Place(number), self.now + pause);
         }
     }
@@ -200,7 +201,7 @@ impl Engine {
 
     pub(super) fn created(&mut self, id: &RunId, result: Result<Box<ApplicationSeen>, Failure>) {
         let Some(run) = self.runs.get(id) else { return };
-        let is_ending = run.holder.seen || self.wants_end(run);
+        let is_ending = run.holder.seen || self.intent(run, &self.view_of(run)) != Intent::Run;
         let Some(run) = self.runs.get_mut(id) else { return };
         run.errand = None;
         let again = (Errand::Create, self.now + RETRY);
@@ -233,6 +234,9 @@ impl Engine {
                 kind_is_missing = missing == Failure::KindMissing;
                 if is_ending {
                     run.denied.get_or_insert((self.now, "its namespace or its kind is gone".into()));
+                } else if kind_is_missing {
+                    run.trouble =
+                        Some("the API server knows no SparkApplications: is the spark-operator installed?".into());
                 }
                 run.not_before = Some(again);
             }
@@ -244,7 +248,10 @@ impl Engine {
                 }
                 run.not_before = Some(again);
             }
-            Err(Failure::NotSent(_) | Failure::Conflict(_)) => run.not_before = Some(again),
+            Err(Failure::NotSent(words) | Failure::Conflict(words)) => {
+                run.trouble = Some(words);
+                run.not_before = Some(again);
+            }
         }
         let job = run.id.job.clone();
         self.dirty_runs.insert(id.clone());
@@ -299,6 +306,26 @@ impl Engine {
     }
 
     // ---- tombstones -------------------------------------------------------------------------------------------
+
+    /// The time of a tombstone has come, unless it was buried again or the settings changed meanwhile.
+    pub(super) fn tombstone_due(&mut self, id: &RunId) {
+        let Some(since) = self.tombstones.since(id) else { return };
+        let until = since + self.keep_tombstone(id);
+        if until > self.now {
+            self.wakes.set(Wake::Tombstone(id.clone()), until);
+            self.cap_tombstones();
+        } else {
+            self.drop_tombstone(id);
+        }
+    }
+
+    /// Tombstones are timed anew: how long they stay has changed.
+    pub(super) fn time_tombstones(&mut self) {
+        for (since, run) in self.tombstones.oldest_first().cloned().collect::<Vec<_>>() {
+            let until = since + self.keep_tombstone(&run);
+            self.wakes.set(Wake::Tombstone(run), until);
+        }
+    }
 
     pub(super) fn drop_tombstone(&mut self, id: &RunId) {
         if !self.tombstones.contains(id) || self.runs.contains_key(id) || self.dropping.contains(id) {

@@ -169,6 +169,9 @@ impl Engine {
             self.limits_changed();
             if rekey {
                 self.place_jobs_of(&key);
+                // How long their runs may take is among the defaults.
+                let alive = self.gate.operation(&key).map(|entry| entry.holders.keys().cloned().collect::<Vec<_>>());
+                self.dirty_runs.extend(alive.unwrap_or_default());
             }
         }
         self.operation_changed(&key);
@@ -196,8 +199,8 @@ impl Engine {
                 let ended = is_published_terminal(&job) && (entry.stage != Stage::Ended || entry.ending.is_some());
                 // Our own words come back here; but a run that was seen, in a late word of an older leader, stays seen.
                 let tells_more = ended || job.published.run.is_some_and(|(_, seen)| seen);
-                let published =
-                    if tells_more { job.published.clone() } else { std::mem::take(&mut entry.job.published) };
+                let known = std::mem::take(&mut entry.job.published);
+                let published = if tells_more { job.published.after(known) } else { known };
                 entry.job = Job { published, ..job };
                 if ended {
                     self.ended_in_api(number);
@@ -333,6 +336,10 @@ impl Engine {
         let operation = key.operation.clone();
         let queue = self.gate.enqueue(key, rank.clone());
         if let Some(entry) = self.jobs.get_mut(number) {
+            // It was held back, or its last run was ended for that.
+            if matches!(entry.state, JobState::Suspended | JobState::Finishing) {
+                entry.waiting_since = self.now;
+            }
             entry.stage = Stage::Waiting(queue, rank);
         }
         self.operation_changed(&operation);
@@ -382,7 +389,10 @@ impl Engine {
         }
         let known = self.sightings.applications.get(&run).filter(|known| known.uid == application.uid);
         if application.state != ApplicationState::New && known.is_some_and(|it| it.state == ApplicationState::New) {
-            self.touched.insert(application.key.namespace.clone(), self.now);
+            let sighted = self.runs.get(&run).and_then(|record| record.sighted);
+            let touch = self.touched.entry(application.key.namespace.clone()).or_default();
+            touch.at = self.now;
+            touch.newest = touch.newest.max(sighted.unwrap_or_default());
         }
         if self.sightings.applications.get(&run).is_some_and(|known| known.uid != application.uid) {
             self.dropping.remove(&run);
@@ -438,10 +448,13 @@ impl Engine {
 
     fn pod_seen(&mut self, pod: PodSeen) {
         let run = pod.run.clone();
-        let waiting = pod.waiting.is_some();
+        let known = self.sightings.pods_of(&run, &pod.key.namespace).and_then(|pods| pods.get(&pod.key.name));
+        let is_new_word = known.and_then(|known| known.waiting.as_ref()) != pod.waiting.as_ref();
         self.sightings.set_pod(pod);
-        if waiting && let Some(number) = self.jobs.by_uid(&run.job) {
+        if is_new_word && let Some(number) = self.jobs.by_uid(&run.job) {
             self.job_changed(number);
+            // The same reason in other words: what is said is corrected, but not as often as a container tries again.
+            self.wakes.set(Wake::Words(number), self.now + self.settings.detail_interval);
         }
         self.pods_changed(run);
     }
@@ -532,7 +545,7 @@ impl Engine {
 
     /// How long a tombstone stays. One that is being deleted tells nobody anything any more and only holds its name:
     /// whoever deleted it, or its kind, does not wait for it longer than any request can be on its way.
-    fn keep_tombstone(&self, run: &RunId) -> Span {
+    pub(super) fn keep_tombstone(&self, run: &RunId) -> Span {
         match self.sightings.applications.get(run) {
             None => Span(0),
             Some(application) if self.gate.is_terminating(&application.key.namespace) => Span(0),

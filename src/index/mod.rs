@@ -35,6 +35,8 @@ pub struct JobEntry {
     pub since: Time,
     /// Since when its spec is accepted as it stands; `None` while it is pending.
     pub accepted: Option<Time>,
+    /// Since when it waits for its start, or waited for that of its newest run.
+    pub waiting_since: Time,
     /// State, reason and generation that stand in its status, as far as we know.
     pub said: Option<Said>,
     /// The state that people were told of last.
@@ -135,8 +137,11 @@ impl Jobs {
         *self.by_state.entry(state).or_default() += 1;
         let announced = job.published.state;
         let accepted = job.published.accepted;
+        let last_end = job.published.runs.iter().filter_map(|run| run.completion).max();
+        let waiting_since = job.published.waiting_since.or(last_end).unwrap_or(job.created);
         let entry = JobEntry {
             accepted,
+            waiting_since,
             job,
             stage: Stage::New,
             state,
@@ -171,7 +176,11 @@ impl Jobs {
         entry.state = state;
         entry.since = now;
         // What was pending and ends counts as accepted: it is a spec that could be ended.
-        entry.accepted = (state != JobState::Pending).then(|| entry.accepted.unwrap_or(now));
+        entry.accepted = match state {
+            JobState::Pending => None,
+            JobState::Suspended => entry.accepted,
+            _ => Some(entry.accepted.unwrap_or(now)),
+        };
         self.uncount(before);
         *self.by_state.entry(state).or_default() += 1;
         true
@@ -273,6 +282,12 @@ impl Tombstones {
         if let Some(since) = self.by_run.remove(run) {
             self.by_time.remove(&(since, run.clone()));
         }
+    }
+
+    /// Since when it is one.
+    #[must_use]
+    pub fn since(&self, run: &RunId) -> Option<Time> {
+        self.by_run.get(run).copied()
     }
 
     /// Whether it is one.

@@ -97,6 +97,8 @@ pub struct Run {
     pub last_state: Option<ApplicationState>,
     /// Since when its application is terminal or on its way out with no driver alive.
     pub settled: Option<Time>,
+    /// Since when its driver has ended while its application does not say so.
+    pub unconfirmed_since: Option<Time>,
     /// Since when no pod of it was seen while its application was being deleted.
     pub podless: Option<Time>,
     /// We asked for its deletion.
@@ -134,6 +136,7 @@ impl Run {
             leaving: None,
             last_state: None,
             settled: None,
+            unconfirmed_since: None,
             podless: None,
             deleted: false,
             recorded: false,
@@ -222,6 +225,8 @@ pub fn observe(run: &mut Run, view: &View<'_>, now: Time) {
     }
     let over = view.application.is_none_or(|it| it.state.is_terminal() || it.deleting.is_some());
     run.settled = (over && !view.has_live_driver()).then(|| run.settled.unwrap_or(now));
+    let ended = view.driver.is_some_and(|driver| !driver.phase.is_live());
+    run.unconfirmed_since = (ended && !over).then(|| run.unconfirmed_since.unwrap_or(now));
     let leaving = view.application.is_none_or(|it| it.deleting.is_some() || it.placeholder.is_some());
     run.podless = (leaving && !view.has_live_pod()).then(|| run.podless.unwrap_or(now));
     if view.has_live_pod() {
@@ -318,9 +323,14 @@ fn with_application(
     if application.deleting.is_some() {
         return with_deleted(run, application, view, intent, settings, now);
     }
-    match intent {
-        Intent::Run => Step::Wait(None),
-        Intent::Suspend | Intent::End(_) => end(run, application, settings, now),
+    match (intent, run.unconfirmed_since) {
+        (Intent::Suspend | Intent::End(_), _) => end(run, application, settings, now),
+        (Intent::Run, None) => Step::Wait(None),
+        // The spark-operator is away, it seems. What its driver said stands; its slot shall not wait for more.
+        (Intent::Run, Some(since)) => match since + settings.operator_absent {
+            patience if now < patience => Step::Wait(Some(patience)),
+            _ => end(run, application, settings, now),
+        },
     }
 }
 

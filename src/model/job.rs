@@ -62,6 +62,22 @@ pub struct Job {
     pub published: Published,
 }
 
+impl Published {
+    /// This, read from the API, and what was known before of runs that it shows unfinished: an end that is yet to be
+    /// written is not forgotten.
+    #[must_use]
+    pub fn after(mut self, known: Self) -> Self {
+        for past in known.runs.into_iter().filter(|past| past.completion.is_some()) {
+            match self.runs.iter_mut().find(|run| run.number == past.number) {
+                Some(run) if run.completion.is_none() => *run = past,
+                Some(_) => {}
+                None => self.runs.push(past),
+            }
+        }
+        self
+    }
+}
+
 /// What stands in a job's status, to continue after a restart and to write nothing that is there already.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Published {
@@ -75,6 +91,8 @@ pub struct Published {
     pub since: Option<Time>,
     /// Since when it counts as accepted.
     pub accepted: Option<Time>,
+    /// Since when it waits, while it does.
+    pub waiting_since: Option<Time>,
     /// The newest run that the status knows, and whether that run's application was seen to exist: its entry names one.
     pub run: Option<(u32, bool)>,
     /// How that run ended, where the status says so already: its pods may be gone.

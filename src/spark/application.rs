@@ -88,7 +88,7 @@ pub fn check(app: &ApplicationSpec, place: Place) -> Result<(), BuildError> {
     check_keys(at, "sparkConf", &app.spark_conf, |key| refused(key, place))?;
     check_keys(at, "hadoopConf", &app.hadoop_conf, |key| refused_hadoop(key, place))?;
     check_keys(at, "env", &app.env, |name| refused_env(name, place))?;
-    check_texts(at, app)?;
+    check_texts(at, app, place)?;
     check_words(at, app)?;
     check_files(at, app)?;
     for (role, pod) in [("driver", &app.driver), ("executor", &app.executor)] {
@@ -121,12 +121,25 @@ fn check_keys(at: &str, field: &str, map: &Texts, refused: impl Fn(&str) -> Opti
     Ok(())
 }
 
-fn check_texts(at: &str, app: &ApplicationSpec) -> Result<(), BuildError> {
+fn check_texts(at: &str, app: &ApplicationSpec, place: Place) -> Result<(), BuildError> {
     for (number, argument) in app.arguments.iter().enumerate() {
-        substitute::check(&format!("{at}.arguments[{number}]"), argument)?;
+        check_text(&format!("{at}.arguments[{number}]"), argument, place)?;
     }
     for (name, value) in &app.env {
-        substitute::check(&format!("{at}.env[{name}]"), value)?;
+        check_text(&format!("{at}.env[{name}]"), value, place)?;
+    }
+    Ok(())
+}
+
+/// A template holds for every Operation: it cannot know their parameters, nor whether they declare a result.
+fn check_text(path: &str, text: &str, place: Place) -> Result<(), BuildError> {
+    substitute::check(path, text)?;
+    let mut parameters = BTreeSet::new();
+    substitute::parameters_of(text, &mut parameters);
+    if place == Place::Template && (!parameters.is_empty() || substitute::refers_to_result(text)) {
+        let problem = "refers to $(params.*) or $(result.uri), which belong to an Operation: a template may name \
+                       $(job.*), $(run.number) and $(operation.name) only";
+        return Err(BuildError::conflict(path, problem));
     }
     Ok(())
 }

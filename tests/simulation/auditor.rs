@@ -164,9 +164,10 @@ impl Auditor {
             self.ends.iter().filter(|(run, _)| run.job == *uid).map(|(_, ends)| ends.clone()).collect();
         self.saw(format!("status {} {}", new.state.as_str(), new.reason));
         let fits = match new.reason {
-            "Admitted" | "SubmissionRefused" | "DriverWaiting" | "SparkOperatorSilent" => {
+            "Admitted" | "SubmissionRefused" | "SubmissionDelayed" | "DriverWaiting" | "SparkOperatorSilent" => {
                 new.state == JobState::Starting
             }
+            "Ending" => matches!(new.state, JobState::Starting | JobState::Running),
             "Suspended" => new.state == JobState::Suspended,
             "DriverRunning" => new.state == JobState::Running,
             "Finishing" => new.state == JobState::Finishing,

@@ -139,6 +139,7 @@ pub(crate) fn published(status: &JobStatus) -> Published {
         reason: Some(status.reason.into()),
         since: Some(status.since),
         accepted: status.accepted,
+        waiting_since: status.queue.as_ref().map(|queue| queue.waiting_since),
         run: newest.as_ref().map(|run| (run.number, !run.application.is_empty())),
         outcome: newest.as_ref().and_then(outcome),
         runs,

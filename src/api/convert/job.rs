@@ -79,6 +79,7 @@ fn published(status: &ManagedJobStatus) -> Published {
         reason: status.reason.as_deref().map(Into::into),
         since: status.since.as_ref().map(model_time),
         accepted: accepted(status),
+        waiting_since: status.queue.as_ref().and_then(|queue| queue.waiting_since.as_ref()).map(model_time),
         outcome: written.and_then(outcome),
         run: newest.map(|run| (run.number, was_seen(&run, state))),
         runs,

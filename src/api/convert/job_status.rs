@@ -141,10 +141,11 @@ fn ended(status: &JobStatus) -> Time {
 
 fn accepted(status: &JobStatus) -> Condition {
     let generation = status.observed_generation;
-    match status.accepted {
-        Some(since) => condition("Accepted", true, "Accepted", "it can run as it stands", since, generation),
-        None => condition("Accepted", false, status.reason, &status.message, status.since, generation),
+    if let Some(since) = status.accepted {
+        return condition("Accepted", true, "Accepted", "it can run as it stands", since, generation);
     }
+    let truth = if status.state == JobState::Suspended { Truth::Unknown } else { Truth::False };
+    condition("Accepted", truth, status.reason, &status.message, status.since, generation)
 }
 
 fn admitted(status: &JobStatus) -> Condition {
@@ -207,7 +208,13 @@ fn published(status: &JobStatus) -> Condition {
     match (&status.result, status.state.is_terminal()) {
         (Some((uri, _)), true) => say(true, "Published", uri, ended(status)),
         (_, false) => say(false, NOT_FINISHED, "it has not ended", status.created),
-        (None, true) => say(false, "NoResult", "there is no result", status.created),
+        (None, true) => {
+            let refused = status.runs.last().filter(|run| run.outcome.as_deref() == Some("Succeeded"));
+            match refused.and_then(|run| run.message.as_deref()) {
+                Some(why) => say(false, "Refused", why, ended(status)),
+                None => say(false, "NoResult", "there is no result", ended(status)),
+            }
+        }
     }
 }
 

@@ -74,8 +74,8 @@ pub struct ManagedJobStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
 
-    /// Where the job stands: `Pending`, `Queued`, `Starting`, `Running`, `Finishing`, or at its end `Succeeded`,
-    /// `Failed` or `Cancelled`. A summary of the conditions; the last three never change again.
+    /// Where the job stands: `Pending`, `Queued`, `Starting`, `Running`, `Finishing`, `Suspended`, or at its end
+    /// `Succeeded`, `Failed` or `Cancelled`. A summary of the conditions; the last three never change again.
     #[schemars(with = "JobState")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<JobState>,
@@ -109,7 +109,7 @@ pub struct ManagedJobStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub runs: Vec<RunStatus>,
 
-    /// When its first run was granted a place.
+    /// When its newest run was granted a place; `startTimeoutSeconds` and `activeDeadlineSeconds` count from it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_time: Option<Time>,
 
@@ -117,7 +117,8 @@ pub struct ManagedJobStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completion_time: Option<Time>,
 
-    /// How long it waited before it was granted a place, as `1h2m`; written at its start.
+    /// How long it waited before its newest run was granted a place, as `1h2m`; written at its start. Waiting begins anew when
+    /// it is resumed.
     #[schemars(length(max = bounds::DURATION))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waited: Option<String>,
@@ -140,8 +141,8 @@ pub struct ManagedJobStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result_uri: Option<String>,
 
-    /// `Accepted`, `Admitted`, `Finished` (True on any end), `Succeeded` (Unknown until the end), `ResultPublished`;
-    /// `Reconciling` and `Stalled` as kstatus knows them. One entry a type.
+    /// `Accepted`, `Admitted`, `Finished` (True on any end), `Succeeded` (Unknown until the end), `ResultPublished`,
+    /// `Suspended` (there only while it is); `Reconciling` and `Stalled` as kstatus knows them. One entry a type.
     #[schemars(schema_with = "schema::conditions")]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
@@ -216,7 +217,7 @@ pub struct RunStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub driver_pod: Option<String>,
 
-    /// How it ended: `Succeeded`, `Failed` or `Cancelled`. Absent while it runs.
+    /// How it ended: `Succeeded`, `Failed`, `Cancelled` or `Suspended`. Written before its last pods go.
     #[schemars(with = "RunOutcome")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<RunOutcome>,
