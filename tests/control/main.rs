@@ -4,7 +4,10 @@
 //! Needs etcd, a kube-apiserver and a kube-controller-manager, found by `KUBECONFIG`. Tests that have jobs take turns:
 //! a keeper looks after every namespace.
 
+mod daemon;
 mod ends;
+mod faults;
+mod hostile;
 mod input;
 #[path = "../harness/install.rs"]
 mod install;
@@ -12,7 +15,9 @@ mod keeper;
 mod lease;
 mod meddling;
 mod operator;
+mod outage;
 mod proxy;
 mod scenarios;
+mod scene;
 mod world;
 mod writer;
