@@ -109,8 +109,7 @@ impl Stage {
     /// Removes jobs, applications, pods, operations and events: the next round finds what this one found.
     pub(crate) async fn clear(&self) {
         for collection in [jobs_url(), applications_url(), pods_url(), events_url(), operations_url()] {
-            let body = json!({"gracePeriodSeconds": 0});
-            self.send(Method::DELETE, &collection, JSON, &body).await.expect("what is left of a round can be removed");
+            self.remove_all(&collection).await;
         }
         let names = self.names(&applications_url()).await;
         self.each(names, |name| async move {
@@ -118,6 +117,13 @@ impl Stage {
             self.send(Method::PATCH, &format!("{}/{name}", applications_url()), MERGE, &free).await.expect("it goes");
         })
         .await;
+    }
+
+    async fn remove_all(&self, collection: &str) {
+        let now = json!({"gracePeriodSeconds": 0}).to_string().into_bytes();
+        let request = http::Request::delete(collection).header(http::header::CONTENT_TYPE, JSON).body(now);
+        let removed = self.client.request_text(request.expect("a request")).await;
+        removed.unwrap_or_else(|error| panic!("{collection}: {error}"));
     }
 
     /// How many applications stand.

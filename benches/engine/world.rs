@@ -95,15 +95,14 @@ impl World {
         commands.into_iter().for_each(|command| self.obey(command));
     }
 
-    /// Prints how often each kind of event came and what it took.
-    pub(crate) fn print_kinds(&self) {
-        let Some(kinds) = &self.kinds else { return };
-        let total: usize = kinds.values().map(Vec::len).sum();
+    /// Prints how often each kind of event came and what it took; gives the median and the mean of all.
+    pub(crate) fn print_kinds(&self) -> (f64, f64) {
+        let kinds = self.kinds.iter().flatten();
+        let everything: Vec<Duration> = kinds.clone().flat_map(|(_, times)| times).copied().collect();
+        let total = everything.len();
         println!("{:<28} {:>7} {:>9} {:>9} {:>9} {:>9}", "", "share", "mean", "p50", "p99", "p99.9");
-        let everything: Vec<Duration> = kinds.values().flatten().copied().collect();
-        for (kind, times) in kinds.iter().map(|(kind, times)| (*kind, times.clone())).chain([("all", everything)]) {
-            print_row(kind, times, total);
-        }
+        kinds.for_each(|(kind, times)| _ = print_row(kind, times.clone(), total));
+        print_row("all", everything, total)
     }
 
     fn next_input(&mut self) -> Input {
@@ -238,14 +237,16 @@ impl World {
     }
 }
 
-fn print_row(kind: &str, mut times: Vec<Duration>, total: usize) {
+fn print_row(kind: &str, mut times: Vec<Duration>, total: usize) -> (f64, f64) {
     times.sort_unstable();
     let micros = |time: Duration| time.as_secs_f64() * 1e6;
     let at = |per_mille: usize| micros(times[(times.len() * per_mille / 1000).min(times.len() - 1)]);
     let sum: Duration = times.iter().sum();
     #[expect(clippy::cast_precision_loss, reason = "a few hundred thousand")]
     let (share, mean) = (times.len() as f64 * 100.0 / total as f64, micros(sum) / times.len() as f64);
-    println!("{kind:<28} {share:>6.1}% {mean:>9.2} {:>9.2} {:>9.2} {:>9.2}", at(500), at(990), at(999));
+    let median = at(500);
+    println!("{kind:<28} {share:>6.1}% {mean:>9.2} {median:>9.2} {:>9.2} {:>9.2}", at(990), at(999));
+    (median, mean)
 }
 
 fn kind_of(input: &Input) -> &'static str {
