@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
 
-use crate::burst::Burst;
 use crate::Options;
+use crate::burst::Burst;
 
 /// Times in milliseconds.
 #[derive(Debug, Clone, Default)]
@@ -143,7 +143,8 @@ impl Figures {
 
     fn costs(&mut self, tally: &Tally) {
         let mean = |bursts: &[Burst], cost: fn(&Burst) -> f64| median(bursts.iter().map(cost));
-        let all: f64 = self.writes.iter().filter(|(kind, ..)| !kind.starts_with("events")).map(|(_, count, _)| count).sum();
+        let all: f64 =
+            self.writes.iter().filter(|(kind, ..)| !kind.starts_with("events")).map(|(_, count, _)| count).sum();
         let tombstones = median(tally.tombstones.iter().copied());
         self.add("writes_per_job", "writes in a job's whole life, events apart", all + tombstones, Target::AtMost(6.0));
         self.add("", "of these, its tombstone", tombstones, Target::None);
@@ -246,7 +247,8 @@ fn writes(tally: &Tally) -> Vec<(String, f64, f64)> {
 fn conditions(options: &Options) -> String {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let cpus = read("/proc/cpuinfo");
-    let model = cpus.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": ")).map_or("", |(_, it)| it);
+    let model =
+        cpus.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": ")).map_or("", |(_, it)| it);
     let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
     let kernel = read("/proc/sys/kernel/osrelease");
     format!(

@@ -132,9 +132,8 @@ fn is_quiet(metrics: &str) -> bool {
 
 /// The sum of all series of a metric whose labels contain `part`.
 fn sum(metrics: &str, name: &str, part: &str) -> f64 {
-    let of_metric = |line: &&str| {
-        line.strip_prefix(name).is_some_and(|rest| rest.starts_with([' ', '{'])) && line.contains(part)
-    };
+    let of_metric =
+        |line: &&str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with([' ', '{'])) && line.contains(part);
     metrics.lines().filter(of_metric).filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum()
 }
 

@@ -96,7 +96,11 @@ async fn main() {
     for round in 0..bench.options.rounds {
         let keeper_first = round % 2 == 0;
         for keepers_turn in [keeper_first, !keeper_first] {
-            if keepers_turn { keeper_round(&bench, &mut tally).await } else { raw_round(&bench, &template, &mut tally).await }
+            if keepers_turn {
+                keeper_round(&bench, &mut tally).await;
+            } else {
+                raw_round(&bench, &template, &mut tally).await;
+            }
         }
     }
     memory::measure(&bench, &mut tally).await;

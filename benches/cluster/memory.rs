@@ -44,13 +44,19 @@ async fn fill(bench: &Bench, from: usize, to: usize) {
     let started = Instant::now();
     for chunk in (from..to).step_by(CHUNK) {
         let jobs = chunk..(chunk + CHUNK).min(to);
-        bench.stage.each(jobs, async |number| {
-            let operation = held(number % OPERATIONS);
-            let _: HandedIn = bench.stage.job(&burst::name(&operation, number), &operation).await;
-        })
-        .await;
-        if (chunk + CHUNK) % (10 * CHUNK) == 0 {
-            bench.say(&format!("{} jobs wait, {:.0} a second", chunk + CHUNK, number(chunk + CHUNK - from) / started.elapsed().as_secs_f64()));
+        bench
+            .stage
+            .each(jobs, async |number| {
+                let operation = held(number % OPERATIONS);
+                let _: HandedIn = bench.stage.job(&burst::name(&operation, number), &operation).await;
+            })
+            .await;
+        if (chunk + CHUNK).is_multiple_of(10 * CHUNK) {
+            bench.say(&format!(
+                "{} jobs wait, {:.0} a second",
+                chunk + CHUNK,
+                number(chunk + CHUNK - from) / started.elapsed().as_secs_f64()
+            ));
         }
     }
 }
@@ -74,7 +80,8 @@ async fn look(bench: &Bench, keeper: &Keeper, jobs: usize) -> Crowd {
         jobs,
         resident_mib: process.resident_mib(),
         peak_mib: process.peak_mib(),
-        idle_writes: writes.iter().filter(|((resource, _), _)| resource != "leases").map(|(_, count)| count).sum(),
+        // An empty sum of floats is -0.
+        idle_writes: writes.iter().filter(|((resource, _), _)| resource != "leases").fold(0.0, |sum, (_, it)| sum + it),
         idle_cpu_percent: (process.cpu_ms() - cpu) / 10.0 / IDLE.as_secs_f64(),
         ready_ms: keeper.ready_ms,
     };

@@ -53,8 +53,7 @@ struct Loop<'a> {
 async fn work_off(bench: &Bench, template: &Template, mut handed_in: UnboundedReceiver<HandedIn>, slots: u32) {
     let (ledger, changes) = unbounded_channel();
     let (pass_on, jobs) = unbounded_channel();
-    let shared =
-        Loop { bench, template, jobs: AsyncMutex::new(jobs), ledger, started: Mutex::new(HashSet::new()) };
+    let shared = Loop { bench, template, jobs: AsyncMutex::new(jobs), ledger, started: Mutex::new(HashSet::new()) };
     let words = Arc::new(Semaphore::new(WORDS));
     let telling = async {
         let mut all = Vec::new();
@@ -129,7 +128,7 @@ async fn keep_ledger(stage: &Stage, template: &Template, mut changes: UnboundedR
             answers.push(written);
         }
         sequence += 1;
-        let ledger = ledger(template, &holders, slots, sequence, version);
+        let ledger = ledger(template, &holders, slots, sequence, version.as_deref());
         version = stage.put(&url, &ledger).await.resource_version;
         answers.into_iter().for_each(|written| _ = written.send(()));
     }
@@ -144,8 +143,8 @@ async fn create_ledger(stage: &Stage, template: &Template, slots: u32) -> Option
     stage.post(&ledgers_url(), &ledger(template, &BTreeSet::new(), slots, 0, None)).await.resource_version
 }
 
-fn ledger(template: &Template, holders: &BTreeSet<String>, slots: u32, sequence: u64, version: Option<String>) -> Value {
-    let mut spec = template.ledger(holders.iter().map(String::as_str), slots);
+fn ledger(template: &Template, holders: &BTreeSet<String>, slots: u32, sequence: u64, version: Option<&str>) -> Value {
+    let mut spec = template.ledger(holders, slots);
     spec["sequence"] = sequence.into();
     json!({"apiVersion": "slowlane.dev/v1alpha1", "kind": "RunLedger", "spec": spec,
         "metadata": {"name": "raw", "namespace": KEEPERS, "resourceVersion": version}})

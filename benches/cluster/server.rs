@@ -13,7 +13,7 @@ pub(crate) type Counts = BTreeMap<(String, String), f64>;
 /// The API server and its etcd.
 pub(crate) struct Server {
     stage: Stage,
-    api_server: Process,
+    api: Process,
     etcd: Process,
 }
 
@@ -24,12 +24,12 @@ impl Server {
             let text = fs::read_to_string(run.join(name)).expect("the cluster has pid files");
             Process(text.trim().parse().expect("a pid"))
         };
-        Self { stage, api_server: process("apiserver.pid"), etcd: process("etcd.pid") }
+        Self { stage, api: process("apiserver.pid"), etcd: process("etcd.pid") }
     }
 
     /// CPU time of the API server and of etcd so far, in milliseconds.
     pub(crate) fn cpu_ms(&self) -> (f64, f64) {
-        (self.api_server.cpu_ms(), self.etcd.cpu_ms())
+        (self.api.cpu_ms(), self.etcd.cpu_ms())
     }
 
     /// Writes so far.

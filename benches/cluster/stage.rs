@@ -102,7 +102,11 @@ impl Stage {
     }
 
     /// Does something for each of many, some at once, in order.
-    pub(crate) async fn each<T, F: Future<Output = ()>>(&self, of: impl IntoIterator<Item = T>, does: impl FnMut(T) -> F) {
+    pub(crate) async fn each<T, F: Future<Output = ()>>(
+        &self,
+        of: impl IntoIterator<Item = T>,
+        does: impl FnMut(T) -> F,
+    ) {
         stream::iter(of).map(does).buffer_unordered(AT_ONCE).collect::<()>().await;
     }
 
@@ -167,8 +171,8 @@ impl Stage {
     pub(crate) async fn job_status(&self, job: &HandedIn, status: &Value) {
         let test = json!({"op": "test", "path": "/metadata/uid", "value": job.uid});
         let patch = json!([test, {"op": "add", "path": "/status", "value": status}]);
-        let path = format!("{}/{}/status", jobs_url(), job.name);
-        self.send(Method::PATCH, &path, JSON_PATCH, &patch).await.unwrap_or_else(|error| panic!("{path}: {error}"));
+        let url = format!("{}/{}/status", jobs_url(), job.name);
+        self.send(Method::PATCH, &url, JSON_PATCH, &patch).await.unwrap_or_else(|error| panic!("{url}: {error}"));
     }
 
     async fn send(&self, method: Method, path: &str, kind: &str, body: &Value) -> kube::Result<ObjectMeta> {

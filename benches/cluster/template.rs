@@ -1,5 +1,6 @@
 //! What the keeper writes for a job, taken from a job of its own: `raw` sends the same.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -65,12 +66,12 @@ impl Template {
     }
 
     /// A ledger with these holders and this limit.
-    pub(crate) fn ledger<'a>(&self, holders: impl Iterator<Item = &'a str> + Clone, limit: u32) -> Value {
+    pub(crate) fn ledger(&self, holders: &BTreeSet<String>, limit: u32) -> Value {
         let mut spec = self.ledger.clone();
-        let number = holders.clone().count();
+        let number = holders.len();
         for (key, entry) in spec["limits"].as_object_mut().into_iter().flatten() {
             let text = entry["holders"][&self.holder].take();
-            entry["holders"] = holders.clone().map(|run| (run.to_owned(), text.clone())).collect();
+            entry["holders"] = holders.iter().map(|run| (run.clone(), text.clone())).collect();
             if key.starts_with("op/") {
                 entry["limit"] = limit.into();
             }
@@ -132,4 +133,3 @@ async fn until_one_waits(bench: &Bench, jobs: &[HandedIn]) -> Text {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
-

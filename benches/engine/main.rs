@@ -31,7 +31,7 @@ fn main() {
             bencher.iter_custom(|iterations| {
                 let before = world.spent();
                 (0..iterations).for_each(|_| world.step());
-                world.spent() - before
+                world.spent().saturating_sub(before)
             });
         });
         group.finish();
