@@ -14,7 +14,7 @@ fn read(path: impl AsRef<Path>) -> String {
 
 fn pages() -> Vec<PathBuf> {
     let mut pages = Vec::new();
-    for folder in ["", "docs", "docs/reference", "docs/decisions"] {
+    for folder in ["", "docs", "docs/reference", "docs/decisions", "docs/benchmarks"] {
         for entry in fs::read_dir(root().join(folder)).expect("the folder is there") {
             let path = entry.expect("the entry can be read").path();
             if path.extension().is_some_and(|extension| extension == "md") {
@@ -71,6 +71,21 @@ fn every_reason_is_explained() {
     for word in words {
         assert!(page.contains(&format!("| `{word}` |")), "{word} is not explained");
     }
+}
+
+/// Every file below a folder.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).expect("the folder is there").map(|entry| entry.expect("it can be read").path());
+    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+}
+
+#[test]
+fn every_test_that_a_page_names_is_there() {
+    let tests: String = files(&root().join("tests")).iter().map(read).collect();
+    let page = read("docs/faults.md");
+    let named = page.split([' ', ',', ';', '|', '\n']).filter(|word| word.matches('_').count() > 3);
+    let missing: Vec<_> = named.filter(|name| !tests.contains(&format!("fn {name}("))).collect();
+    assert!(page.contains("control/") && missing.is_empty(), "{missing:?}");
 }
 
 #[test]

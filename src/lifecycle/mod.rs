@@ -214,8 +214,7 @@ pub fn observe(run: &mut Run, view: &View<'_>, now: Time) {
             PodPhase::Running => _ = run.running_since.get_or_insert(now),
             // A driver that fails while its application is being deleted, or was edited, was killed by that: no outcome of
             // its own.
-            PodPhase::Failed if run.deleted || view.application.is_none_or(|it| it.deleting.is_some() || it.edited) => {
-            }
+            PodPhase::Failed if run.deleted || view.application.is_none_or(ends_its_driver) => {}
             PodPhase::Succeeded | PodPhase::Failed if run.outcome.is_none() => run.outcome = Some(outcome_of(driver)),
             // Work that is done is not done again, nor called late.
             PodPhase::Succeeded if run.outcome.as_ref().is_some_and(yields_to_success) => {
@@ -233,6 +232,10 @@ pub fn observe(run: &mut Run, view: &View<'_>, now: Time) {
     if view.has_live_pod() {
         run.confirmed = false;
     }
+}
+
+fn ends_its_driver(application: &ApplicationSeen) -> bool {
+    application.deleting.is_some() || application.edited
 }
 
 fn yields_to_success(outcome: &Outcome) -> bool {

@@ -19,10 +19,10 @@ use crate::text::clean;
 
 /// The API server ends every watch after this long, and it goes on where it was. A connection that died without a word
 /// shows by being silent for longer: so this bounds how long the keeper can be blind.
-const WATCH_SECONDS: u32 = 20;
+const WATCH_SECONDS: u32 = 14;
 /// How long the connection of a list or a watch may be silent before it counts as broken: longer than a watch without
 /// events lasts.
-pub const SILENCE: Duration = Duration::from_secs(26);
+pub const SILENCE: Duration = Duration::from_secs(20);
 const _: () = assert!(SILENCE.as_secs() > WATCH_SECONDS as u64 + 5);
 
 /// Turns objects of one kind into what the engine is told of them.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Resource, ResourceExt};
 use serde_json::{Value, json};
@@ -9,6 +10,8 @@ use slowlane::api::v1alpha1::{ComputeCluster, JobState, Operation};
 
 use crate::keeper::Keeper;
 use crate::operator::{Operator, Play};
+use crate::proxy::{Fault, Proxy};
+use crate::scene::ledger_names;
 use crate::world::{World, eventually, message_of, reason_of};
 
 async fn start() -> (World, Keeper, Operator) {
@@ -108,6 +111,71 @@ async fn a_template_that_becomes_larger_while_a_job_waits_is_what_the_job_is_gra
     };
     assert_eq!((memory("first"), memory("second")), (json!("512m"), json!("1024m")));
     drop(keeper);
+    world.remove().await;
+}
+
+#[tokio::test]
+async fn a_template_that_becomes_larger_between_grant_and_creation_is_granted_anew() {
+    let (world, proxy) = (World::new().await, Proxy::start().await);
+    world.operation("report", json!({})).await;
+    let kubeconfig = proxy.kubeconfig();
+    let (keeper, operator) = (Keeper::start_through(&world, kubeconfig.to_str().unwrap()), Operator::start(&world));
+    proxy.fail(http::Method::POST, "sparkapplications", Fault::Refuse(429), usize::MAX);
+    world.job("first", "report", json!({})).await;
+    ledger_names(&world, 1).await;
+    edit::<ComputeCluster>(world.clusters(), &world.cluster, json!({"template": {"driver": {"memory": "1g"}}})).await;
+    eventually(|| async {
+        let cluster = world.clusters().get(&world.cluster).await.map_err(|error| error.to_string())?;
+        let observed = cluster.status.and_then(|status| status.observed_generation);
+        if observed == cluster.metadata.generation { Ok(()) } else { Err(format!("{observed:?}")) }
+    })
+    .await;
+    proxy.mend();
+    let done = world.job_in("first", JobState::Succeeded).await;
+    assert_eq!(done.status.unwrap().runs.last().map(|run| run.number), Some(2), "the first grant was too small");
+    let all = world.all_applications().await;
+    let ran = all.iter().find(|application| application.data["spec"]["suspend"] != json!(true)).unwrap();
+    assert_eq!((&ran.data["spec"]["driver"]["memory"], operator.submissions("first")), (&json!("1024m"), 1));
+    drop(keeper);
+    world.remove().await;
+}
+
+#[tokio::test]
+async fn a_job_that_no_cluster_admits_says_so_and_starts_when_one_does() {
+    let (world, keeper, operator) = start().await;
+    let stranger = world.tenant("another").await;
+    for world in [&world, &stranger] {
+        world.operation("report", json!({})).await;
+    }
+    world.job("lost", "report", json!({"clusterName": "nowhere"})).await;
+    stranger.job("early", "report", json!({})).await;
+    let lost = world.job_that("lost", |job| reason_of(job) == "NoMatchingCluster").await;
+    assert!(message_of(&lost).contains("nowhere"), "{}", message_of(&lost));
+    let early = stranger.job_that("early", |job| reason_of(job) == "NoMatchingCluster").await;
+    assert!(message_of(&early).contains(&stranger.namespace), "{}", message_of(&early));
+    let its_operator = Operator::start(&stranger);
+    let label = Patch::Merge(json!({"metadata": {"labels": {"test": world.namespace}}}));
+    let namespaces: Api<Namespace> = Api::all(world.client.clone());
+    namespaces.patch(&stranger.namespace, &PatchParams::default(), &label).await.unwrap();
+    stranger.job_in("early", JobState::Succeeded).await;
+    assert_eq!((its_operator.submissions("early"), operator.submissions("lost")), (1, 0));
+    drop(keeper);
+    world.remove().await;
+}
+
+#[tokio::test]
+async fn a_keeper_does_not_start_with_settings_that_make_no_sense_and_names_the_path() {
+    let world = World::new().await;
+    let kubeconfig = std::env::var("KUBECONFIG").unwrap();
+    for (section, settings, path) in [
+        ("runs", json!({"lingering": 1}), "runs.lingering: unknown field"),
+        ("ledger", json!({"maxLiveRuns": "many"}), "ledger.maxLiveRuns"),
+        ("writer", json!({"inFlight": -1}), "writer.inFlight"),
+    ] {
+        let mut keeper = Keeper::start_with(&world, &kubeconfig, |all| all[section] = settings);
+        assert!(!keeper.ended().await.success());
+        assert!(keeper.log().contains(path), "{}", keeper.log());
+    }
     world.remove().await;
 }
 

@@ -38,11 +38,18 @@ impl Keeper {
 
     /// A replica that reaches the API server by another kubeconfig.
     pub(crate) fn start_through(world: &World, kubeconfig: &str) -> Self {
+        Self::start_with(world, kubeconfig, |_| {})
+    }
+
+    /// A replica with other settings.
+    pub(crate) fn start_with(world: &World, kubeconfig: &str, edit: impl FnOnce(&mut Value)) -> Self {
         let folder = std::env::temp_dir().join(unique("slowlane-keeper"));
         std::fs::create_dir_all(&folder).expect("a folder");
         let address = free_address();
         let file = folder.join("settings.yaml");
-        std::fs::write(&file, settings(&world.namespace, &address).to_string()).expect("a settings file");
+        let mut settings = settings(&world.namespace, &address);
+        edit(&mut settings);
+        std::fs::write(&file, settings.to_string()).expect("a settings file");
         let log = File::create(folder.join("log")).expect("a log");
         let process = Command::new(env!("CARGO_BIN_EXE_slowlane"))
             .args(["run", "--settings"])
@@ -130,6 +137,11 @@ impl Keeper {
             assert!(Instant::now() < deadline, "it does not end");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+    }
+
+    /// Whether it has ended by itself.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.process.try_wait().expect("it can be waited for").is_some()
     }
 
     /// What it has logged.

@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
 use crate::proxy::{Fault, Proxy};
-use crate::world::{PATIENCE, unique};
+use crate::world::{PATIENCE, server_stays, unique};
 
 const TIMING: Timing =
     Timing { lease: Duration::from_secs(3), renew_deadline: Duration::from_secs(2), retry: Duration::from_millis(300) };
@@ -77,6 +77,7 @@ async fn steal(client: Client, lease: &str) {
 
 #[tokio::test]
 async fn the_first_leader_knows_that_nobody_led_before() {
+    let _stays = server_stays().await;
     let lease = unique("lease");
     let mut first = Candidate::start(client().await, &lease, "one");
     assert!(first.leads().await.first);
@@ -87,6 +88,7 @@ async fn the_first_leader_knows_that_nobody_led_before() {
 
 #[tokio::test]
 async fn only_one_leads_and_a_released_lease_is_taken_at_once() {
+    let _stays = server_stays().await;
     let lease = unique("lease");
     let mut one = Candidate::start(client().await, &lease, "one");
     one.leads().await;
@@ -102,6 +104,7 @@ async fn only_one_leads_and_a_released_lease_is_taken_at_once() {
 
 #[tokio::test]
 async fn the_lease_of_a_killed_leader_is_taken_after_its_time() {
+    let _stays = server_stays().await;
     let lease = unique("lease");
     let mut one = Candidate::start(client().await, &lease, "one");
     one.leads().await;
@@ -115,6 +118,7 @@ async fn the_lease_of_a_killed_leader_is_taken_after_its_time() {
 
 #[tokio::test]
 async fn a_leader_whose_lease_is_stolen_ends_at_once() {
+    let _stays = server_stays().await;
     let lease = unique("lease");
     let mut one = Candidate::start(client().await, &lease, "one");
     one.leads().await;
@@ -129,6 +133,7 @@ async fn a_leader_whose_lease_is_stolen_ends_at_once() {
 
 #[tokio::test]
 async fn a_leader_that_cannot_renew_stops_before_another_may_lead() {
+    let _stays = server_stays().await;
     let (lease, proxy) = (unique("lease"), Proxy::start().await);
     let mut one = Candidate::start(proxy.client(), &lease, "one");
     one.leads().await;
@@ -144,6 +149,7 @@ async fn a_leader_that_cannot_renew_stops_before_another_may_lead() {
 
 #[tokio::test]
 async fn a_renewal_whose_answer_is_lost_is_no_loss() {
+    let _stays = server_stays().await;
     let (lease, proxy) = (unique("lease"), Proxy::start().await);
     let mut one = Candidate::start(proxy.client(), &lease, "one");
     one.leads().await;
@@ -154,6 +160,7 @@ async fn a_renewal_whose_answer_is_lost_is_no_loss() {
 
 #[tokio::test]
 async fn a_create_whose_answer_is_lost_is_still_the_first() {
+    let _stays = server_stays().await;
     let (lease, proxy) = (unique("lease"), Proxy::start().await);
     proxy.fail(Method::POST, "leases", Fault::CutAnswer, 1);
     let mut one = Candidate::start(proxy.client(), &lease, "one");
@@ -162,6 +169,7 @@ async fn a_create_whose_answer_is_lost_is_still_the_first() {
 
 #[tokio::test]
 async fn a_deleted_lease_is_made_anew_by_its_leader() {
+    let _stays = server_stays().await;
     let lease = unique("lease");
     let mut one = Candidate::start(client().await, &lease, "one");
     one.leads().await;

@@ -7,7 +7,10 @@
 mod account;
 #[path = "../harness/chart.rs"]
 mod chart;
+mod daemon;
 mod ends;
+mod faults;
+mod hostile;
 mod input;
 #[path = "../harness/install.rs"]
 mod install;
@@ -15,8 +18,10 @@ mod keeper;
 mod lease;
 mod meddling;
 mod operator;
+mod outage;
 mod proxy;
 mod scenarios;
+mod scene;
 #[path = "../harness/spark.rs"]
 mod spark;
 mod world;

@@ -5,56 +5,20 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::coordination::v1::Lease;
-use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::api::core::v1::{Namespace, Pod};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::ResourceExt;
-use kube::api::{Api, DeleteParams, DynamicObject, ListParams, PostParams};
-use serde_json::json;
+use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
+use serde_json::{Value, json};
 use slowlane::api::v1alpha1::{JobState, ManagedJob, RunLedger};
 use slowlane::model::child_name;
 
 use crate::install::install;
 use crate::keeper::Keeper;
-use crate::operator::{Operator, Play};
+use crate::operator::{Operator, Play, state};
+use crate::scene::{all_is_well, ledger_names, one_runs_and_one_waits};
 use crate::spark::spark_definition;
 use crate::world::{World, eventually, message_of, reason_of, state_of};
-
-/// An operation that takes one run at a time, with `first` running and `second` waiting.
-async fn one_runs_and_one_waits() -> (World, Keeper, Operator) {
-    let world = World::new().await;
-    world.operation("report", json!({"maxConcurrentRuns": 1})).await;
-    world.operation("other", json!({})).await;
-    let (keeper, operator) = (Keeper::start(&world), Operator::start(&world));
-    operator.play("first", Play::Run);
-    world.job("first", "report", json!({})).await;
-    world.job_in("first", JobState::Running).await;
-    world.job("second", "report", json!({})).await;
-    world.job_in("second", JobState::Queued).await;
-    (world, keeper, operator)
-}
-
-/// Both jobs end as they should, one after the other, each with one run.
-async fn all_is_well(world: &World, operator: &Operator) {
-    operator.play("first", Play::Succeed(String::new()));
-    for job in ["first", "second"] {
-        let done = world.job_in(job, JobState::Succeeded).await;
-        assert_eq!((operator.submissions(job), done.status.unwrap().runs.len()), (1, 1), "{job}");
-    }
-}
-
-fn holders(ledger: &RunLedger) -> usize {
-    let operations = ledger.spec.limits.iter().filter(|(key, _)| key.starts_with("op/"));
-    operations.map(|(_, limit)| limit.holders.len()).sum()
-}
-
-async fn ledger_names(world: &World, runs: usize) {
-    eventually(|| async {
-        let found = world.api::<RunLedger>().get_opt("slowlane").await.map_err(|error| error.to_string())?;
-        let named = found.as_ref().map(holders);
-        if named == Some(runs) { Ok(()) } else { Err(format!("{named:?} holders")) }
-    })
-    .await;
-}
 
 // ---- the ledger -----------------------------------------------------------------------------------------------------
 
@@ -224,6 +188,83 @@ async fn an_application_that_somebody_else_made_under_our_name_fails_the_job_and
 }
 
 #[tokio::test]
+async fn an_application_that_somebody_edits_is_ended_and_not_started_again() {
+    let (world, keeper, operator) = one_runs_and_one_waits().await;
+    edit_application(&world, "first", json!({"driver": {"cores": 2}})).await;
+    let failed = world.job_in("first", JobState::Failed).await;
+    assert_eq!(reason_of(&failed), "ApplicationEdited", "{}", message_of(&failed));
+    let done = world.job_in("second", JobState::Succeeded).await;
+    // What has ended is not started again by an edit, either.
+    edit_application(&world, "second", json!({"driver": {"cores": 2}})).await;
+    let name = child_name("second", &done.uid().unwrap(), 1);
+    eventually(|| async {
+        let standing = world.applications().get(&name).await.map_err(|error| error.to_string())?;
+        if standing.metadata.deletion_timestamp.is_some() { Ok(()) } else { Err(state(&standing).to_owned()) }
+    })
+    .await;
+    assert_eq!((operator.submissions("first"), operator.submissions("second"), operator.peak()), (1, 1, 1));
+    drop(keeper);
+    world.remove().await;
+}
+
+#[tokio::test]
+async fn an_application_that_somebody_suspends_is_ended_with_a_word_about_it() {
+    let (world, keeper, operator) = one_runs_and_one_waits().await;
+    edit_application(&world, "first", json!({"suspend": true})).await;
+    let failed = world.job_in("first", JobState::Failed).await;
+    assert_eq!(reason_of(&failed), "ApplicationEdited", "{}", message_of(&failed));
+    world.job_in("second", JobState::Succeeded).await;
+    assert_eq!((operator.submissions("first"), operator.peak()), (1, 1));
+    drop(keeper);
+    world.remove().await;
+}
+
+#[tokio::test]
+async fn an_application_whose_finalizer_is_taken_off_runs_to_its_end() {
+    let (world, keeper, operator) = one_runs_and_one_waits().await;
+    let bare = Patch::Merge(json!({"metadata": {"finalizers": null}}));
+    let name = world.all_applications().await[0].name_any();
+    world.applications().patch(&name, &PatchParams::default(), &bare).await.unwrap();
+    all_is_well(&world, &operator).await;
+    assert_eq!(operator.peak(), 1);
+    drop(keeper);
+    world.remove().await;
+}
+
+#[tokio::test]
+async fn a_driver_that_somebody_deletes_is_lost_and_executors_are_not_missed() {
+    let (world, keeper, operator) = one_runs_and_one_waits().await;
+    operator.play("third", Play::Run);
+    world.job("third", "other", json!({})).await;
+    world.job_in("third", JobState::Running).await;
+    delete_pods(&world, "third", "-executor").await;
+    delete_pods(&world, "first", "-driver").await;
+    let lost = world.job_in("first", JobState::Failed).await;
+    assert_eq!((reason_of(&lost), message_of(&lost)), ("DriverLost", DRIVER_GONE));
+    world.job_in("second", JobState::Succeeded).await;
+    operator.play("third", Play::Succeed(String::new()));
+    world.job_in("third", JobState::Succeeded).await;
+    assert_eq!((operator.submissions("first"), operator.submissions("third"), operator.peak()), (1, 1, 2));
+    drop(keeper);
+    world.remove().await;
+}
+
+const DRIVER_GONE: &str = "the driver's pod was gone before its end could be read";
+
+async fn edit_application(world: &World, job: &str, spec: Value) {
+    let uid = world.jobs().get(job).await.unwrap().uid().unwrap();
+    let patch = Patch::Merge(json!({"spec": spec}));
+    world.applications().patch(&child_name(job, &uid, 1), &PatchParams::default(), &patch).await.unwrap();
+}
+
+async fn delete_pods(world: &World, job: &str, which: &str) {
+    let names: Vec<String> = world.pods().await.iter().map(ResourceExt::name_any).collect();
+    let pods: Vec<_> = names.iter().filter(|pod| pod.starts_with(job) && pod.ends_with(which)).collect();
+    assert_eq!(pods.len(), 1, "{names:?}");
+    world.api::<Pod>().delete(pods[0], &DeleteParams::default()).await.unwrap();
+}
+
+#[tokio::test]
 async fn the_kind_of_applications_can_go_and_come_back_while_runs_are_alive() {
     let (world, keeper, operator) = one_runs_and_one_waits().await;
     world.job("third", "other", json!({})).await;
@@ -279,11 +320,7 @@ async fn a_namespace_that_is_deleted_goes_with_its_jobs_whatever_their_state() {
 
 /// Another namespace that the cluster admits, with a job that runs, one that waits, and one that ended.
 async fn tenant_with_jobs(world: &World) -> String {
-    let name = crate::world::unique("tenant");
-    let object = json!({"metadata": {"name": name, "labels": {"test": world.namespace}}});
-    let namespaces: Api<Namespace> = Api::all(world.client.clone());
-    namespaces.create(&PostParams::default(), &serde_json::from_value(object).unwrap()).await.unwrap();
-    let tenant = world.in_namespace(&name);
+    let tenant = world.tenant(&world.namespace).await;
     tenant.operation("report", json!({"maxConcurrentRuns": 1})).await;
     let operator = Operator::start(&tenant);
     tenant.job("done", "report", json!({})).await;
@@ -293,7 +330,7 @@ async fn tenant_with_jobs(world: &World) -> String {
     tenant.job_in("runs", JobState::Running).await;
     tenant.job("waits", "report", json!({})).await;
     tenant.job_in("waits", JobState::Queued).await;
-    name
+    tenant.namespace
 }
 
 impl Keeper {

@@ -1,7 +1,8 @@
 //! A fake spark-operator: it takes `SparkApplication`s through their states and plays their drivers and executors with
 //! pods that no node runs. Its switches are the real one's flaws.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -31,8 +32,15 @@ pub(crate) enum Play {
     Lie,
     /// Its driver waits for ever: Kubernetes' reason and message.
     Wait(&'static str, String),
+    /// The scheduler finds no node for its driver: its words.
+    Unschedulable(String),
     /// Its submission fails; there is no driver.
     FailToSubmit(String),
+    /// Succeeds with this termination message, and an executor stays behind.
+    Linger(String),
+    /// The operator dies when it has created the driver, and has said nothing; back again, it submits once more, meets
+    /// the driver and reports FAILED. The driver succeeds with this termination message.
+    DieSubmitting(String),
 }
 
 type Plays = Arc<Mutex<BTreeMap<String, Play>>>;
@@ -41,6 +49,7 @@ type Plays = Arc<Mutex<BTreeMap<String, Play>>>;
 pub(crate) struct Operator {
     plays: Plays,
     peak: Arc<Mutex<Peak>>,
+    away: Arc<AtomicBool>,
     task: JoinHandle<()>,
 }
 
@@ -53,11 +62,13 @@ struct Peak {
 const STEP: Duration = Duration::from_millis(40);
 /// Steps that a driver runs.
 const MOMENT: u32 = 8;
+/// Steps until an application that was edited is submitted again.
+const LONGER: u32 = 25;
 
 impl Operator {
     /// Every job of the namespace succeeds and reports `s3a://lake/JOB`, unless [`Self::play`] says otherwise.
     pub(crate) fn start(world: &World) -> Self {
-        let (plays, peak) = (Plays::default(), Arc::default());
+        let (plays, peak, away) = (Plays::default(), Arc::default(), Arc::<AtomicBool>::default());
         let stage = Stage {
             applications: world.applications(),
             pods: world.api(),
@@ -65,9 +76,27 @@ impl Operator {
             namespace: world.namespace.clone(),
             plays: plays.clone(),
             peak: Arc::clone(&peak),
+            away: Arc::clone(&away),
             runs: BTreeMap::new(),
+            submitted: BTreeMap::new(),
+            standing: BTreeSet::new(),
         };
-        Self { plays, peak, task: tokio::spawn(stage.run()) }
+        Self { plays, peak, away, task: tokio::spawn(stage.run()) }
+    }
+
+    /// It is killed: what goes on are the pods that are there.
+    pub(crate) fn leave(&self) {
+        self.away.store(true, Ordering::SeqCst);
+    }
+
+    /// It is started again.
+    pub(crate) fn come_back(&self) {
+        self.away.store(false, Ordering::SeqCst);
+    }
+
+    /// Whether it is away.
+    pub(crate) fn is_away(&self) -> bool {
+        self.away.load(Ordering::SeqCst)
     }
 
     /// Says what a job's application does, or does from now on.
@@ -75,7 +104,7 @@ impl Operator {
         lock(&self.plays).insert(job.to_owned(), play);
     }
 
-    /// The most applications that were alive at once.
+    /// The most applications that were alive at once: not ended, or with a pod that was not.
     pub(crate) fn peak(&self) -> usize {
         lock(&self.peak).alive
     }
@@ -103,25 +132,50 @@ struct Stage {
     namespace: String,
     plays: Plays,
     peak: Arc<Mutex<Peak>>,
-    /// Steps since each application's driver runs.
+    away: Arc<AtomicBool>,
+    /// Steps since each application's driver runs, or is to run again.
     runs: BTreeMap<String, u32>,
+    /// The generation that was submitted.
+    submitted: BTreeMap<String, i64>,
+    /// Pods that there were when the applications had been listed.
+    standing: BTreeSet<String>,
 }
 
 impl Stage {
     async fn run(mut self) {
+        let mut before = BTreeSet::new();
         loop {
             if let Ok(list) = self.applications.list(&ListParams::default()).await {
-                let alive = list.items.iter().filter(|application| is_alive(application)).count();
-                {
-                    let mut peak = lock(&self.peak);
-                    peak.alive = peak.alive.max(alive);
-                }
-                for application in list.items {
-                    self.step(&application).await;
+                let after = self.live_pods().await;
+                self.count(&list.items, &before, &after);
+                before = after;
+                if !self.away.load(Ordering::SeqCst) {
+                    for application in list.items {
+                        self.step(&application).await;
+                    }
                 }
             }
             tokio::time::sleep(STEP).await;
         }
+    }
+
+    /// A pod that lived before and after a list of the applications lived at its time, too.
+    fn count(&self, applications: &[DynamicObject], before: &BTreeSet<String>, after: &BTreeSet<String>) {
+        let lived: Vec<&String> = before.intersection(after).collect();
+        let has_pod = |name: &str| {
+            lived.iter().any(|pod| pod.strip_suffix("-driver").or(pod.strip_suffix("-executor")) == Some(name))
+        };
+        let alive = applications.iter().filter(|application| is_alive(application) || has_pod(&application.name_any()));
+        let mut peak = lock(&self.peak);
+        peak.alive = peak.alive.max(alive.count());
+    }
+
+    async fn live_pods(&mut self) -> BTreeSet<String> {
+        let Ok(pods) = self.pods.list(&ListParams::default()).await else { return BTreeSet::new() };
+        self.standing = pods.iter().map(ResourceExt::name_any).collect();
+        let phase = |pod: &Pod| pod.status.as_ref().and_then(|status| status.phase.clone()).unwrap_or_default();
+        let live = pods.iter().filter(|pod| !matches!(phase(pod).as_str(), "Succeeded" | "Failed"));
+        live.map(ResourceExt::name_any).collect()
     }
 
     async fn step(&mut self, application: &DynamicObject) {
@@ -132,12 +186,35 @@ impl Stage {
         }
         let play = lock(&self.plays).get(&job).cloned();
         let play = play.unwrap_or_else(|| Play::Succeed(format!(r#"{{"resultUri": "s3a://lake/{job}"}}"#)));
+        let name = application.name_any();
+        if self.submitted.get(&name).is_some_and(|submitted| Some(*submitted) != application.metadata.generation) {
+            return self.invalidate(application).await;
+        }
         match state(application) {
             "" => self.submit(application, &job, &play).await,
             "SUBMITTED" => self.begin(application, &play).await,
             "RUNNING" => self.go_on(application, &play).await,
+            "INVALIDATING" => self.submit_again(application, &job, &play).await,
             "FAILED" if matches!(play, Play::Fail(..)) => self.end_pods(application, &play).await,
+            "FAILED" if matches!(play, Play::DieSubmitting(_)) => self.outlive(application, &play).await,
             _ => {}
+        }
+    }
+
+    /// Its spec was edited: what runs is ended, and it is submitted once more.
+    async fn invalidate(&mut self, application: &DynamicObject) {
+        let name = application.name_any();
+        self.submitted.insert(name.clone(), application.metadata.generation.unwrap_or_default());
+        self.runs.insert(name, 0);
+        let _ = self.pods.delete(&driver(application), &DeleteParams::default()).await;
+        self.say(application, "INVALIDATING", json!({})).await;
+    }
+
+    async fn submit_again(&mut self, application: &DynamicObject, job: &str, play: &Play) {
+        let steps = self.runs.entry(application.name_any()).or_default();
+        *steps += 1;
+        if *steps >= LONGER {
+            self.submit(application, job, play).await;
         }
     }
 
@@ -151,10 +228,22 @@ impl Stage {
             }
             _ => {}
         }
-        *lock(&self.peak).seen.entry(job.to_owned()).or_default() += 1;
         let owner = json!({"apiVersion": "sparkoperator.k8s.io/v1beta2", "kind": "SparkApplication",
             "name": application.name_any(), "uid": application.uid(), "controller": true, "blockOwnerDeletion": true});
-        self.create_pod(application, "driver", owner).await;
+        let is_new = self.create_pod(application, "driver", owner).await;
+        *lock(&self.peak).seen.entry(job.to_owned()).or_default() += usize::from(is_new);
+        self.submitted.insert(application.name_any(), application.metadata.generation.unwrap_or_default());
+        match play {
+            Play::DieSubmitting(_) if is_new => {
+                self.away.store(true, Ordering::SeqCst);
+                return self.pod_status(&driver(application), json!({"phase": "Running"})).await;
+            }
+            Play::DieSubmitting(_) => {
+                let words = "failed to run spark-submit: driver pod already exist";
+                return self.say(application, "FAILED", json!({"errorMessage": words})).await;
+            }
+            _ => {}
+        }
         self.say(application, "SUBMITTED", json!({})).await;
     }
 
@@ -164,6 +253,11 @@ impl Stage {
                 "restartCount": 0, "state": {"waiting": {"reason": reason, "message": message}}});
             let status = json!({"phase": "Pending", "containerStatuses": [container]});
             return self.pod_status(&driver(application), status).await;
+        }
+        if let Play::Unschedulable(message) = play {
+            let condition = json!({"type": "PodScheduled", "status": "False", "reason": "Unschedulable",
+                "message": message});
+            return self.pod_status(&driver(application), json!({"phase": "Pending", "conditions": [condition]})).await;
         }
         self.pod_status(&driver(application), json!({"phase": "Running"})).await;
         if let Ok(driver) = self.pods.get(&driver(application)).await {
@@ -177,9 +271,21 @@ impl Stage {
         self.runs.insert(application.name_any(), 0);
     }
 
+    /// The driver of an application that is called failed.
+    async fn outlive(&mut self, application: &DynamicObject, play: &Play) {
+        let steps = self.runs.entry(application.name_any()).or_default();
+        *steps += 1;
+        if *steps == MOMENT {
+            self.end_pods(application, play).await;
+        }
+    }
+
     async fn go_on(&mut self, application: &DynamicObject, play: &Play) {
         let steps = self.runs.entry(application.name_any()).or_default();
         *steps += 1;
+        if !self.standing.contains(&driver(application)) {
+            return self.say(application, "FAILED", json!({"errorMessage": "driver pod not found"})).await;
+        }
         if *steps < MOMENT || matches!(play, Play::Run | Play::Lie) {
             return;
         }
@@ -195,17 +301,19 @@ impl Stage {
         }
         let (phase, exit_code, reason, message) = match play {
             Play::Fail(code, reason, message) => ("Failed", *code, *reason, message.as_str()),
-            Play::Succeed(message) => ("Succeeded", 0, "Completed", message.as_str()),
+            Play::Succeed(message) | Play::Linger(message) | Play::DieSubmitting(message) => {
+                ("Succeeded", 0, "Completed", message.as_str())
+            }
             _ => ("Succeeded", 0, "Completed", ""),
         };
-        let ended = json!({"exitCode": exit_code, "reason": reason, "message": message});
-        let container = json!({"name": "spark-kubernetes-driver", "image": "", "imageID": "", "ready": false,
-            "restartCount": 0, "state": {"terminated": ended}});
-        self.pod_status(&driver(application), json!({"phase": phase, "containerStatuses": [container]})).await;
-        let _ = self.pods.delete(&executor(application), &DeleteParams::default()).await;
+        self.pod_status(&driver(application), ended(phase, exit_code, reason, message)).await;
+        if !matches!(play, Play::Linger(_)) {
+            let _ = self.pods.delete(&executor(application), &DeleteParams::default()).await;
+        }
     }
 
-    async fn create_pod(&self, application: &DynamicObject, role: &str, owner: Value) {
+    /// Tells whether it was created: a pod of its name may stand already.
+    async fn create_pod(&self, application: &DynamicObject, role: &str, owner: Value) -> bool {
         let mut labels = application.labels().clone();
         labels.insert("spark-role".into(), role.into());
         let pod = json!({
@@ -216,12 +324,13 @@ impl Stage {
         });
         let pod: Pod = serde_json::from_value(pod).expect("a pod");
         // The namespace's account may be a moment late.
-        for _ in 0..50 {
+        for _ in 0..500 {
             match self.pods.create(&PostParams::default(), &pod).await {
                 Err(kube::Error::Api(status)) if status.code == 403 => tokio::time::sleep(STEP).await,
-                _ => return,
+                created => return created.is_ok(),
             }
         }
+        false
     }
 
     async fn pod_status(&self, name: &str, status: Value) {
@@ -247,6 +356,14 @@ impl Stage {
         let patch = Patch::Merge(json!({"status": status}));
         let _ = api.patch_status(&application.name_any(), &PatchParams::default(), &patch).await;
     }
+}
+
+/// The status of a driver's pod that has ended.
+pub(crate) fn ended(phase: &str, exit_code: i32, reason: &str, message: &str) -> Value {
+    let ended = json!({"exitCode": exit_code, "reason": reason, "message": message});
+    let container = json!({"name": "spark-kubernetes-driver", "image": "", "imageID": "", "ready": false,
+        "restartCount": 0, "state": {"terminated": ended}});
+    json!({"phase": phase, "containerStatuses": [container]})
 }
 
 fn driver(application: &DynamicObject) -> String {

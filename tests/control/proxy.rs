@@ -7,13 +7,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use futures::{StreamExt, stream};
 use kube::{Client, Config};
 use serde_json::json;
 use tokio::net::TcpListener;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::world::unique;
@@ -31,6 +33,45 @@ pub(crate) enum Fault {
     CutAnswer,
 }
 
+/// What happens to everything but the lease, until it changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Weather {
+    /// Nothing.
+    Fair,
+    /// Requests are answered with this code and not passed on; watches that stand go on.
+    Refusing(u16),
+    /// No request is passed on or answered; watches that stand never say anything again.
+    Hanging,
+    /// Requests are passed on; a watch never says anything, also not later.
+    Mute,
+    /// Requests are passed on; a watch breaks off as soon as it stands.
+    Cutting,
+}
+
+/// The side of a write on which the keeper dies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Moment {
+    /// It was sent and does not arrive.
+    Before,
+    /// It arrives and works; its answer does not come.
+    After,
+}
+
+/// Waits for a write that counts.
+struct Trap {
+    writes_left: usize,
+    moment: Moment,
+    sprung: Option<oneshot::Sender<()>>,
+}
+
+/// What a trap does to a request.
+enum Trapped {
+    /// It is the one.
+    At(Moment),
+    /// It came after the one.
+    Held,
+}
+
 struct Rule {
     method: Method,
     path: String,
@@ -42,6 +83,8 @@ struct Rule {
 struct Shared {
     client: Client,
     rules: Arc<Mutex<Vec<Rule>>>,
+    trap: Arc<Mutex<Option<Trap>>>,
+    weather: watch::Sender<Weather>,
     passed: Arc<AtomicUsize>,
 }
 
@@ -57,7 +100,8 @@ impl Proxy {
         let mut config = Config::infer().await.expect("KUBECONFIG is set");
         config.default_retry = false;
         let client = Client::try_from(config).expect("a client");
-        let shared = Shared { client, rules: Arc::default(), passed: Arc::default() };
+        let (weather, _) = watch::channel(Weather::Fair);
+        let shared = Shared { client, rules: Arc::default(), trap: Arc::default(), weather, passed: Arc::default() };
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address").to_string();
         let router = Router::new().fallback(pass).with_state(shared.clone());
@@ -68,6 +112,29 @@ impl Proxy {
     /// Breaks the next requests of this method whose path contains `path`.
     pub(crate) fn fail(&self, method: Method, path: &str, fault: Fault, times: usize) {
         self.rules().push(Rule { method, path: path.to_owned(), fault, times });
+    }
+
+    /// Lets all requests pass again.
+    pub(crate) fn mend(&self) {
+        self.rules().clear();
+    }
+
+    /// Changes what happens to everything but the lease.
+    pub(crate) fn weather(&self, weather: Weather) {
+        self.shared.weather.send_replace(weather);
+    }
+
+    /// Stops everything at the n-th write of a ledger, an application or a job's status: nothing but that one passes from
+    /// then on, and that one only where the moment is after it. Tells when it has come to that.
+    pub(crate) fn set_trap(&self, nth: usize, moment: Moment) -> oneshot::Receiver<()> {
+        let (sprung, told) = oneshot::channel();
+        *lock(&self.shared.trap) = Some(Trap { writes_left: nth, moment, sprung: Some(sprung) });
+        told
+    }
+
+    /// Takes the trap away, sprung or not.
+    pub(crate) fn clear_trap(&self) {
+        *lock(&self.shared.trap) = None;
     }
 
     /// Requests that came here.
@@ -94,8 +161,12 @@ impl Proxy {
     }
 
     fn rules(&self) -> std::sync::MutexGuard<'_, Vec<Rule>> {
-        self.shared.rules.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.shared.rules)
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Drop for Proxy {
@@ -106,16 +177,54 @@ impl Drop for Proxy {
 
 impl Shared {
     fn fault(&self, method: &Method, path: &str) -> Option<Fault> {
-        let mut rules = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
+        let weather = *self.weather.borrow();
+        match weather {
+            Weather::Refusing(code) if !path.contains("/leases") => return Some(Fault::Refuse(code)),
+            Weather::Hanging if !path.contains("/leases") => return Some(Fault::Hang),
+            _ => {}
+        }
+        let mut rules = lock(&self.rules);
         let rule =
             rules.iter_mut().find(|rule| rule.times > 0 && rule.method == method && path.contains(&rule.path))?;
         rule.times -= 1;
         Some(rule.fault)
     }
+
+    /// What the trap does to a request.
+    fn trapped(&self, method: &Method, path: &str) -> Option<Trapped> {
+        let mut trap = lock(&self.trap);
+        let trap = trap.as_mut()?;
+        if trap.writes_left == 0 {
+            return Some(Trapped::Held);
+        }
+        let counts = ["/runledgers", "/sparkapplications", "/managedjobs"].iter().any(|kind| path.contains(kind));
+        if method == Method::GET || !counts {
+            return None;
+        }
+        trap.writes_left -= 1;
+        (trap.writes_left == 0).then_some(Trapped::At(trap.moment))
+    }
+
+    /// It has come to that.
+    fn spring(&self) {
+        let sprung = lock(&self.trap).as_mut().and_then(|trap| trap.sprung.take());
+        sprung.and_then(|sprung| sprung.send(()).ok());
+    }
 }
 
 async fn pass(State(shared): State<Shared>, request: Request) -> Response {
     shared.passed.fetch_add(1, Ordering::SeqCst);
+    match shared.trapped(request.method(), request.uri().path()) {
+        None => {}
+        Some(Trapped::Held) => return never().await,
+        Some(Trapped::At(moment)) => {
+            if moment == Moment::After {
+                forward(&shared, request).await;
+            }
+            shared.spring();
+            return never().await;
+        }
+    }
     match shared.fault(request.method(), request.uri().path()) {
         None => forward(&shared, request).await,
         Some(Fault::Refuse(code)) => refuse(code),
@@ -137,13 +246,33 @@ async fn forward(shared: &Shared, request: Request) -> Response {
     parts.headers.remove(header::HOST);
     parts.headers.remove(header::CONTENT_LENGTH);
     let bytes = axum::body::to_bytes(body, usize::MAX).await.expect("a body");
+    let is_watch = parts.uri.query().is_some_and(|query| query.contains("watch=true"));
     let uri = parts.uri.path_and_query().expect("a path").as_str().parse().expect("a path is an address");
     parts.uri = uri;
     let request = http::Request::from_parts(parts, kube::client::Body::from(bytes.to_vec()));
     match shared.client.send(request).await {
+        Ok(answer) if is_watch => answer.map(|body| exposed(Body::new(body), shared.weather.subscribe())),
         Ok(answer) => answer.map(Body::new),
         Err(error) => (StatusCode::BAD_GATEWAY, error.to_string()).into_response(),
     }
+}
+
+/// What a watch says, as far as the weather lets it through.
+fn exposed(body: Body, weather: watch::Receiver<Weather>) -> Body {
+    let events = body.into_data_stream().map(|event| event.map_err(std::io::Error::other));
+    let said = stream::unfold((events.boxed(), weather), |(mut events, mut weather)| async move {
+        let is_bad = |weather: &Weather| matches!(weather, Weather::Hanging | Weather::Mute | Weather::Cutting);
+        let event = tokio::select! {
+            biased;
+            bad = async { weather.wait_for(is_bad).await.map(|weather| *weather).ok() } => match bad {
+                Some(Weather::Cutting) => Some(Err(std::io::Error::other("cut"))),
+                _ => std::future::pending().await,
+            },
+            event = events.next() => event,
+        };
+        event.map(|event: Result<Bytes, std::io::Error>| (event, (events, weather)))
+    });
+    Body::from_stream(said)
 }
 
 fn refuse(code: u16) -> Response {

@@ -125,29 +125,6 @@ async fn a_result_arrives_by_message_by_annotation_and_as_declared() {
 }
 
 #[tokio::test]
-async fn odd_termination_messages_are_no_results() {
-    let world = World::new().await;
-    world.operation("report", json!({})).await;
-    let (keeper, operator) = start(&world);
-    let odd = [
-        "\u{0}\u{1b}[31m".repeat(200),
-        "{\"resultUri\": 3}".into(),
-        "{\"resultUri\": \"javascript:alert(1)\"}".into(),
-        "{".repeat(4000),
-    ];
-    for (number, message) in odd.into_iter().enumerate() {
-        let job = format!("odd-{number}");
-        operator.play(&job, Play::Succeed(message));
-        world.job(&job, "report", json!({})).await;
-        let done = world.job_in(&job, JobState::Succeeded).await;
-        assert_eq!(result_of(&done), None);
-        assert!(!message_of(&done).contains(char::is_control));
-    }
-    drop(keeper);
-    world.remove().await;
-}
-
-#[tokio::test]
 async fn a_failure_says_why_in_sparks_own_words() {
     let world = World::new().await;
     world.operation("report", json!({})).await;

@@ -13,18 +13,29 @@ use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
 use slowlane::api::v1alpha1::{ComputeCluster, JobState, ManagedJob, Operation, RunLedger, definitions};
 use slowlane::spark::api_resource;
-use tokio::sync::{Mutex, MutexGuard, OnceCell};
+use tokio::sync::{Mutex, MutexGuard, OnceCell, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::account;
 use crate::install::install;
 use crate::spark::spark_definition;
 
 static TURN: Mutex<()> = Mutex::const_new(());
+static SERVER: RwLock<()> = RwLock::const_new(());
 static INSTALLED: OnceCell<()> = OnceCell::const_new();
 static NAMES: AtomicU32 = AtomicU32::new(0);
 
 /// How long anything may take that should happen.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The API server stays while somebody holds this: for tests that do not take turns.
+pub(crate) async fn server_stays() -> RwLockReadGuard<'static, ()> {
+    SERVER.read().await
+}
+
+/// The API server may be killed by the one who holds this.
+pub(crate) async fn server_may_go() -> RwLockWriteGuard<'static, ()> {
+    SERVER.write().await
+}
 
 /// A client of the tests' own: it repeats what the server turns away for a moment.
 pub(crate) async fn client() -> Client {
@@ -83,10 +94,14 @@ impl World {
         world
     }
 
-    /// The same cluster seen from another namespace.
-    pub(crate) fn in_namespace(&self, namespace: &str) -> Self {
-        let (client, cluster) = (self.client.clone(), self.cluster.clone());
-        Self { client, namespace: namespace.to_owned(), cluster, _turn: None }
+    /// Another namespace beside the same cluster, which admits it if its label is this world's namespace.
+    pub(crate) async fn tenant(&self, label: &str) -> Self {
+        let namespace = unique("tenant");
+        let object = json!({"metadata": {"name": namespace, "labels": {"test": label}}});
+        let object: Namespace = serde_json::from_value(object).expect("a namespace");
+        let namespaces: Api<Namespace> = Api::all(self.client.clone());
+        namespaces.create(&PostParams::default(), &object).await.expect("a namespace");
+        Self { client: self.client.clone(), namespace, cluster: self.cluster.clone(), _turn: None }
     }
 
     async fn create_cluster(&self, spec: &Value) {

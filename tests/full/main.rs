@@ -6,6 +6,7 @@
 
 mod keeper;
 mod observer;
+mod release;
 mod world;
 
 use std::time::Duration;
@@ -105,12 +106,12 @@ async fn a_failure_says_what_spark_said() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_leader_is_killed_in_mid_run_and_the_result_arrives_all_the_same() {
+async fn the_keeper_is_killed_upgraded_removed_and_installed_in_mid_run_and_the_result_arrives_all_the_same() {
     let world = World::connect().await;
     let observer = Observer::start(&world, "survives").await;
     let application = json!({
         "type": "Java", "mainClass": "RegionTotals", "mainApplicationFile": "s3a://lake/apps/region-totals.jar",
-        "arguments": ["s3a://lake/totals/$(job.name)", "1000", "20"],
+        "arguments": ["s3a://lake/totals/$(job.name)", "1000", "150"],
         "driver": {"cores": 1, "memory": "512m"}, "executor": {"cores": 1, "memory": "512m"},
     });
     world.operation("survives", Some(1), application).await;
@@ -121,6 +122,13 @@ async fn the_leader_is_killed_in_mid_run_and_the_result_arrives_all_the_same() {
     keeper::kill_nine(&world, &before).await;
     let after = keeper::next_leader(&world, &before, Duration::from_mins(1)).await;
     assert_ne!(before, after, "somebody else leads");
+
+    release::upgrade();
+    keeper::next_leader(&world, &after, Duration::from_mins(1)).await;
+    release::remove();
+    let (finalizers, state) = world.application_of("survivor").await;
+    assert_eq!((finalizers, state.as_str()), (Vec::new(), "RUNNING"), "it goes on, and nothing would hold it up");
+    release::install();
 
     let ended = world.end_of("survivor", PATIENCE).await;
     assert_eq!(ended["status"]["state"], "Succeeded", "{ended:#}");

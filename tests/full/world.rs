@@ -93,6 +93,16 @@ impl World {
         self.wait_for(name, patience, "has ended", |job| super::condition(job, "Finished") == "True").await
     }
 
+    /// The finalizers and the state of the application of a job.
+    pub(crate) async fn application_of(&self, job: &str) -> (Vec<String>, String) {
+        let applications = self.api("sparkoperator.k8s.io", "v1beta2", "SparkApplication", "sparkapplications");
+        let all = applications.list(&kube::api::ListParams::default()).await.expect("the API server answers");
+        let found = all.items.into_iter().find(|application| owner_of(application).as_deref() == Some(job));
+        let found = found.expect("the job has an application");
+        let state = found.data["status"]["applicationState"]["state"].as_str().unwrap_or_default().to_owned();
+        (found.metadata.finalizers.unwrap_or_default(), state)
+    }
+
     /// What lies in the lake under a prefix.
     #[allow(clippy::unused_self)]
     pub(crate) fn lake(&self, prefix: &str) -> String {

@@ -42,13 +42,19 @@ pub fn application(meta: &ObjectMeta, status: &spark::Status) -> ApplicationSeen
         deleting: meta.deletion_timestamp.as_ref().map(model_time),
         foreground: has("foregroundDeletion"),
         held: has(RUN_FINALIZER),
-        edited: meta.generation.is_some_and(|generation| generation > 1),
+        edited: is_edited(meta),
         state: state(&status.application_state.state),
         message: message.map(Into::into),
         application_id: status.spark_application_id.as_deref().map(Into::into),
         driver_pod: status.driver_info.pod_name.as_deref().filter(|name| !name.is_empty()).map(Into::into),
         terminated: status.termination_time.as_ref().map(model_time),
     }
+}
+
+/// A generation is counted up by each change of the spec, and once by the deletion.
+fn is_edited(meta: &ObjectMeta) -> bool {
+    let untouched = if meta.deletion_timestamp.is_some() { 2 } else { 1 };
+    meta.generation.is_some_and(|generation| generation > untouched)
 }
 
 fn annotation<'a>(meta: &'a ObjectMeta, name: &str) -> Option<&'a str> {
@@ -169,6 +175,20 @@ mod tests {
             "executors=1..1,cores=1m,memory=18446744073709551615Mi",
         ] {
             assert_eq!(read(json!({"annotations": {"slowlane.dev/grant": grant}}), json!({})).grant, None, "{grant}");
+        }
+    }
+
+    #[test]
+    fn an_application_of_a_later_generation_was_edited() {
+        let deleted = "1970-01-01T00:00:09Z";
+        for (meta, edited) in [
+            (json!({}), false),
+            (json!({"generation": 1}), false),
+            (json!({"generation": 2}), true),
+            (json!({"generation": 2, "deletionTimestamp": deleted}), false),
+            (json!({"generation": 3, "deletionTimestamp": deleted}), true),
+        ] {
+            assert_eq!(read(meta.clone(), json!({})).edited, edited, "{meta}");
         }
     }
 

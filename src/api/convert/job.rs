@@ -216,6 +216,8 @@ mod tests {
         assert_eq!(failed, Some(Outcome::Failed(EndReason::OutOfMemory, "killed".into())));
         let succeeded = read(json!({"number": 1, "outcome": "Succeeded", "resultUri": "s3a://x"}));
         assert!(matches!(succeeded, Some(Outcome::Succeeded(Report::Result(result))) if &*result.uri == "s3a://x"));
+        let forged = read(json!({"number": 1, "outcome": "Succeeded", "resultUri": "javascript:alert(1)"}));
+        assert!(matches!(forged, Some(Outcome::Succeeded(Report::Refused(_)))), "{forged:?}");
         assert_eq!(read(json!({"number": 1})), None);
     }
 }

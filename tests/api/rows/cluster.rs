@@ -51,6 +51,8 @@ fn capacity() -> Vec<Row> {
         created("a unit without cores", unit(json!("0"), json!("4Gi"))).refused(&["spec.executor.cores", none]),
         created("a unit without memory", unit(json!(1), json!("0Gi"))).refused(&["spec.executor.memory", zero]),
         created("a unit with memory below zero", unit(json!(1), json!(-4))).refused(&[zero]),
+        created("memory with an exponent and a unit", unit(json!(1), json!("1e3Gi")))
+            .refused(&["spec.executor.memory", "1e3Gi"]),
         created("memory in Spark's notation", unit(json!(1), json!("4g"))).refused(&["spec.executor.memory", "4g"]),
         created("cores in words", unit(json!("two"), json!("4Gi"))).refused(&["spec.executor.cores", "two"]),
         created("a template that says little", json!({"template": {"serviceAccount": "spark"}})),

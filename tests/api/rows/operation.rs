@@ -75,6 +75,8 @@ fn sizes() -> Vec<Row> {
         created("memory with a long unit", "memory", json!("4gb")),
         created("memory in Kubernetes' notation", "memory", json!("4Gi"))
             .refused(&["spec.application.driver.memory", "4Gi"]),
+        created("memory with an exponent and a unit", "memory", json!("1e3Gi"))
+            .refused(&["spec.application.driver.memory", "1e3Gi"]),
         created("memory without a unit", "memory", json!("1024")).refused(&["spec.application.driver.memory", "1024"]),
         created("no memory at all", "memory", json!("0m")).refused(&["spec.application.driver.memory", "0m"]),
         created("a request in thousandths", "coreRequest", json!("500m")),
