@@ -20,7 +20,7 @@ use crate::stage::{JOBS, Stage, applications_url, pods_url};
 /// How long a driver runs, unless somebody says otherwise.
 const RUN: Duration = Duration::from_millis(100);
 /// How long anything may take that is waited for.
-const PATIENCE: Duration = Duration::from_mins(5);
+const PATIENCE: Duration = Duration::from_mins(10);
 
 /// When an application came and when it ended.
 #[derive(Debug, Clone, Copy)]
