@@ -1,6 +1,6 @@
 # What people do here. Everything is a script of its own that can be called directly; SLOWLANE_CACHE says where built things lie.
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test image shell generate lint
+.PHONY: help demo up down test bench image shell generate lint
 
 help: ## list these targets
 	@sed -nE 's/^([a-z]+): ## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -12,6 +12,8 @@ down: ## end all local clusters and remove what they left
 	@e2e/down
 test: ## everything that the README claims, as tests
 	@e2e/test
+bench: ## what it costs and how fast it is, into docs/benchmarks (about 20 min on a quiet machine)
+	@e2e/bench
 image: ## the keeper's container image, into the local cluster too if it is up
 	@e2e/image
 shell: ## a shell inside the local cluster's network

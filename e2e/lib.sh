@@ -19,10 +19,10 @@ die() { echo "${0##*/}: $*" >&2; exit 1; }
 need_root() { [ "$(id -u)" = 0 ] || die "needs root: it makes network namespaces, mounts and cgroups"; }
 
 # --- clusters -------------------------------------------------------------------------------------------------------
-# A cluster is one of three names, which is also its mode; each has a network namespace and a folder of its own.
+# A cluster is one of four names, which is also its mode; each has a network namespace and a folder of its own.
 # Both are the same from every checkout, so that any of them finds, uses and clears what another one started.
 
-netns_of() { case $1 in full) echo slowlane ;; control | api) echo "slowlane-$1" ;; *) die "no such cluster: $1 (full, control or api)" ;; esac; }
+netns_of() { case $1 in full) echo slowlane ;; control | api | bench) echo "slowlane-$1" ;; *) die "no such cluster: $1 (full, control, api or bench)" ;; esac; }
 run_of() { netns_of "$1" >/dev/null; echo "$cache/run/$1"; }
 inside() { local netns; netns=$(netns_of "$1"); shift; nsenter --net="/run/netns/$netns" -- "$@"; }
 

@@ -249,7 +249,8 @@ pub enum Receipt {
 pub enum Failure {
     /// Nobody knows whether it happened: time-out, cut connection, 5xx. Look before acting on it.
     Unknown(Box<str>),
-    /// It surely did not happen, and may work later: 429, no connection, the lease too short for another request.
+    /// It surely did not happen, and may work later: 429, no connection, the lease too short for another request, a right
+    /// that the keeper lacks for now.
     NotSent(Box<str>),
     /// The object has another version or belongs to somebody else: 409.
     Conflict(Box<str>),
@@ -259,7 +260,7 @@ pub enum Failure {
     KindMissing,
     /// The namespace is being deleted: nothing can be created in it.
     NamespaceTerminating,
-    /// Refused for good as it stands: 403, 422, or it could not be built. The words are for people.
+    /// Refused for good as it stands: 403 of an admission, 422, or it could not be built. The words are for people.
     Denied(Box<str>),
     /// What would be built is not what was granted: an operation or a template was edited in between.
     GrantOutdated,

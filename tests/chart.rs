@@ -68,3 +68,26 @@ fn the_schema_has_the_ranges_of_the_settings() {
         }
     }
 }
+
+/// The policies are written by hand, and know the keeper's marks by their words.
+#[test]
+fn the_policies_guard_the_marks_by_which_runs_are_known() {
+    use slowlane::spark::marks;
+    let policies = read("templates/policies.yaml");
+    for mark in [marks::JOB_UID_LABEL, marks::RUN_FINALIZER, marks::RESULT_URI_ANNOTATION] {
+        assert!(policies.contains(mark), "{mark} is in no policy");
+    }
+    for mark in [
+        marks::RUN_LABEL,
+        marks::OPERATION_LABEL,
+        marks::CLUSTER_LABEL,
+        marks::JOB_ANNOTATION,
+        marks::OPERATION_ANNOTATION,
+        marks::CLUSTER_ANNOTATION,
+        marks::GRANT_ANNOTATION,
+        marks::CORRELATION_ANNOTATION,
+        slowlane::api::convert::PLACEHOLDER_ANNOTATION,
+    ] {
+        assert!(mark.starts_with("slowlane.dev/"), "{mark} is not among what the policies reserve");
+    }
+}

@@ -14,7 +14,7 @@ fn read(path: impl AsRef<Path>) -> String {
 
 fn pages() -> Vec<PathBuf> {
     let mut pages = Vec::new();
-    for folder in ["", "docs", "docs/reference", "docs/decisions"] {
+    for folder in ["", "docs", "docs/reference", "docs/decisions", "docs/benchmarks"] {
         for entry in fs::read_dir(root().join(folder)).expect("the folder is there") {
             let path = entry.expect("the entry can be read").path();
             if path.extension().is_some_and(|extension| extension == "md") {

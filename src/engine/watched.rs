@@ -486,7 +486,9 @@ impl Engine {
         let replanned = is_past || application.placeholder == Some(Placeholder::Replan);
         let pods = self.sightings.pods_of(run, &application.key.namespace);
         let has_live_pod = pods.is_some_and(|pods| pods.values().any(|pod| pod.phase.is_live()));
-        let over = (is_past || application.placeholder.is_some() || application.state.is_terminal()) && !has_live_pod;
+        // An outcome stands in the status before its run is ended: one that is past and still whole may yet start.
+        let is_ended = is_past && application.deleting.is_some();
+        let over = (is_ended || application.placeholder.is_some() || application.state.is_terminal()) && !has_live_pod;
         let job_open = self
             .jobs
             .of(&run.job)

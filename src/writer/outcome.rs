@@ -55,6 +55,7 @@ fn of_status(status: &Status, said: Box<str>) -> Verdict {
         422 if is_failed_test(status) => Verdict::calm(Failure::Gone),
         403 if is_leaving_kind(status) => Verdict::calm(Failure::KindMissing),
         403 if is_terminating(status) => Verdict::calm(Failure::NamespaceTerminating),
+        403 if lacks_a_right(status) => Verdict::calm(Failure::NotSent(said)),
         429 => Verdict { failure: Failure::NotSent(said), overloaded: true },
         // 401: the token is being rotated. 410: a list's continuation is too old.
         401 | 410 => Verdict::calm(Failure::NotSent(said)),
@@ -83,6 +84,12 @@ fn is_terminating(status: &Status) -> bool {
 /// The definition is being deleted: nothing of the kind can be created.
 fn is_leaving_kind(status: &Status) -> bool {
     status.message.contains("while custom resource definition is terminating")
+}
+
+/// The authorizer's own words: the keeper may not do this at all, whatever it says about which object. An API server that
+/// has just come up knows no roles for a moment, so no job is judged by it.
+fn lacks_a_right(status: &Status) -> bool {
+    status.message.contains(" is forbidden: User \"") && status.message.contains("\" cannot ")
 }
 
 /// The object that was meant is gone: another one has its name.
@@ -160,6 +167,17 @@ mod tests {
         assert_eq!(failure(403, "Forbidden", "no", Some(terminating)), Failure::NamespaceTerminating);
         assert_eq!(failure(403, "Forbidden", "no", Some(details("x", &[]))), Failure::Denied("403 no".into()));
         assert_eq!(failure(422, "Invalid", "bad\nfield", None), Failure::Denied("422 bad field".into()));
+    }
+
+    #[test]
+    fn a_right_that_is_missing_is_no_verdict_on_the_object() {
+        let by =
+            |words: &str| failure(403, "Forbidden", &format!("sparkapplications \"x\" is forbidden: {words}"), None);
+        let user = "User \"system:serviceaccount:s:slowlane\" cannot create resource \"sparkapplications\"";
+        assert!(matches!(by(user), Failure::NotSent(_)));
+        for words in ["exceeded quota: pods", "ValidatingAdmissionPolicy 'x' denied request: User \"a\" cannot"] {
+            assert!(matches!(by(words), Failure::Denied(_)), "{words}");
+        }
     }
 
     #[test]

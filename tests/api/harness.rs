@@ -2,12 +2,13 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use http::{Method, Request, Response};
+use http::{Method, Request};
 use kube::{Client, client::Body};
 use serde_json::{Value, json};
 use slowlane::api::v1alpha1::definitions;
 use tokio::sync::OnceCell;
 
+use crate::answer::Answer;
 use crate::install::install;
 
 /// Prefix of the paths of our API group.
@@ -23,32 +24,6 @@ pub(crate) enum Fields {
     Strict,
     /// Warn and prune, as is usual for clients that say nothing.
     Warn,
-}
-
-/// A whole answer of the server.
-#[derive(Debug)]
-pub(crate) struct Answer {
-    pub(crate) code: u16,
-    pub(crate) body: Value,
-    pub(crate) warnings: Vec<String>,
-}
-
-impl Answer {
-    pub(crate) fn is_ok(&self) -> bool {
-        (200..300).contains(&self.code)
-    }
-
-    /// The server's own words for a refusal.
-    pub(crate) fn message(&self) -> &str {
-        self.body["message"].as_str().unwrap_or_default()
-    }
-
-    /// The body, if the request was accepted.
-    #[track_caller]
-    pub(crate) fn accepted(self) -> Value {
-        assert!(self.is_ok(), "refused with {}: {}", self.code, self.message());
-        self.body
-    }
 }
 
 /// The API server, with our definitions installed.
@@ -105,16 +80,8 @@ impl Server {
             .header("content-type", "application/json")
             .body(body)
             .expect("the request is well formed");
-        answer(self.client.send(request).await.expect("the server answers")).await
+        Answer::read(self.client.send(request).await.expect("the server answers")).await
     }
-}
-
-async fn answer(response: Response<Body>) -> Answer {
-    let code = response.status().as_u16();
-    let warnings = response.headers().get_all("warning").iter();
-    let warnings = warnings.filter_map(|value| value.to_str().ok()).map(str::to_owned).collect();
-    let bytes = response.into_body().collect_bytes().await.expect("the answer is complete");
-    Answer { code, body: serde_json::from_slice(&bytes).unwrap_or_default(), warnings }
 }
 
 fn query(fields: Fields, dry: bool) -> String {

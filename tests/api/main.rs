@@ -3,6 +3,8 @@
 //! Needs etcd and a kube-apiserver, nothing else, and finds them by `KUBECONFIG`. Each test works in a namespace of its
 //! own; the definitions are installed once.
 
+#[path = "../harness/answer.rs"]
+mod answer;
 mod bounds;
 mod clients;
 mod columns;

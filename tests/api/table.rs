@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Fields, GROUP, Server, unique};
+use crate::answer::Answer;
+use crate::harness::{Fields, GROUP, Server, unique};
 
 /// The kinds of our API group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::account;
 use crate::world::{PATIENCE, World, unique};
 
 /// One replica.
@@ -30,9 +31,9 @@ fn settings(namespace: &str, address: &str) -> Value {
 }
 
 impl Keeper {
-    /// A replica whose lease and ledger are in the test's namespace.
+    /// A replica whose lease and ledger are in the test's namespace. It has the rights that the chart gives it.
     pub(crate) fn start(world: &World) -> Self {
-        Self::start_through(world, &std::env::var("KUBECONFIG").expect("KUBECONFIG is set"))
+        Self::start_through(world, account::kubeconfig())
     }
 
     /// A replica that reaches the API server by another kubeconfig.
@@ -101,6 +102,7 @@ impl Keeper {
         let output = Command::new(env!("CARGO_BIN_EXE_slowlane"))
             .args(["drain", "--settings"])
             .arg(self.folder.join("settings.yaml"))
+            .env("KUBECONFIG", account::kubeconfig())
             .output()
             .expect("the program starts");
         let words = [output.stdout, output.stderr].concat();

@@ -4,6 +4,9 @@
 //! Needs etcd, a kube-apiserver and a kube-controller-manager, found by `KUBECONFIG`. Tests that have jobs take turns:
 //! a keeper looks after every namespace.
 
+mod account;
+#[path = "../harness/chart.rs"]
+mod chart;
 mod daemon;
 mod ends;
 mod faults;
@@ -19,5 +22,7 @@ mod outage;
 mod proxy;
 mod scenarios;
 mod scene;
+#[path = "../harness/spark.rs"]
+mod spark;
 mod world;
 mod writer;

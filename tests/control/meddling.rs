@@ -17,7 +17,8 @@ use crate::install::install;
 use crate::keeper::Keeper;
 use crate::operator::{Operator, Play, state};
 use crate::scene::{all_is_well, ledger_names, one_runs_and_one_waits};
-use crate::world::{World, eventually, message_of, reason_of, spark_definition, state_of};
+use crate::spark::spark_definition;
+use crate::world::{World, eventually, message_of, reason_of, state_of};
 
 // ---- the ledger -----------------------------------------------------------------------------------------------------
 

@@ -13,7 +13,8 @@ use crate::install::install;
 use crate::keeper::Keeper;
 use crate::operator::{Operator, Play};
 use crate::proxy::{Fault, Proxy};
-use crate::world::{World, eventually, message_of, reason_of, release_names, spark_definition, state_of};
+use crate::spark::spark_definition;
+use crate::world::{World, eventually, message_of, reason_of, release_names, state_of};
 
 fn start(world: &World) -> (Keeper, Operator) {
     (Keeper::start(world), Operator::start(world))

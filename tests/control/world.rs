@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::future::Future;
-use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -16,7 +15,9 @@ use slowlane::api::v1alpha1::{ComputeCluster, JobState, ManagedJob, Operation, R
 use slowlane::spark::api_resource;
 use tokio::sync::{Mutex, MutexGuard, OnceCell, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use crate::account;
 use crate::install::install;
+use crate::spark::spark_definition;
 
 static TURN: Mutex<()> = Mutex::const_new(());
 static SERVER: RwLock<()> = RwLock::const_new(());
@@ -46,20 +47,6 @@ pub(crate) fn unique(stem: &str) -> String {
     format!("{stem}-{}-{}", std::process::id(), NAMES.fetch_add(1, Ordering::Relaxed))
 }
 
-/// The definition of `SparkApplication` as the spark-operator's chart has it.
-pub(crate) fn spark_definition() -> CustomResourceDefinition {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/e2e/local/go/spark-operator");
-    let module = Command::new("go")
-        .args(["list", "-m", "-f", "{{.Dir}}", "github.com/kubeflow/spark-operator/v2"])
-        .current_dir(folder)
-        .output()
-        .expect("go is installed");
-    let module = String::from_utf8(module.stdout).expect("a path");
-    let file = "charts/spark-operator-chart/crds/sparkoperator.k8s.io_sparkapplications.yaml";
-    let text = std::fs::read_to_string(format!("{}/{file}", module.trim())).expect("the chart is in the module cache");
-    serde_yaml::from_str(&text).expect("it is a definition")
-}
-
 async fn install_all(client: Client) {
     let spark = spark_definition();
     // A run before this one may have ended while the kind was being deleted.
@@ -76,7 +63,8 @@ async fn install_all(client: Client) {
     .await;
     let mut all = definitions();
     all.push(spark);
-    install(client, all).await;
+    install(client.clone(), all).await;
+    account::install(&client).await;
 }
 
 /// One test's corner; while it lives, no other test has jobs.
@@ -100,6 +88,7 @@ impl World {
         (object.metadata.name, object.metadata.labels) = (Some(namespace.clone()), Some(labels));
         let namespaces: Api<Namespace> = Api::all(client.clone());
         namespaces.create(&PostParams::default(), &object).await.expect("a namespace");
+        account::admit(&client, &namespace).await;
         let world = Self { client, namespace, cluster, _turn: Some(turn) };
         world.create_cluster(&json!({})).await;
         world

@@ -9,7 +9,7 @@ use slowlane::engine::Engine;
 use slowlane::model::{RunId, Settings, Time};
 
 use crate::mutants::Mutant;
-use crate::world::World;
+use crate::world::{Event, World};
 
 /// A watch of one kind.
 #[derive(Debug, Default)]
@@ -18,12 +18,15 @@ pub(crate) struct Watch {
     pub(crate) unlisted: bool,
     pub(crate) live: bool,
     /// What it has seen and not told yet.
-    pub(crate) queue: VecDeque<(u64, Input)>,
+    pub(crate) queue: VecDeque<News>,
     /// Nothing of it arrives before this.
     pub(crate) stalled_until: Time,
     /// The revision up to which the engine was told.
     pub(crate) told: u64,
 }
+
+/// What a watch has seen: when it can tell it, the revision, and what it is.
+pub(crate) type News = (Time, u64, Input);
 
 pub(crate) struct Keeper {
     pub(crate) identity: String,
@@ -121,33 +124,35 @@ impl Keeper {
         let Some(watch) = self.watches.get_mut(&kind).filter(|watch| watch.unlisted) else { return };
         (watch.unlisted, watch.live) = (false, true);
         watch.queue.clear();
-        watch.queue.push_back((watch.told, Input::RelistStarted(kind)));
-        watch.queue.extend(listed.into_iter().map(|change| (0, Input::Watched(change))));
-        watch.queue.push_back((revision, Input::RelistDone(kind)));
+        let now = Time(0);
+        watch.queue.push_back((now, watch.told, Input::RelistStarted(kind)));
+        watch.queue.extend(listed.into_iter().map(|change| (now, 0, Input::Watched(change))));
+        watch.queue.push_back((now, revision, Input::RelistDone(kind)));
     }
 
     /// The world changed.
-    pub(crate) fn hear(&mut self, revision: u64, kind: Kind, change: &Change, mutant: Mutant) {
+    pub(crate) fn hear(&mut self, (revision, kind, change): &Event, from: Time, mutant: Mutant) {
         if mutant == Mutant::HidesExecutors
             && matches!(change, Change::Pod(pod) if pod.role == slowlane::model::PodRole::Executor)
         {
             return;
         }
-        if let Some(watch) = self.watches.get_mut(&kind).filter(|watch| watch.live) {
-            watch.queue.push_back((revision, Input::Watched(change.clone())));
+        if let Some(watch) = self.watches.get_mut(kind).filter(|watch| watch.live) {
+            watch.queue.push_back((from, *revision, Input::Watched(change.clone())));
         }
     }
 
     /// The kinds of which something can arrive now.
     pub(crate) fn news(&self, now: Time) -> impl Iterator<Item = Kind> {
-        let ready = move |watch: &Watch| now >= watch.stalled_until && (watch.unlisted || !watch.queue.is_empty());
+        let has_news = move |watch: &Watch| watch.queue.front().is_some_and(|(from, ..)| now >= *from);
+        let ready = move |watch: &Watch| now >= watch.stalled_until && (watch.unlisted || has_news(watch));
         self.watches.iter().filter(move |(_, watch)| ready(watch)).map(|(kind, _)| *kind)
     }
 
     /// Tells the engine the next thing that a watch has seen.
     pub(crate) fn deliver(&mut self, kind: Kind, world: &mut World) -> bool {
         let Some(watch) = self.watches.get_mut(&kind) else { return false };
-        let Some((revision, input)) = watch.queue.pop_front() else { return false };
+        let Some((_, revision, input)) = watch.queue.pop_front() else { return false };
         watch.told = watch.told.max(revision);
         self.step(input, world);
         true

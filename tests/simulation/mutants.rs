@@ -1,7 +1,4 @@
 //! A shell or a world that is broken on purpose: the simulation has to notice each.
-//!
-//! Not among them: a ledger write of unknown outcome that is answered as done. The next compare-and-swap conflicts and the
-//! read after it puts memory right; harm needs a crash and a second leader in between, and no seed tried has shown it.
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mutant {
@@ -9,6 +6,8 @@ pub(crate) enum Mutant {
     None,
     /// The ledger is written whatever version it has.
     IgnoresTheLedgersVersion,
+    /// A ledger write of which nobody knows the outcome is answered as done.
+    TakesUnknownWritesForDone,
     /// A ledger that is gone is answered as an empty one.
     TakesAMissingLedgerForAnEmptyOne,
     /// Applications get a new name with every attempt.
@@ -27,13 +26,14 @@ pub(crate) enum Mutant {
     HidesExecutors,
     /// Closed applications go at once, by somebody else's hand.
     RemovesTombstones,
-    /// Lists are answered from a cache that is behind.
+    /// Lists of applications are answered from a cache that is behind.
     ListsFromACache,
 }
 
 impl Mutant {
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::IgnoresTheLedgersVersion,
+        Self::TakesUnknownWritesForDone,
         Self::TakesAMissingLedgerForAnEmptyOne,
         Self::CreatesUnderNewNames,
         Self::CreatesWithoutFinalizer,
@@ -45,4 +45,20 @@ impl Mutant {
         Self::RemovesTombstones,
         Self::ListsFromACache,
     ];
+
+    /// The profile in which it can do harm most easily.
+    pub(crate) fn home(self) -> &'static str {
+        match self {
+            Self::None => "everything",
+            Self::TakesAMissingLedgerForAnEmptyOne | Self::ListsFromACache => "losing",
+            Self::TakesUnknownWritesForDone | Self::CreatesWithoutFinalizer | Self::ConfirmsWithoutLooking => "meddled",
+            Self::IgnoresTheLedgersVersion
+            | Self::CreatesUnderNewNames
+            | Self::DeletesInTheBackground
+            | Self::WritesStatusesByName
+            | Self::LosesEnds
+            | Self::HidesExecutors
+            | Self::RemovesTombstones => "contended",
+        }
+    }
 }

@@ -13,6 +13,8 @@ pub(crate) struct Profile {
     pub(crate) eager: usize,
     pub(crate) faults: u32,
     pub(crate) crashes: usize,
+    /// Something bad waits for its moment.
+    pub(crate) ambushes: usize,
     pub(crate) overlaps: usize,
     /// The ledger is deleted or put back to an older copy.
     pub(crate) losses: usize,
@@ -33,23 +35,49 @@ pub(crate) struct Profile {
 }
 
 impl Profile {
+    /// In this order, one seed after the other.
+    const NAMES: [&str; 10] =
+        ["exact", "edited", "faulty", "crashing", "losing", "meddled", "leaving", "contended", "lagging", "everything"];
+
+    /// The seeds that draw a profile.
+    pub(crate) fn seeds(name: &str) -> impl Iterator<Item = u64> {
+        let first = Self::NAMES.iter().position(|it| *it == name).expect("one of the names");
+        (first as u64..).step_by(Self::NAMES.len())
+    }
+
     pub(crate) fn draw(seed: u64, rng: &mut Rng) -> Self {
         let steps = 150 + rng.below(350);
         let eager = [5, 20, 60][rng.below(3)];
-        let calm = Self { name: "calm", steps, eager, ..Self::default() };
-        match seed % 9 {
-            0 => Self { name: "exact", exact: true, eager: 60, ..calm },
-            1 => Self { name: "edited", edits: 6, leaps: 1, cuts: 1, ..calm },
-            2 => Self { name: "faulty", faults: 250, edits: 2, cuts: 1, ..calm },
-            3 => Self { name: "crashing", faults: 120, crashes: 2, overlaps: 2, edits: 2, mishaps: 2, cuts: 1, ..calm },
-            4 => Self { name: "losing", faults: 80, losses: 2, crashes: 2, overlaps: 1, edits: 1, leaps: 1, ..calm },
-            5 => Self { name: "meddled", faults: 80, meddling: 4, mishaps: 4, crashes: 1, cuts: 2, ..calm },
-            6 => Self { name: "leaving", faults: 80, namespaces: 3, quotas: 2, crashes: 1, leaps: 2, cuts: 1, ..calm },
-            7 => Self { name: "contended", steps: 2 * steps, eager: 60, overlaps: 4, ..calm },
+        let name = Self::NAMES[usize::try_from(seed % Self::NAMES.len() as u64).expect("an index")];
+        let calm = Self { name, steps, eager, ..Self::default() };
+        match name {
+            "exact" => Self { exact: true, eager: 60, ..calm },
+            "edited" => Self { edits: 6, leaps: 1, cuts: 1, ..calm },
+            "faulty" => Self { faults: 250, edits: 2, cuts: 1, ..calm },
+            "crashing" => {
+                Self { faults: 120, crashes: 2, ambushes: 10, overlaps: 2, edits: 2, mishaps: 2, cuts: 1, ..calm }
+            }
+            "losing" => Self {
+                steps: 2 * steps,
+                faults: 80,
+                losses: 2,
+                crashes: 2,
+                ambushes: 40,
+                overlaps: 1,
+                edits: 1,
+                leaps: 1,
+                ..calm
+            },
+            "meddled" => Self { faults: 80, meddling: 4, mishaps: 4, crashes: 1, ambushes: 5, cuts: 2, ..calm },
+            "leaving" => {
+                Self { faults: 80, namespaces: 3, quotas: 2, crashes: 1, ambushes: 5, leaps: 2, cuts: 1, ..calm }
+            }
+            "contended" => Self { steps: 2 * steps, eager: 60, overlaps: 4, ambushes: 10, ..calm },
+            "lagging" => Self { faults: 60, cuts: 8, mishaps: 4, meddling: 1, crashes: 1, ambushes: 5, ..calm },
             _ => Self {
-                name: "everything",
                 faults: 150,
                 crashes: 1,
+                ambushes: 5,
                 overlaps: 1,
                 losses: 1,
                 edits: 3,

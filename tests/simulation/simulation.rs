@@ -1,19 +1,18 @@
 //! One case: a world, the keepers, and the things that are drawn to happen.
 
-use std::collections::BTreeMap;
-
 use slowlane::command::{Change, Command, Failure, Input, Kind, Receipt};
-use slowlane::model::{Name, Settings, Span, Time};
+use slowlane::model::{Settings, Span, Time};
 
+use crate::ambush::Ambush;
 use crate::keeper::Keeper;
 use crate::mutants::Mutant;
 use crate::profile::Profile;
 use crate::requests::Late;
 use crate::rng::Rng;
-use crate::world::World;
+use crate::world::{Event, World};
 
 /// A request lands at most so late. With [`OVERLAP`] below the quarantine of 60 s.
-const LATEST: i64 = 35_000;
+pub(crate) const LATEST: i64 = 35_000;
 /// A leader that was dethroned acts on for at most so long.
 const OVERLAP: Span = Span::seconds(20);
 /// After the ledger was lost nobody takes over beside a living leader for so long.
@@ -32,8 +31,8 @@ pub(crate) struct Simulation {
     /// The version of an older copy that was put back.
     pub(crate) restored: Option<slowlane::model::LedgerVersion>,
     pub(crate) older_ledgers: Vec<slowlane::model::Ledger>,
-    /// The next job is of this operation, and more important than any other.
-    pub(crate) hurry: Option<(Name, Name)>,
+    /// Something bad that waits for its moment.
+    pub(crate) ambush: Option<Ambush>,
     pub(crate) keeps_prints: bool,
     /// Fingerprints of keepers that are dead.
     pub(crate) prints: Vec<u64>,
@@ -41,15 +40,17 @@ pub(crate) struct Simulation {
     cache: Cache,
 }
 
-/// A cache that is behind, for [`Mutant::ListsFromACache`]: what it lists, and what happened since.
+/// A cache of applications that is behind, for [`Mutant::ListsFromACache`]: what it lists, and what happened since.
 #[derive(Debug, Default)]
 struct Cache {
-    lists: BTreeMap<Kind, Vec<Change>>,
-    since: Vec<(u64, Kind, Change)>,
+    listed: Vec<Change>,
+    since: Vec<Event>,
 }
 
 /// So many changes a cache may be behind.
-const BEHIND: usize = 30;
+const BEHIND: usize = 15;
+/// So long it takes to catch up.
+const CATCHES_UP: Span = Span::seconds(5);
 
 /// What the network and the API server do to one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +62,8 @@ enum Fault {
     Dropped,
     LostAnswer,
     Late,
+    /// It arrives, and once more later.
+    Twice,
 }
 
 impl Simulation {
@@ -92,7 +95,7 @@ impl Simulation {
             lost_at: None,
             restored: None,
             older_ledgers: Vec::new(),
-            hurry: None,
+            ambush: None,
             keeps_prints,
             prints: Vec::new(),
             trace: traced.then(Vec::new),
@@ -150,20 +153,19 @@ impl Simulation {
 
     /// The watches hear what changed.
     pub(crate) fn spread(&mut self) {
-        for (revision, kind, change) in std::mem::take(&mut self.world.events) {
+        for event in std::mem::take(&mut self.world.events) {
             if let Some(trace) = &mut self.trace {
-                trace.push(format!("{:>12} {}", revision, short(&format!("{change:?}"))));
+                trace.push(format!("{:>12} {}", event.0, short(&format!("{:?}", event.2))));
             }
             for keeper in &mut self.keepers {
-                keeper.hear(revision, kind, &change, self.mutant);
+                keeper.hear(&event, Time(0), self.mutant);
             }
-            if self.mutant == Mutant::ListsFromACache {
-                self.cache.since.push((revision, kind, change));
+            if self.mutant == Mutant::ListsFromACache && event.1 == Kind::Application {
+                self.cache.since.push(event);
             }
         }
         if self.cache.since.len() > BEHIND {
-            self.cache.since.clear();
-            self.cache.lists = Kind::ALL.into_iter().map(|kind| (kind, self.world.list(kind))).collect();
+            self.cache = Cache { listed: self.world.list(Kind::Application), since: Vec::new() };
         }
         if let Some((_, ledger)) = &self.world.ledger
             && self.older_ledgers.last() != Some(ledger)
@@ -234,13 +236,12 @@ impl Simulation {
                     let installed = world.operator_installed;
                     keeper.step(Input::SparkOperator(installed), world);
                 }
-                match self.cache.lists.get(&kind) {
-                    Some(listed) => {
-                        keeper.list(kind, listed.clone(), 0);
-                        let since = self.cache.since.iter().filter(|(_, of, _)| *of == kind);
-                        since.for_each(|(revision, kind, change)| keeper.hear(*revision, *kind, change, self.mutant));
-                    }
-                    None => keeper.list(kind, world.list(kind), revision),
+                if self.mutant == Mutant::ListsFromACache && kind == Kind::Application {
+                    keeper.list(kind, self.cache.listed.clone(), 0);
+                    let caught_up = world.now + CATCHES_UP;
+                    self.cache.since.iter().for_each(|event| keeper.hear(event, caught_up, self.mutant));
+                } else {
+                    keeper.list(kind, world.list(kind), revision);
                 }
                 let identity = self.keepers[number].identity.clone();
                 self.note(|| format!("{identity} lists {kind:?}"));
@@ -293,7 +294,12 @@ impl Simulation {
                 self.send_late(&command);
                 failed(Failure::Unknown("no answer in time".into()))
             }
+            Fault::Twice => {
+                self.send_late(&command);
+                self.world.carry_out(&command, self.mutant)
+            }
         };
+        let receipt = receipt.map(|receipt| self.believed(receipt));
         let identity = self.keepers[number].identity.clone();
         self.note(|| {
             format!(
@@ -323,18 +329,29 @@ impl Simulation {
         self.late.push((due, late));
     }
 
+    /// What the shell makes of an answer.
+    pub(crate) fn believed(&self, receipt: Receipt) -> Receipt {
+        match receipt {
+            Receipt::LedgerWritten(Err(Failure::Unknown(_))) if self.mutant == Mutant::TakesUnknownWritesForDone => {
+                Receipt::LedgerWritten(Ok("unknown".into()))
+            }
+            other => other,
+        }
+    }
+
     fn fault(&mut self, command: &Command) -> Fault {
         if !self.rng.chance(self.profile.faults) {
             return Fault::None;
         }
         let is_read = matches!(command, Command::ReadLedger | Command::ConfirmRun { .. });
         let is_status = matches!(command, Command::WriteJobStatus { .. } | Command::DropTombstone { .. });
-        match self.rng.below(5) {
+        match self.rng.below(6) {
             0 => Fault::NotSent,
             1 => Fault::Dropped,
             2 if is_status => Fault::Conflict,
             2 => Fault::NotSent,
             3 if !is_read => Fault::LostAnswer,
+            4 if !is_read => Fault::Twice,
             _ if !is_read => Fault::Late,
             _ => Fault::Dropped,
         }

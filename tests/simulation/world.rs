@@ -18,6 +18,9 @@ pub(crate) struct Ghost {
     pub(crate) until: Time,
 }
 
+/// A change of a kind at a revision.
+pub(crate) type Event = (u64, Kind, Change);
+
 #[derive(Debug, Default)]
 pub(crate) struct World {
     pub(crate) now: Time,
@@ -38,7 +41,7 @@ pub(crate) struct World {
     pub(crate) operator_installed: bool,
     pub(crate) ghosts: Vec<Ghost>,
     /// What the watches have to carry to the keepers.
-    pub(crate) events: Vec<(u64, Kind, Change)>,
+    pub(crate) events: Vec<Event>,
     pub(crate) auditor: Auditor,
 }
 

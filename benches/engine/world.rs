@@ -1,0 +1,382 @@
+//! The least world that keeps an engine busy: it does what it is asked, after the time that an API server and Spark
+//! would take, and tells of it by the watches. Nothing ever goes wrong in it.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, HashMap};
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use slowlane::command::{Change, Command, Input, Kind, Receipt};
+use slowlane::engine::Engine;
+use slowlane::model::{
+    ApplicationSeen, ApplicationState, Cluster, Defaults, DriverEnd, Essentials, Holder, Job, JobStatus, Language,
+    MainFile, Name, NamespaceSelector, ObjectKey, Operation, Outline, PodPhase, PodRole, PodSeen, Published, Report,
+    Resources, RunId, RunStatus, Settings, Time, TimeLimits, Uid, child_name,
+};
+
+/// Operations, each with jobs in its queue and one slot.
+const OPERATIONS: usize = 100;
+/// Milliseconds: a request until its answer, and until the watch shows what it did.
+const ANSWER: i64 = 4;
+const WATCHED: i64 = 6;
+/// Milliseconds that a driver runs, at least; up to twice as long.
+const RUN: i64 = 4_000;
+
+/// What happens at some time. The serial number keeps the order of what happens at once.
+type Due = Reverse<(i64, u64)>;
+
+/// An engine and what surrounds it.
+pub(crate) struct World {
+    engine: Engine,
+    now: i64,
+    serial: u64,
+    due: BinaryHeap<Due>,
+    inputs: HashMap<u64, Input>,
+    jobs: HashMap<Uid, Job>,
+    applications: HashMap<ObjectKey, (ApplicationSeen, PodSeen)>,
+    born: usize,
+    steps: usize,
+    spent: Duration,
+    kinds: Option<BTreeMap<&'static str, Vec<Duration>>>,
+}
+
+impl World {
+    /// A keeper that leads, with so many jobs in its queues.
+    pub(crate) fn new(queued: usize) -> Self {
+        let mut world = Self {
+            engine: Engine::new(Settings::default()),
+            now: 1_700_000_000_000,
+            serial: 0,
+            due: BinaryHeap::new(),
+            inputs: HashMap::new(),
+            jobs: HashMap::new(),
+            applications: HashMap::new(),
+            born: 0,
+            steps: 0,
+            spent: Duration::ZERO,
+            kinds: None,
+        };
+        world.tell(0, Input::Leading { identity: "keeper".into(), first: true });
+        while !world.due.is_empty() {
+            world.step();
+        }
+        (0..queued).for_each(|_| world.hand_in(0));
+        world
+    }
+
+    /// Steps so far.
+    pub(crate) fn steps(&self) -> usize {
+        self.steps
+    }
+
+    /// Time that the engine has taken so far.
+    pub(crate) fn spent(&self) -> Duration {
+        self.spent
+    }
+
+    /// From now on the time of each step is kept, by kind.
+    pub(crate) fn tell_apart(&mut self) {
+        self.kinds = Some(BTreeMap::new());
+    }
+
+    /// One event.
+    pub(crate) fn step(&mut self) {
+        let input = self.next_input();
+        let kind = self.kinds.is_some().then(|| kind_of(&input));
+        let now = Time(self.now);
+        let started = Instant::now();
+        let commands = black_box(self.engine.step(input, now));
+        let took = started.elapsed();
+        self.steps += 1;
+        self.spent += took;
+        if let (Some(kinds), Some(kind)) = (&mut self.kinds, kind) {
+            kinds.entry(kind).or_default().push(took);
+        }
+        commands.into_iter().for_each(|command| self.obey(command));
+    }
+
+    /// Prints how often each kind of event came and what it took; gives the median and the mean of all.
+    pub(crate) fn print_kinds(&self) -> (f64, f64) {
+        let kinds = self.kinds.iter().flatten();
+        let everything: Vec<Duration> = kinds.clone().flat_map(|(_, times)| times).copied().collect();
+        let total = everything.len();
+        println!("{:<28} {:>7} {:>9} {:>9} {:>9} {:>9}", "", "share", "mean", "p50", "p99", "p99.9");
+        kinds.for_each(|(kind, times)| _ = print_row(kind, times.clone(), total));
+        print_row("all", everything, total)
+    }
+
+    fn next_input(&mut self) -> Input {
+        let wake = self.engine.next_wake().map_or(i64::MAX, |time| time.0);
+        match self.due.pop() {
+            Some(Reverse((time, serial))) if time <= wake => {
+                self.now = self.now.max(time);
+                self.inputs.remove(&serial).unwrap_or(Input::Tick)
+            }
+            later => {
+                self.due.extend(later);
+                self.now = self.now.max(wake);
+                Input::Tick
+            }
+        }
+    }
+
+    /// Something is told so many milliseconds from now.
+    fn tell(&mut self, after: i64, input: Input) {
+        self.serial += 1;
+        self.due.push(Reverse((self.now + after, self.serial)));
+        self.inputs.insert(self.serial, input);
+    }
+
+    fn show(&mut self, after: i64, change: Change) {
+        self.tell(after, Input::Watched(change));
+    }
+
+    /// Somebody wants another job done.
+    fn hand_in(&mut self, after: i64) {
+        let operation = self.born % OPERATIONS;
+        self.hand_in_for(operation, after);
+    }
+
+    fn hand_in_for(&mut self, operation: usize, after: i64) {
+        self.born += 1;
+        // Creation times have whole seconds.
+        let created = Time((self.now + after) / 1000 * 1000);
+        let job = job(self.born, operation, created);
+        self.jobs.insert(job.uid.clone(), job.clone());
+        self.show(after, Change::Job(Box::new(job)));
+    }
+
+    fn obey(&mut self, command: Command) {
+        match command {
+            Command::StartWatches => self.list(),
+            Command::ReadLedger => self.answer(Receipt::LedgerRead(Ok(None))),
+            Command::WriteLedger { .. } => {
+                let version = self.serial.to_string().into();
+                self.answer(Receipt::LedgerWritten(Ok(version)));
+            }
+            Command::CreateApplication { run, holder, .. } => self.create(run, &holder),
+            Command::DropTombstone { key, .. } => self.forget(key),
+            Command::WriteJobStatus { key, uid, status } => self.write_status(&key, uid, &status),
+            Command::WriteOperationStatus { key, status } => {
+                let operation = Operation { published: Some(*status), ..operation(key.clone()) };
+                self.answer(Receipt::OperationStatusWritten { key, result: Ok(()) });
+                self.show(WATCHED, Change::Operation(Box::new(operation)));
+            }
+            Command::WriteClusterStatus { name, status } => {
+                let cluster = Cluster { published: Some(*status), ..cluster() };
+                self.answer(Receipt::ClusterStatusWritten { name, result: Ok(()) });
+                self.show(WATCHED, Change::Cluster(Box::new(cluster)));
+            }
+            Command::Announce(_) => {}
+            Command::ConfirmRun { .. } | Command::DeleteApplication { .. } | Command::StepDown => {
+                unreachable!("nothing goes wrong here, but: {command:?}")
+            }
+        }
+    }
+
+    fn answer(&mut self, receipt: Receipt) {
+        self.tell(ANSWER, Input::Written(receipt));
+    }
+
+    fn list(&mut self) {
+        Kind::ALL.into_iter().for_each(|kind| self.tell(0, Input::RelistStarted(kind)));
+        self.show(0, Change::Namespace { name: "jobs".into(), labels: BTreeMap::new(), terminating: false });
+        self.show(0, Change::Cluster(Box::new(cluster())));
+        for number in 0..OPERATIONS {
+            self.show(0, Change::Operation(Box::new(operation(operation_key(number)))));
+        }
+        Kind::ALL.into_iter().for_each(|kind| self.tell(0, Input::RelistDone(kind)));
+    }
+
+    /// An application comes, is submitted, runs, and ends; the watches show each of it.
+    fn create(&mut self, run: RunId, holder: &Holder) {
+        let (mut application, mut driver) = seen(&run, holder, Time(self.now));
+        self.answer(Receipt::Created { run, result: Ok(Box::new(application.clone())) });
+        self.show(WATCHED, Change::Application(Box::new(application.clone())));
+        self.show(30, Change::Pod(Box::new(driver.clone())));
+        application.state = ApplicationState::Submitted;
+        application.driver_pod = Some((&*driver.key.name).into());
+        self.show(35, Change::Application(Box::new(application.clone())));
+        driver.phase = PodPhase::Running;
+        self.show(60, Change::Pod(Box::new(driver.clone())));
+        application.state = ApplicationState::Running;
+        application.application_id = Some("spark-0".into());
+        self.show(65, Change::Application(Box::new(application.clone())));
+        let end = 65 + RUN + i64::try_from(self.serial * 7_919 % 4_000).unwrap_or(0);
+        driver.phase = PodPhase::Succeeded;
+        driver.end = Some(DriverEnd { report: Report::None, ..DriverEnd::default() });
+        self.show(end, Change::Pod(Box::new(driver.clone())));
+        application.state = ApplicationState::Completed;
+        application.terminated = Some(Time(self.now + end));
+        self.show(end + 5, Change::Application(Box::new(application.clone())));
+        self.applications.insert(application.key.clone(), (application, driver));
+    }
+
+    /// A tombstone goes, and with it its pod and its job.
+    fn forget(&mut self, key: ObjectKey) {
+        let Some((application, driver)) = self.applications.remove(&key) else { return };
+        self.answer(Receipt::TombstoneDropped { key: key.clone(), result: Ok(()) });
+        self.show(WATCHED, Change::ApplicationGone(key, application.uid));
+        self.show(WATCHED, Change::PodGone(driver.key, driver.uid));
+        if let Some(job) = self.jobs.remove(&driver.run.job) {
+            self.show(WATCHED, Change::JobGone(job.key, job.uid));
+        }
+    }
+
+    fn write_status(&mut self, key: &ObjectKey, uid: Uid, status: &JobStatus) {
+        if let Some(job) = self.jobs.get_mut(&uid) {
+            job.published = published(status);
+            let job = job.clone();
+            self.show(WATCHED, Change::Job(Box::new(job)));
+        }
+        self.answer(Receipt::JobStatusWritten { uid, result: Ok(()) });
+        if status.state.is_terminal() {
+            let operation = key.name.rsplit('-').next().and_then(|number| number.parse().ok()).unwrap_or(0);
+            self.hand_in_for(operation, 2 * WATCHED);
+        }
+    }
+}
+
+fn print_row(kind: &str, mut times: Vec<Duration>, total: usize) -> (f64, f64) {
+    times.sort_unstable();
+    let micros = |time: Duration| time.as_secs_f64() * 1e6;
+    let at = |per_mille: usize| micros(times[(times.len() * per_mille / 1000).min(times.len() - 1)]);
+    let sum: Duration = times.iter().sum();
+    #[expect(clippy::cast_precision_loss, reason = "a few hundred thousand")]
+    let (share, mean) = (times.len() as f64 * 100.0 / total as f64, micros(sum) / times.len() as f64);
+    let median = at(500);
+    println!("{kind:<28} {share:>6.1}% {mean:>9.2} {median:>9.2} {:>9.2} {:>9.2}", at(990), at(999));
+    (median, mean)
+}
+
+fn kind_of(input: &Input) -> &'static str {
+    match input {
+        Input::Watched(Change::Job(job)) if job.published.state.is_none() => "job arrives",
+        Input::Watched(Change::Job(_)) => "job's own status comes back",
+        Input::Watched(Change::Application(_)) => "application",
+        Input::Watched(Change::Pod(_)) => "pod",
+        Input::Watched(Change::JobGone(..)) => "job is gone",
+        Input::Watched(Change::ApplicationGone(..) | Change::PodGone(..)) => "application or pod is gone",
+        Input::Watched(_) => "operation or cluster",
+        Input::Written(Receipt::LedgerWritten(_)) => "ledger written",
+        Input::Written(Receipt::JobStatusWritten { .. }) => "status written",
+        Input::Written(_) => "another receipt",
+        Input::Tick => "tick",
+        Input::Leading { .. }
+        | Input::RelistStarted(_)
+        | Input::RelistDone(_)
+        | Input::SparkOperator(_)
+        | Input::Settings(_) => "beginning",
+    }
+}
+
+// ---- objects ------------------------------------------------------------------------------------------------------------
+
+fn operation_key(number: usize) -> ObjectKey {
+    ObjectKey::new("jobs", format!("report-{number}"))
+}
+
+fn operation(key: ObjectKey) -> Operation {
+    let essentials =
+        Essentials { language: Some(Language::Python), main_file: Some(MainFile::Python), ..Essentials::default() };
+    Operation {
+        key,
+        generation: 1,
+        limit: Some(1),
+        defaults: Defaults::default(),
+        outline: Outline { essentials, ..Outline::default() },
+        parameters: vec!["region".into()],
+        result_parameters: Vec::new(),
+        needs_result: false,
+        defect: None,
+        published: None,
+    }
+}
+
+fn cluster() -> Cluster {
+    let essentials = Essentials { image: true, spark_version: true, ..Essentials::default() };
+    Cluster {
+        name: "business".into(),
+        generation: 1,
+        selector: Some(NamespaceSelector::default()),
+        max_jobs: Some(500),
+        capacity: Resources { executors: 1_000, milli_cores: 2_000_000, memory_mib: 8_000_000 },
+        held: false,
+        template: Outline { essentials, ..Outline::default() },
+        defect: None,
+        published: None,
+    }
+}
+
+fn job(number: usize, operation: usize, created: Time) -> Job {
+    Job {
+        // Its name ends with its operation's number.
+        key: ObjectKey::new("jobs", format!("daily-report-{number}-{operation}")),
+        uid: format!("{:08x}-7c55-4b46-9a55-0b0b3c1f9a11", number.wrapping_mul(2_654_435_761) & 0xffff_ffff).into(),
+        generation: 1,
+        created,
+        operation: Name::from(format!("report-{operation}")),
+        priority: None,
+        own_limit: None,
+        cluster: None,
+        executors: None,
+        parameters: vec!["region".into()],
+        declares_result: false,
+        defect: None,
+        time_limits: TimeLimits::default(),
+        cancel: false,
+        suspend: false,
+        deleting: false,
+        published: Published::default(),
+    }
+}
+
+fn seen(run: &RunId, holder: &Holder, now: Time) -> (ApplicationSeen, PodSeen) {
+    let name = child_name(&holder.job.name, &run.job, run.number);
+    let driver = PodSeen {
+        key: ObjectKey::new("jobs", format!("{name}-driver")),
+        uid: format!("pod-{name}").into(),
+        run: run.clone(),
+        role: PodRole::Driver,
+        phase: PodPhase::Pending,
+        waiting: None,
+        end: None,
+    };
+    let application = ApplicationSeen {
+        key: ObjectKey::new("jobs", name.as_str()),
+        uid: format!("app-{name}").into(),
+        run: Some(run.clone()),
+        job: Some(holder.job.name.clone()),
+        operation: Some(holder.operation.clone()),
+        cluster: Some(holder.cluster.clone()),
+        grant: Some((holder.footprint, holder.max_executors)),
+        created: now,
+        placeholder: None,
+        deleting: None,
+        foreground: false,
+        held: true,
+        edited: false,
+        state: ApplicationState::New,
+        message: None,
+        application_id: None,
+        driver_pod: None,
+        terminated: None,
+    };
+    (application, driver)
+}
+
+/// What the keeper reads back of a status that it wrote.
+fn published(status: &JobStatus) -> Published {
+    let newest: Option<&RunStatus> = status.runs.last();
+    Published {
+        state: Some(status.state),
+        observed_generation: status.observed_generation,
+        reason: Some(status.reason.into()),
+        since: Some(status.since),
+        accepted: status.accepted,
+        waiting_since: status.queue.as_ref().map(|queue| queue.waiting_since),
+        run: newest.map(|run| (run.number, !run.application.is_empty())),
+        outcome: None,
+        runs: Vec::new(),
+    }
+}

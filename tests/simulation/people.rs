@@ -1,0 +1,234 @@
+//! People: who declares, submits, edits, cancels and deletes.
+
+use std::num::NonZeroU32;
+
+use slowlane::model::{
+    Cluster, Defaults, Essentials, ExecutorBounds, Job, Language, MainFile, Name, NamespaceSelector, ObjectKey,
+    Operation, Outline, PodSizing, Priority, Published, Requirement, RequirementOperator, Resources, Time, TimeLimits,
+    Uid,
+};
+
+use crate::objects::JobObject;
+use crate::simulation::Simulation;
+
+pub(crate) const NAMESPACES: [&str; 2] = ["red", "blue"];
+pub(crate) const OPERATIONS: [&str; 2] = ["report", "load"];
+pub(crate) const CLUSTERS: [&str; 2] = ["business", "spare"];
+const JOB_NAMES: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
+
+const COMPLETE: Essentials = Essentials {
+    language: Some(Language::Jvm),
+    main_file: Some(MainFile::Jar),
+    main_class: true,
+    image: true,
+    spark_version: true,
+};
+
+impl Simulation {
+    pub(crate) fn people(&mut self) {
+        match self.rng.below(10) {
+            0 => self.with_a_job(|sim, key| {
+                sim.world.edit_job(&key, |object| {
+                    object.job.generation += i64::from(!object.job.cancel);
+                    object.job.cancel = true;
+                });
+            }),
+            1 => self.with_a_job(|sim, key| {
+                if sim.rng.chance(800) {
+                    sim.world.remove_job(&key);
+                    // Often because something about it has to be another way.
+                    if sim.rng.chance(400) {
+                        sim.submit(key);
+                    }
+                } else {
+                    sim.world.edit_job(&key, |object| object.job.deleting = true);
+                }
+            }),
+            2 => self.with_a_job(|sim, key| {
+                sim.world.edit_job(&key, |object| {
+                    object.job.generation += 1;
+                    object.job.suspend = !object.job.suspend;
+                });
+            }),
+            _ => self.create_job(),
+        }
+    }
+
+    fn with_a_job(&mut self, act: impl FnOnce(&mut Self, ObjectKey)) {
+        let keys: Vec<ObjectKey> = self.world.jobs.keys().cloned().collect();
+        if let Some(key) = self.rng.pick(&keys).cloned() {
+            self.note(|| format!("somebody acts on {key}"));
+            act(self, key);
+        }
+    }
+
+    pub(crate) fn create_job(&mut self) {
+        let namespace = NAMESPACES[self.rng.below(4) / 3];
+        let name = JOB_NAMES[self.rng.below(JOB_NAMES.len())];
+        self.submit(ObjectKey::new(namespace, name));
+    }
+
+    /// Somebody submits a job of an operation that is more important than any other.
+    pub(crate) fn urge(&mut self, namespace: &Name, operation: &Name) -> Option<Uid> {
+        let mut keys = JOB_NAMES.into_iter().map(|name| ObjectKey::new(namespace.clone(), name));
+        let key = keys.find(|key| self.world.jobs.get(key).is_none_or(JobObject::is_over))?;
+        let drawn = self.drawn_job(key);
+        let job = Job {
+            operation: operation.clone(),
+            priority: Some(Priority::Critical),
+            own_limit: None,
+            cluster: None,
+            executors: Some(ExecutorBounds { min: 1, max: 1 }),
+            suspend: false,
+            ..drawn
+        };
+        let uid = job.uid.clone();
+        self.add_job(job).then_some(uid)
+    }
+
+    fn submit(&mut self, key: ObjectKey) {
+        let job = self.drawn_job(key);
+        self.add_job(job);
+    }
+
+    fn add_job(&mut self, job: Job) -> bool {
+        // Who has read the result deletes the job.
+        if self.world.jobs.get(&job.key).is_some_and(JobObject::is_over) {
+            self.world.remove_job(&job.key);
+        }
+        if !self.takes_objects(&job.key) || self.world.jobs.contains_key(&job.key) {
+            return false;
+        }
+        self.note(|| format!("job {} is created: {} {:?}", job.key, job.uid, job.executors));
+        self.world.put_job(JobObject { job, status: None });
+        true
+    }
+
+    fn drawn_job(&mut self, key: ObjectKey) -> Job {
+        let rng = &mut self.rng;
+        let bounds = [(1, 1), (1, 2), (2, 3), (0, 1), (9, 9)][if rng.chance(30) { 4 } else { rng.below(4) }];
+        Job {
+            key,
+            uid: self.world.new_uid("job"),
+            generation: 1,
+            created: Time(self.world.now.0 / 1000 * 1000),
+            operation: OPERATIONS[rng.below(3) / 2].into(),
+            priority: [None, None, Some(Priority::High), Some(Priority::Low)][rng.below(4)],
+            own_limit: rng.chance(80).then_some(1),
+            cluster: rng.chance(200).then(|| CLUSTERS[0].into()),
+            executors: Some(ExecutorBounds { min: bounds.0, max: bounds.1 }),
+            parameters: Vec::new(),
+            declares_result: false,
+            defect: None,
+            time_limits: TimeLimits {
+                start: if rng.chance(50) { NonZeroU32::new(20) } else { None },
+                active: if rng.chance(50) { NonZeroU32::new(60) } else { None },
+            },
+            cancel: false,
+            suspend: rng.chance(30),
+            deleting: false,
+            published: Published::default(),
+        }
+    }
+
+    pub(crate) fn drawn_operation(&mut self, key: ObjectKey) -> Operation {
+        let limit = [Some(1), Some(1), Some(2), None][self.rng.below(4)];
+        let outline = self.drawn_outline();
+        let defaults = Defaults::default();
+        let (parameters, result_parameters) = (Vec::new(), Vec::new());
+        Operation {
+            key,
+            generation: 1,
+            limit,
+            defaults,
+            outline,
+            parameters,
+            result_parameters,
+            needs_result: false,
+            defect: None,
+            published: None,
+        }
+    }
+
+    fn drawn_outline(&mut self) -> Outline {
+        let pod = |cores| PodSizing { cores: Some(cores), memory_mib: Some(512), ..PodSizing::default() };
+        let cores = [1, 1, 2][self.rng.below(3)];
+        // Now and then it has no image; only one of the clusters gives it one.
+        let essentials = Essentials { image: self.rng.chance(950), ..COMPLETE };
+        Outline { essentials, driver: pod(1), executor: pod(cores), ..Outline::default() }
+    }
+
+    pub(crate) fn drawn_cluster(&mut self, name: &str) -> Cluster {
+        let cores = [4, 6, 10][self.rng.below(3)] * 1000;
+        let capacity = Resources { executors: 6, milli_cores: cores, memory_mib: u64::MAX };
+        let essentials = Essentials { image: name == CLUSTERS[1], ..Essentials::default() };
+        let spare = NamespaceSelector {
+            requirements: vec![Requirement {
+                key: "team".into(),
+                operator: RequirementOperator::In,
+                values: vec!["blue".into()],
+            }],
+        };
+        Cluster {
+            name: name.into(),
+            generation: 1,
+            selector: Some(if name == CLUSTERS[0] { NamespaceSelector::default() } else { spare }),
+            max_jobs: [None, Some(2), Some(3)][self.rng.below(3)],
+            capacity,
+            held: false,
+            template: Outline { essentials, ..Outline::default() },
+            defect: None,
+            published: None,
+        }
+    }
+
+    pub(crate) fn edit(&mut self) {
+        let keys: Vec<ObjectKey> =
+            NAMESPACES.iter().flat_map(|it| OPERATIONS.map(|op| ObjectKey::new(*it, op))).collect();
+        let mut key = keys[self.rng.below(3).min(self.rng.below(4))].clone();
+        // Often one of which a run was just granted.
+        let granted: Vec<ObjectKey> = self.granted_operations();
+        if self.rng.chance(500)
+            && let Some(operation) = self.rng.pick(&granted)
+        {
+            key = operation.clone();
+        }
+        let declared = self.world.operations.get(&key).cloned();
+        let cluster = self.rng.pick(&CLUSTERS).and_then(|name| self.world.clusters.get(*name)).cloned();
+        self.note(|| format!("somebody edits {key} or {:?}", cluster.as_ref().map(|it| it.name.clone())));
+        match (self.rng.below(16), declared, cluster) {
+            (0..=4, Some(it), _) => {
+                let limit = [Some(0), Some(1), Some(1), Some(2), None][self.rng.below(5)];
+                self.world.put_operation(Operation { limit, generation: it.generation + 1, ..it });
+            }
+            (5..=9, Some(it), _) => {
+                let outline = self.drawn_outline();
+                self.world.put_operation(Operation { outline, generation: it.generation + 1, ..it });
+            }
+            (10, Some(_), _) => self.world.remove_operation(&key),
+            (11..=12, _, Some(it)) => {
+                self.world.put_cluster(Cluster { held: !it.held, generation: it.generation + 1, ..it });
+            }
+            (13..=14, _, Some(it)) => {
+                let drawn = self.drawn_cluster(&it.name);
+                self.world.put_cluster(Cluster { generation: it.generation + 1, held: it.held, ..drawn });
+            }
+            (_, None, _) if self.takes_objects(&key) => {
+                let operation = self.drawn_operation(key);
+                self.world.put_operation(operation);
+            }
+            _ => {}
+        }
+    }
+
+    /// Operations of runs that are granted and not created.
+    fn granted_operations(&self) -> Vec<ObjectKey> {
+        let holders = self.world.ledger.iter().flat_map(|(_, ledger)| ledger.holders.iter());
+        let new = holders.filter(|(run, _)| !self.world.apps.values().any(|app| app.run == **run));
+        new.map(|(_, it)| ObjectKey { namespace: it.job.namespace.clone(), name: it.operation.clone() }).collect()
+    }
+
+    pub(crate) fn takes_objects(&self, key: &ObjectKey) -> bool {
+        self.world.namespaces.get(&key.namespace).is_some_and(|namespace| !namespace.terminating)
+    }
+}
