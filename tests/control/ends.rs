@@ -6,6 +6,7 @@ use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::{Value, json};
 use slowlane::api::v1alpha1::{JobState, ManagedJob, RunOutcome};
 
+use crate::account;
 use crate::keeper::Keeper;
 use crate::operator::{Operator, Play, state};
 use crate::proxy::{Fault, Proxy};
@@ -42,7 +43,7 @@ fn outcomes(job: &ManagedJob) -> Vec<(i32, Option<RunOutcome>)> {
 }
 
 fn with_settings(world: &World, edit: impl FnOnce(&mut Value)) -> Keeper {
-    Keeper::start_with(world, &std::env::var("KUBECONFIG").expect("KUBECONFIG is set"), edit)
+    Keeper::start_with(world, account::kubeconfig(), edit)
 }
 
 async fn an_application_stands(world: &World) {

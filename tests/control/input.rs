@@ -8,6 +8,7 @@ use kube::{Resource, ResourceExt};
 use serde_json::{Value, json};
 use slowlane::api::v1alpha1::{ComputeCluster, JobState, Operation};
 
+use crate::account;
 use crate::keeper::Keeper;
 use crate::operator::{Operator, Play};
 use crate::proxy::{Fault, Proxy};
@@ -166,13 +167,12 @@ async fn a_job_that_no_cluster_admits_says_so_and_starts_when_one_does() {
 #[tokio::test]
 async fn a_keeper_does_not_start_with_settings_that_make_no_sense_and_names_the_path() {
     let world = World::new().await;
-    let kubeconfig = std::env::var("KUBECONFIG").unwrap();
     for (section, settings, path) in [
         ("runs", json!({"lingering": 1}), "runs.lingering: unknown field"),
         ("ledger", json!({"maxLiveRuns": "many"}), "ledger.maxLiveRuns"),
         ("writer", json!({"inFlight": -1}), "writer.inFlight"),
     ] {
-        let mut keeper = Keeper::start_with(&world, &kubeconfig, |all| all[section] = settings);
+        let mut keeper = Keeper::start_with(&world, account::kubeconfig(), |all| all[section] = settings);
         assert!(!keeper.ended().await.success());
         assert!(keeper.log().contains(path), "{}", keeper.log());
     }

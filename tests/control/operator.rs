@@ -61,7 +61,7 @@ struct Peak {
 
 const STEP: Duration = Duration::from_millis(40);
 /// Steps that a driver runs.
-const MOMENT: u32 = 8;
+const MOMENT: u32 = 4;
 /// Steps until an application that was edited is submitted again.
 const LONGER: u32 = 25;
 

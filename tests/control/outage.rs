@@ -8,22 +8,11 @@ use serde_json::json;
 use crate::daemon::{self, server_is_ready};
 use crate::keeper::Keeper;
 use crate::operator::{Operator, Play};
-use crate::scene::{all_is_well_since, begin};
+use crate::scene::{all_is_well_since, one_runs_and_one_waits};
 use crate::world::{World, server_may_go};
 
 /// Longer than any lease here is good for without a renewal.
 const AWHILE: Duration = Duration::from_secs(5);
-
-/// A replica with the times of the shipped settings: it sits out what is over within ten seconds.
-fn patient(world: &World) -> Keeper {
-    let kubeconfig = std::env::var("KUBECONFIG").expect("KUBECONFIG is set");
-    Keeper::start_with(world, &kubeconfig, |settings| {
-        let times = json!({"leaseSeconds": 15, "renewDeadlineSeconds": 10, "retrySeconds": 2});
-        for (name, seconds) in times.as_object().expect("an object") {
-            settings["leaderElection"][name] = seconds.clone();
-        }
-    })
-}
 
 /// What the kubelet does with one that has ended.
 fn restarted(world: &World, keeper: Keeper) -> Keeper {
@@ -48,17 +37,8 @@ async fn all_ends_well(fault: &str, world: World, keeper: Keeper, operator: Oper
 }
 
 #[tokio::test]
-async fn the_api_server_can_be_killed_and_come_back() {
-    let (world, keeper, operator) = begin(patient).await;
-    let alone = server_may_go().await;
-    daemon::kill("apiserver").await.start();
-    all_ends_well("an API server that was killed", world, keeper, operator).await;
-    drop(alone);
-}
-
-#[tokio::test]
 async fn the_api_server_can_be_away_for_longer_than_a_lease_is_good_for() {
-    let (world, mut keeper, operator) = begin(Keeper::start).await;
+    let (world, mut keeper, operator) = one_runs_and_one_waits().await;
     let alone = server_may_go().await;
     let killed = daemon::kill("apiserver").await;
     assert_eq!(keeper.ended().await.code(), Some(1), "no leader outlives its lease");
@@ -73,7 +53,7 @@ async fn the_api_server_can_be_away_for_longer_than_a_lease_is_good_for() {
 
 #[tokio::test]
 async fn etcd_can_be_killed_and_come_back() {
-    let (world, keeper, operator) = begin(Keeper::start).await;
+    let (world, keeper, operator) = one_runs_and_one_waits().await;
     let alone = server_may_go().await;
     let killed = daemon::kill("etcd").await;
     tokio::time::sleep(AWHILE).await;
