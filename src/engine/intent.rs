@@ -74,7 +74,8 @@ impl Engine {
     }
 
     fn late(&self, run: &Run, entry: &JobEntry, view: &View<'_>) -> Option<Ending> {
-        if view.application.is_some_and(|application| application.state.is_terminal()) {
+        let is_over = view.application.is_some_and(|application| application.state.is_terminal());
+        if is_over && !view.has_live_driver() {
             return None;
         }
         let limits = self.limits_of(entry);

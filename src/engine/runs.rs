@@ -48,6 +48,8 @@ impl Engine {
         match step {
             Step::Wait(Some(until)) => self.wakes.set(Wake::Run(run.id.clone()), until),
             Step::Wait(None) => {}
+            // Nothing can be built of a job that cannot be read, and its status may say that this run was there before.
+            Step::Create(None) if self.unreadable_jobs.contains(&run.holder.job) => {}
             Step::Create(placeholder) => self.create(run, placeholder),
             Step::Confirm => {
                 run.errand = Some(Errand::Confirm);
@@ -118,7 +120,10 @@ impl Engine {
     /// A closed run: the job's end is written, then the slot is given back.
     fn end_closed(&mut self, run: &mut Run) -> bool {
         let Some(number) = self.jobs.by_uid(&run.id.job) else {
-            self.ended.insert(run.id.clone());
+            // The end of a job that cannot be read has nowhere to stand: until it has, the ledger keeps the run.
+            if !self.unreadable_jobs.contains(&run.holder.job) {
+                self.ended.insert(run.id.clone());
+            }
             return false;
         };
         let Some(entry) = self.jobs.get(number) else { return false };

@@ -191,7 +191,7 @@ impl Engine {
     // ---- jobs -------------------------------------------------------------------------------------------------
 
     fn job_seen(&mut self, job: Job) {
-        self.unreadable_jobs.remove(&job.key);
+        self.not_unreadable(&job.key);
         if let Some(number) = self.jobs.by_key(&job.key) {
             let Some(entry) = self.jobs.get_mut(number) else { return };
             if entry.job.uid == job.uid {
@@ -215,6 +215,15 @@ impl Engine {
         let number = self.jobs.add(job, self.now);
         if self.synced {
             self.place(number);
+        }
+    }
+
+    /// A job can be read again, or is gone: every run that waited for that is looked at. Which UID an unreadable one had
+    /// is not known.
+    fn not_unreadable(&mut self, key: &ObjectKey) {
+        if self.unreadable_jobs.remove(key) {
+            let waiting = self.runs.iter().filter(|(_, run)| run.holder.job == *key);
+            self.dirty_runs.extend(waiting.map(|(id, _)| id.clone()));
         }
     }
 
@@ -243,7 +252,7 @@ impl Engine {
     }
 
     fn job_gone(&mut self, key: &ObjectKey, uid: &Uid) {
-        self.unreadable_jobs.remove(key);
+        self.not_unreadable(key);
         self.dirty_runs.extend(self.runs_of(uid));
         let Some(number) = self.jobs.by_key(key) else { return };
         if self.jobs.get(number).is_none_or(|entry| entry.job.uid != *uid) {
@@ -489,18 +498,18 @@ impl Engine {
         // An outcome stands in the status before its run is ended: one that is past and still whole may yet start.
         let is_ended = is_past && application.deleting.is_some();
         let over = (is_ended || application.placeholder.is_some() || application.state.is_terminal()) && !has_live_pod;
-        let job_open = self
-            .jobs
-            .of(&run.job)
-            .is_some_and(|entry| entry.stage != Stage::Ended && !is_published_terminal(&entry.job));
+        // With a ledger that was never lost every run is in it: what it does not name is over, or nobody's.
+        let is_trusted = !self.rebuilding && self.quarantined_until.is_none();
+        let job_open = match self.jobs.of(&run.job) {
+            Some(entry) => entry.stage != Stage::Ended && !is_published_terminal(&entry.job),
+            None => !is_trusted && self.is_of_unreadable(application),
+        };
         if replanned
             && let Some(number) = self.jobs.by_uid(&run.job)
             && let Some(entry) = self.jobs.get_mut(number)
         {
             entry.used_up = entry.used_up.max(run.number);
         }
-        // With a ledger that was never lost every run is in it: what it does not name is over, or nobody's.
-        let is_trusted = !self.rebuilding && self.quarantined_until.is_none();
         let over = over || (is_trusted && !job_open && application.deleting.is_some() && !has_live_pod);
         if over && (replanned || !job_open) {
             let since = application.terminated.or(application.deleting).unwrap_or(application.created);
@@ -518,6 +527,12 @@ impl Engine {
         self.tombstones.remove(run);
         self.hold(run.clone(), holder);
         self.ledger_dirty = true;
+    }
+
+    /// Whether an application may be a run of a job that cannot be read: its end may not stand there yet.
+    fn is_of_unreadable(&self, application: &ApplicationSeen) -> bool {
+        let namespace = application.key.namespace.clone();
+        application.job.clone().is_some_and(|name| self.unreadable_jobs.contains(&ObjectKey { namespace, name }))
     }
 
     /// A job whose status names a run that was seen, while neither the ledger nor the cluster knows it: that run is

@@ -173,7 +173,9 @@ impl View<'_> {
         self.pods.values().any(|pod| pod.phase.is_live())
     }
 
-    fn has_live_driver(&self) -> bool {
+    /// Whether a driver is there that has not finished.
+    #[must_use]
+    pub fn has_live_driver(&self) -> bool {
         self.driver.is_some_and(|driver| driver.phase.is_live())
     }
 }
@@ -318,7 +320,7 @@ fn with_application(
         return with_placeholder(run, placeholder, view, intent, settings, now);
     }
     if application.state.is_terminal() {
-        return with_terminal(run, application, view, settings, now);
+        return with_terminal(run, application, view, intent, settings, now);
     }
     if application.deleting.is_some() {
         return with_deleted(run, application, view, intent, settings, now);
@@ -392,9 +394,23 @@ fn outcome_of_vanished(run: &Run, intent: &Intent) -> Outcome {
     outcome.unwrap_or_else(|| Outcome::Failed(EndReason::ApplicationDeleted, deleted.into()))
 }
 
-fn with_terminal(run: &Run, application: &ApplicationSeen, view: &View<'_>, settings: &Settings, now: Time) -> Step {
+fn with_terminal(
+    run: &Run,
+    application: &ApplicationSeen,
+    view: &View<'_>,
+    intent: &Intent,
+    settings: &Settings,
+    now: Time,
+) -> Step {
     if view.has_live_driver() {
-        return Step::Wait(None);
+        // The application's word is not the truth; what is wanted of the run still holds.
+        return match intent {
+            Intent::Run => Step::Wait(None),
+            Intent::Suspend | Intent::End(_) if application.deleting.is_some() && application.foreground => {
+                Step::Wait(None)
+            }
+            Intent::Suspend | Intent::End(_) => end(run, application, settings, now),
+        };
     }
     if view.has_live_pod() {
         let patience = run.settled.unwrap_or(now) + settings.lingering;
