@@ -39,7 +39,7 @@ impl Engine {
     /// A run is looked at again when its time is up.
     pub(super) fn wake_when_late(&mut self, run: &Run) {
         let Some(entry) = self.jobs.of(&run.id.job) else { return };
-        let limits = self.limits_of(entry);
+        let limits = self.limits_of(run, entry);
         let start = limits.start.map(|limit| run.holder.granted + seconds(limit)).filter(|_| !has_started(run));
         let active = limits.active.map(|limit| run.holder.granted + seconds(limit));
         if let Some(next) = [start, active].into_iter().flatten().filter(|time| *time > self.now).min() {
@@ -63,14 +63,18 @@ impl Engine {
         runs.push(status);
     }
 
-    /// The job's own limits, else the operation's as it stands, else the settings'. An operation that is gone for a while
-    /// (a tool deletes it and makes it anew) may have said more than the settings: until it is back, none is taken.
-    fn limits_of(&self, entry: &JobEntry) -> TimeLimits {
-        let operation = ObjectKey { namespace: entry.job.key.namespace.clone(), name: entry.job.operation.clone() };
-        let declared = self.gate.operation(&operation).and_then(|operation| operation.declared.as_ref());
-        let Some(declared) = declared else { return entry.job.time_limits };
+    /// The job's own limits, else the operation's, else the settings'.
+    fn limits_of(&self, run: &Run, entry: &JobEntry) -> TimeLimits {
         let start = std::num::NonZeroU32::new(u32::try_from(self.settings.start_timeout.0 / 1000).unwrap_or(u32::MAX));
-        entry.job.time_limits.over(declared.defaults.time_limits).over(TimeLimits { start, active: None })
+        entry.job.time_limits.over(run.default_limits).over(TimeLimits { start, active: None })
+    }
+
+    /// The limits of its operation as it stands. One that is gone (a tool deletes it and makes it anew) is remembered.
+    pub(super) fn remember_limits(&self, run: &mut Run) {
+        let operation = ObjectKey { namespace: run.key.namespace.clone(), name: run.holder.operation.clone() };
+        if let Some(declared) = self.gate.operation(&operation).and_then(|operation| operation.declared.as_ref()) {
+            run.default_limits = declared.defaults.time_limits;
+        }
     }
 
     fn late(&self, run: &Run, entry: &JobEntry, view: &View<'_>) -> Option<Ending> {
@@ -78,7 +82,7 @@ impl Engine {
         if is_over && !view.has_live_driver() {
             return None;
         }
-        let limits = self.limits_of(entry);
+        let limits = self.limits_of(run, entry);
         let is_over = |limit: &std::num::NonZeroU32| self.now >= run.holder.granted + seconds(*limit);
         if let Some(limit) = limits.active.filter(is_over) {
             let words = format!("it took longer than activeDeadlineSeconds, which is {limit}");

@@ -31,6 +31,7 @@ impl Engine {
         if run.closed.is_some() {
             return self.end_closed(run);
         }
+        self.remember_limits(run);
         self.wake_when_late(run);
         if !run.own_grant
             && let Some(published) = self.jobs.of(&run.id.job).map(|entry| &entry.job.published)

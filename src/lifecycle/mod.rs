@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::model::{
     ApplicationSeen, ApplicationState, EndReason, Holder, Name, ObjectKey, Outcome, Placeholder, PodPhase, PodRole,
-    PodSeen, Report, RunId, Settings, Span, Time, child_name,
+    PodSeen, Report, RunId, Settings, Span, Time, TimeLimits, child_name,
 };
 
 /// How long to wait before a command that did not work is tried again.
@@ -109,6 +109,8 @@ pub struct Run {
     pub outcome: Option<Outcome>,
     /// When its driver was first seen running.
     pub running_since: Option<Time>,
+    /// How long it may take where its job does not say: its operation's word when it was last there.
+    pub default_limits: TimeLimits,
     /// When it was closed: nothing of it runs, and nothing ever will.
     pub closed: Option<Time>,
     /// This leader granted it: no leader before can have written anything about it, so what a status says of it is our
@@ -142,6 +144,7 @@ impl Run {
             recorded: false,
             outcome: None,
             running_since: None,
+            default_limits: TimeLimits::default(),
             closed: None,
             own_grant: false,
         }
