@@ -31,6 +31,7 @@ use template::Template;
 
 /// What to measure, and how thoroughly.
 #[derive(Debug, Parser)]
+#[command(args_override_self = true)]
 pub(crate) struct Options {
     /// Folder of the running cluster, with its daemons' pid files.
     #[arg(long)]
