@@ -12,6 +12,9 @@ use crate::simulation::{LATEST, Simulation, short};
 pub(crate) enum Ambush {
     /// Grants stand, the creates of their runs are on their way, and the keeper dies; maybe the ledger is lost, too.
     Create,
+    /// The outcome of a run stands in the status, and the keeper dies before it deletes anything; maybe the ledger is
+    /// lost, too, and whoever suspended the job resumes it.
+    Delete,
     /// A write of grants is lost, and nobody says so.
     Grant,
     /// Another keeper takes over: it reads the ledger just before grants are written, and writes just after.
@@ -25,7 +28,7 @@ const MOST: usize = 300;
 
 impl Simulation {
     pub(crate) fn lie_in_wait(&mut self) {
-        let mut possible = vec![Ambush::Create, Ambush::Create, Ambush::Grant];
+        let mut possible = vec![Ambush::Create, Ambush::Create, Ambush::Delete, Ambush::Grant];
         possible.extend([Ambush::TakeOver, Ambush::TakeOver].iter().filter(|_| self.profile.overlaps > 0));
         possible.extend([Ambush::Create; 4].iter().filter(|_| self.profile.losses > 0));
         possible.extend([Ambush::Lie].iter().filter(|_| self.profile.mishaps > 0));
@@ -42,6 +45,7 @@ impl Simulation {
         self.world.auditor.saw(format!("ambush {ambush:?}"));
         match ambush {
             Ambush::Create => self.strike_creates(victim),
+            Ambush::Delete => self.strike_deletion(victim),
             Ambush::Grant => self.lose_grant(victim),
             Ambush::TakeOver => self.take_over(victim),
             Ambush::Lie => self.lie(),
@@ -53,6 +57,7 @@ impl Simulation {
         let mut commands = self.keepers[victim].commands.iter();
         match ambush {
             Ambush::Create => commands.any(is_create),
+            Ambush::Delete => commands.any(|command| matches!(command, Command::DeleteApplication { .. })),
             Ambush::Grant | Ambush::TakeOver => commands.any(|command| self.grants(command).is_some()),
             Ambush::Lie => self.in_hand().is_some(),
         }
@@ -93,6 +98,28 @@ impl Simulation {
         } else if is_lost {
             self.outlast_the_quarantine(&urged);
         }
+    }
+
+    fn strike_deletion(&mut self, victim: usize) {
+        let of_deletion = |command: &Command| match command {
+            Command::DeleteApplication { run, .. } => Some(run.job.clone()),
+            _ => None,
+        };
+        let Some(job) = self.keepers[victim].commands.iter().find_map(of_deletion) else { return };
+        self.keepers[victim].commands.retain(|command| of_deletion(command).is_none());
+        if self.profile.losses > 0 && self.rng.chance(700) {
+            self.delete_ledger();
+        }
+        (0..self.keepers.len()).rev().for_each(|number| self.kill(number));
+        let key = self.world.jobs.values().find(|object| object.job.uid == job).map(|object| object.job.key.clone());
+        if let Some(key) = key {
+            self.world.edit_job(&key, |object| {
+                object.job.generation += i64::from(object.job.suspend);
+                object.job.suspend = false;
+            });
+        }
+        self.enthrone();
+        self.calm(300);
     }
 
     /// All is well until a job starts: that is when something late could still land beside it.

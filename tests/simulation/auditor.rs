@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use slowlane::model::{
-    Cluster, JobState, JobStatus, Name, ObjectKey, PodPhase, PodRole, Report, Resources, RunId, Uid,
+    Cluster, Job, JobState, JobStatus, Name, ObjectKey, PodPhase, PodRole, Report, Resources, RunId, Span, Uid,
 };
 
 use crate::objects::{App, JobObject, Pod};
@@ -24,6 +24,14 @@ struct Ends {
     failed: bool,
 }
 
+/// The revisions of operations, clusters and jobs that a keeper had been told of.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Told {
+    pub(crate) operations: u64,
+    pub(crate) clusters: u64,
+    pub(crate) jobs: u64,
+}
+
 #[derive(Debug, Default)]
 pub(crate) struct Auditor {
     /// Nothing goes wrong in this case, so statuses have to tell exactly what happened.
@@ -34,11 +42,15 @@ pub(crate) struct Auditor {
     violation: Option<String>,
     operation_limits: BTreeMap<ObjectKey, Vec<(u64, u32)>>,
     cluster_bounds: BTreeMap<Name, Vec<(u64, Bounds)>>,
-    /// What the keeper that granted a run had been told of operations and clusters, by their revisions.
-    granted_knowing: BTreeMap<RunId, (u64, u64)>,
+    /// What the keeper that granted a run had been told, by revisions.
+    granted_knowing: BTreeMap<RunId, Told>,
     started: BTreeMap<RunId, (Uid, LiveRun)>,
     /// Jobs that were suspended at some time: only they may have a second run.
     pub(crate) suspended: BTreeSet<Uid>,
+    /// Jobs that are suspended, and since which revision.
+    suspended_since: BTreeMap<Uid, u64>,
+    /// The shortest start timeout that was ever set.
+    pub(crate) start_timeout: Option<Span>,
     ends: BTreeMap<RunId, Ends>,
     ended: BTreeMap<Uid, JobState>,
     status_writes: BTreeMap<Uid, u32>,
@@ -70,9 +82,18 @@ impl Auditor {
         self.cluster_bounds.entry(cluster.name.clone()).or_default().push((revision, bounds));
     }
 
-    /// A keeper asks for a run's grant, having been told so much of operations and clusters.
-    pub(crate) fn grant_asked(&mut self, run: &RunId, operations: u64, clusters: u64) {
-        self.granted_knowing.entry(run.clone()).or_insert((operations, clusters));
+    /// A keeper asks for a run's grant, having been told so much.
+    pub(crate) fn grant_asked(&mut self, run: &RunId, told: Told) {
+        self.granted_knowing.entry(run.clone()).or_insert(told);
+    }
+
+    pub(crate) fn job_declared(&mut self, revision: u64, job: &Job) {
+        if job.suspend {
+            self.suspended.insert(job.uid.clone());
+            self.suspended_since.entry(job.uid.clone()).or_insert(revision);
+        } else {
+            self.suspended_since.remove(&job.uid);
+        }
     }
 
     /// I1, I2, I6 and "nothing starts after the end".
@@ -101,10 +122,16 @@ impl Auditor {
                 self.violated(format!("I2: {run} starts as a second run of its job (suspended: {was_suspended})"));
             }
         }
+        if self.started.keys().any(|other| other.job == run.job && other.number > run.number) {
+            self.violated(format!("I2: {run} starts, but a later run of its job has started before"));
+        }
         self.started.entry(run.clone()).or_insert_with(|| (app.uid.clone(), LiveRun::of(app)));
-        let Some((operations, clusters)) = self.granted_knowing.get(run).copied() else {
+        let Some(Told { operations, clusters, jobs }) = self.granted_knowing.get(run).copied() else {
             return self.violated(format!("{run} starts, but no keeper ever asked for its grant"));
         };
+        if self.suspended_since.get(&run.job).is_some_and(|since| *since <= jobs) {
+            self.violated(format!("{run} starts, but whoever granted it knew that its job is suspended"));
+        }
         let me = LiveRun::of(app);
         let of_operation = live.values().filter(|it| it.operation == me.operation).count();
         let limit = largest(self.operation_limits.get(&me.operation), operations).max().unwrap_or(u32::MAX);
@@ -189,6 +216,22 @@ impl Auditor {
             self.violated(format!("R3: {} is said to be {:?} while a pod of it lives", job.job.key, new.state));
         }
         self.judge_end(job, new, &mine);
+        self.judge_lateness(job, new);
+    }
+
+    /// Nothing is called late before its time.
+    fn judge_lateness(&mut self, job: &JobObject, new: &JobStatus) {
+        let limit = match new.reason {
+            "DeadlineExceeded" => job.job.time_limits.active,
+            "StartTimeout" => job.job.time_limits.start,
+            _ => return,
+        };
+        let seconds = limit.map(|limit| Span::seconds(i64::from(limit.get())));
+        let limit = seconds.or(self.start_timeout.filter(|_| new.reason == "StartTimeout"));
+        let took = new.took.unwrap_or_default();
+        if limit.is_none_or(|limit| took < limit) {
+            self.violated(format!("{} ends as {} after {took:?}; its limit is {limit:?}", job.job.key, new.reason));
+        }
     }
 
     /// I5, and in exact cases that the end is what the driver said.

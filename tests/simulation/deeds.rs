@@ -30,6 +30,7 @@ enum Deed {
     Mishap,
     Namespace,
     Quota,
+    Settings,
     Cut,
     Leap,
 }
@@ -84,6 +85,7 @@ impl Simulation {
             (Deed::Mishap, profile.mishaps),
             (Deed::Namespace, profile.namespaces),
             (Deed::Quota, profile.quotas),
+            (Deed::Settings, profile.edits / 2),
             (Deed::Cut, profile.cuts),
             (Deed::Leap, profile.leaps),
         ];
@@ -144,6 +146,7 @@ impl Simulation {
             Deed::Mishap => self.mishap(),
             Deed::Namespace => self.namespaces(),
             Deed::Quota => self.quotas(),
+            Deed::Settings => self.edit_settings(),
             _ => return false,
         }
         true

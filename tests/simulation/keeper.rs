@@ -8,6 +8,7 @@ use slowlane::command::{Change, Command, Input, Kind, Receipt};
 use slowlane::engine::Engine;
 use slowlane::model::{RunId, Settings, Time};
 
+use crate::auditor::Told;
 use crate::mutants::Mutant;
 use crate::world::{Event, World};
 
@@ -92,9 +93,13 @@ impl Keeper {
             other => {
                 if let Command::WriteLedger { ledger, .. } = &other {
                     let told = |kind| self.watches.get(&kind).map_or(0, |watch| watch.told);
-                    let (operations, clusters) = (told(Kind::Operation), told(Kind::Cluster));
+                    let told = Told {
+                        operations: told(Kind::Operation),
+                        clusters: told(Kind::Cluster),
+                        jobs: told(Kind::Job),
+                    };
                     let runs: Vec<RunId> = ledger.holders.keys().cloned().collect();
-                    runs.iter().for_each(|run| world.auditor.grant_asked(run, operations, clusters));
+                    runs.iter().for_each(|run| world.auditor.grant_asked(run, told));
                 }
                 self.commands.push(other);
             }

@@ -84,7 +84,12 @@ impl Simulation {
     /// nothing that tells what those pods were granted.
     fn is_known_for_good(&self, key: &ObjectKey) -> bool {
         let Some(app) = self.world.apps.get(key) else { return false };
-        let late = self.late.iter().any(|(_, late)| matches!(late, Late::Post(it) if it.run == app.run));
+        let is_of_run = |late: &Late| match late {
+            Late::Post(it) => it.run == app.run,
+            // A status of an older leader may take back what a later one said.
+            Late::Other(command) => matches!(&**command, Command::WriteJobStatus { uid, .. } if *uid == app.run.job),
+        };
+        let late = self.late.iter().any(|(_, late)| is_of_run(late));
         let is_create = |it: &Command| matches!(it, Command::CreateApplication { run, .. } if *run == app.run);
         if late || app.placeholder.is_some() || self.keepers.iter().any(|keeper| keeper.commands.iter().any(is_create))
         {

@@ -67,10 +67,11 @@ impl World {
     fn moves_of_app(&self, app: &App, moves: &mut Vec<Move>) {
         let key = || app.key.clone();
         let (driver, leaving) = (self.pods.get(&app.driver_key()), app.deleting.is_some());
-        if self.operator_up && app.placeholder.is_some() && app.state == ApplicationState::New {
+        let is_served = self.operator_up && self.unwatched.as_ref() != Some(&app.key.namespace);
+        if is_served && app.placeholder.is_some() && app.state == ApplicationState::New {
             moves.push(Move::Suspend(key()));
         }
-        if self.operator_up && app.placeholder.is_none() {
+        if is_served && app.placeholder.is_none() {
             match app.state {
                 ApplicationState::New if app.in_hand => moves.push(Move::Submit(key())),
                 ApplicationState::New if !leaving => moves.push(Move::PickUp(key())),
@@ -114,6 +115,7 @@ impl World {
             moves.push(Move::CollectOrphan(key()));
         }
         match (pod.role, pod.phase) {
+            (PodRole::Driver, PodPhase::Pending) if pod.stuck => {}
             (PodRole::Driver, PodPhase::Pending) => moves.push(Move::DriverRuns(key())),
             (PodRole::Driver, PodPhase::Running) => {
                 moves.push(Move::DriverEnds(key()));
@@ -162,7 +164,7 @@ impl World {
                 let ghost = self.ghosts.swap_remove(number);
                 let may = self.now < ghost.until && self.takes_pods(&ghost.app.key);
                 if may && rng.chance(500) && !self.pods.contains_key(&ghost.app.driver_key()) {
-                    self.start_driver(&ghost.app);
+                    self.start_driver(&ghost.app, false);
                 }
             }
             Move::GiveUp(key) => self.end_app(&key, ApplicationState::Failed, Some("submission failed")),
@@ -206,7 +208,8 @@ impl World {
         }
         let fails = rng.chance(60) || self.pods.contains_key(&app.driver_key()) || !self.takes_pods(key);
         if !fails {
-            self.start_driver(&app);
+            let stuck = rng.chance(30);
+            self.start_driver(&app, stuck);
         }
         if app.disturbed && rng.chance(600) {
             // The operator's own status write met a conflict: it submits once more.
@@ -293,6 +296,7 @@ impl World {
             phase: PodPhase::Pending,
             end: None,
             driver: Some(driver.uid.clone()),
+            stuck: false,
             ..driver
         });
     }

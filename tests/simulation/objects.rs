@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use slowlane::command::Change;
+use slowlane::command::{Change, Kind};
 use slowlane::model::{
     ApplicationSeen, ApplicationState, DriverEnd, EndReason, Footprint, Job, JobStatus, Name, ObjectKey, Outcome,
     Placeholder, PodPhase, PodRole, PodSeen, Published, Report, ReportedResult, ResultSource, RunId, RunStatus, Time,
@@ -20,6 +20,8 @@ pub(crate) struct NamespaceObject {
 pub(crate) struct JobObject {
     pub(crate) job: Job,
     pub(crate) status: Option<JobStatus>,
+    /// Something in it makes no sense to the keeper.
+    pub(crate) garbled: bool,
 }
 
 /// A `SparkApplication`, and what the spark-operator has in hand for it.
@@ -96,6 +98,8 @@ pub(crate) struct Pod {
     /// UIDs of its owners: the application, and for executors their driver.
     pub(crate) app: Uid,
     pub(crate) driver: Option<Uid>,
+    /// Its image never comes: it stays pending.
+    pub(crate) stuck: bool,
     /// It was told to stop.
     pub(crate) terminating: bool,
     /// It bears a run's labels in another namespace, and has nothing to do with it.
@@ -110,7 +114,7 @@ impl Pod {
             run: self.run.clone(),
             role: self.role,
             phase: self.phase,
-            waiting: None,
+            waiting: self.stuck.then(|| "ImagePullBackOff".into()),
             end: self.end.clone(),
         }
     }
@@ -118,6 +122,9 @@ impl Pod {
 
 impl JobObject {
     pub(crate) fn change(&self) -> Change {
+        if self.garbled {
+            return Change::Unreadable(Kind::Job, self.job.key.clone());
+        }
         let published = self.status.as_ref().map(published).unwrap_or_default();
         Change::Job(Box::new(Job { published, ..self.job.clone() }))
     }

@@ -2,10 +2,11 @@
 
 use std::num::NonZeroU32;
 
+use slowlane::command::Input;
 use slowlane::model::{
     Cluster, Defaults, Essentials, ExecutorBounds, Job, Language, MainFile, Name, NamespaceSelector, ObjectKey,
-    Operation, Outline, PodSizing, Priority, Published, Requirement, RequirementOperator, Resources, Time, TimeLimits,
-    Uid,
+    Operation, Outline, PodSizing, Priority, Published, Requirement, RequirementOperator, Resources, Settings, Span,
+    Time, TimeLimits, Uid,
 };
 
 use crate::objects::JobObject;
@@ -50,7 +51,30 @@ impl Simulation {
                     object.job.suspend = !object.job.suspend;
                 });
             }),
+            3 if self.rng.chance(300) => self.with_a_job(|sim, key| {
+                sim.world.edit_job(&key, |object| object.garbled = !object.garbled);
+            }),
             _ => self.create_job(),
+        }
+    }
+
+    /// The settings file is edited: every keeper reads it.
+    pub(crate) fn edit_settings(&mut self) {
+        self.settings = self.drawn_settings();
+        let timeout = self.settings.start_timeout;
+        let shortest = self.world.auditor.start_timeout.map_or(timeout, |shortest| shortest.min(timeout));
+        self.world.auditor.start_timeout = Some(shortest);
+        for keeper in &mut self.keepers {
+            keeper.step(Input::Settings(Box::new(self.settings.clone())), &mut self.world);
+        }
+    }
+
+    fn drawn_settings(&mut self) -> Settings {
+        Settings {
+            max_tombstones: if self.rng.chance(200) { 2 } else { 1000 },
+            max_live_runs: if self.rng.chance(100) { 2 } else { 1000 },
+            start_timeout: Span::seconds([100, 600, 600][self.rng.below(3)]),
+            ..Settings::default()
         }
     }
 
@@ -100,7 +124,7 @@ impl Simulation {
             return false;
         }
         self.note(|| format!("job {} is created: {} {:?}", job.key, job.uid, job.executors));
-        self.world.put_job(JobObject { job, status: None });
+        self.world.put_job(JobObject { job, status: None, garbled: false });
         true
     }
 
@@ -121,8 +145,8 @@ impl Simulation {
             declares_result: false,
             defect: None,
             time_limits: TimeLimits {
-                start: if rng.chance(50) { NonZeroU32::new(20) } else { None },
-                active: if rng.chance(50) { NonZeroU32::new(60) } else { None },
+                start: NonZeroU32::new(20).filter(|_| rng.chance(100)),
+                active: NonZeroU32::new(60).filter(|_| rng.chance(100)),
             },
             cancel: false,
             suspend: rng.chance(30),

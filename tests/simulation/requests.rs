@@ -135,6 +135,9 @@ impl World {
         mutant: Mutant,
     ) -> Result<App, Failure> {
         let job = self.jobs.get(&holder.job).filter(|object| object.job.uid == run.job);
+        if job.is_some_and(|object| object.garbled) && placeholder.is_none() {
+            return Err(Failure::Denied("the job cannot be read".into()));
+        }
         let is_wanted = job.is_some_and(|object| !object.job.cancel && !object.is_over());
         let owner = job.map(|it| it.job.uid.clone());
         if placeholder.is_none() {

@@ -78,6 +78,7 @@ impl Simulation {
         }
         for key in self.world.jobs.keys().cloned().collect::<Vec<_>>() {
             self.world.edit_job(&key, |object| {
+                object.garbled = false;
                 object.job.generation += i64::from(object.job.suspend);
                 object.job.suspend = false;
             });

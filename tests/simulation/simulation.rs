@@ -6,6 +6,7 @@ use slowlane::model::{Settings, Span, Time};
 use crate::ambush::Ambush;
 use crate::keeper::Keeper;
 use crate::mutants::Mutant;
+use crate::people::NAMESPACES;
 use crate::profile::Profile;
 use crate::requests::Late;
 use crate::rng::Rng;
@@ -79,9 +80,11 @@ impl Simulation {
             now: Time(1_700_000_000_000),
             operator_up: true,
             operator_installed: !rng.chance(40),
+            unwatched: rng.chance(40).then(|| NAMESPACES[0].into()),
             ..World::default()
         };
         world.auditor.exact = profile.exact;
+        world.auditor.start_timeout = Some(settings.start_timeout);
         world.auditor.overlapping = profile.overlaps > 0;
         Self {
             rng,
@@ -375,6 +378,6 @@ fn failed(command: &Command, failure: Failure) -> Option<Receipt> {
 }
 
 pub(crate) fn short(words: &str) -> String {
-    const MOST: usize = 420;
+    const MOST: usize = 1600;
     words.chars().take(MOST).collect()
 }

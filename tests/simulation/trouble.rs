@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use slowlane::command::Kind;
+use slowlane::command::{Command, Kind};
 use slowlane::model::{ApplicationState, ObjectKey};
 
 use crate::objects::NamespaceObject;
@@ -53,19 +53,46 @@ impl Simulation {
 
     pub(crate) fn install_operator(&mut self) {
         if !self.world.operator_installed {
+            self.note(|| "the kind of applications is there".to_owned());
             self.world.operator_installed = true;
-            for watch in self.keepers.iter_mut().filter_map(|keeper| keeper.watches.get_mut(&Kind::Application)) {
-                (watch.unlisted, watch.live) = (true, false);
-                watch.queue.clear();
-            }
+            self.cut_applications();
         }
+    }
+
+    /// The kind of applications is deleted: so is each of them, and none can be created.
+    fn uninstall_operator(&mut self) {
+        self.note(|| "the kind of applications is deleted".to_owned());
+        self.world.operator_installed = false;
+        for key in self.world.apps.keys().cloned().collect::<Vec<_>>() {
+            let _ = self.world.delete_app(&key, None, false);
+        }
+        self.cut_applications();
+    }
+
+    fn cut_applications(&mut self) {
+        for watch in self.keepers.iter_mut().filter_map(|keeper| keeper.watches.get_mut(&Kind::Application)) {
+            (watch.unlisted, watch.live) = (true, false);
+            watch.queue.clear();
+        }
+    }
+
+    /// The kind's tombstones went with it: it comes back when no request of before is on its way any more.
+    fn is_create_on_its_way(&self) -> bool {
+        let is_create = |it: &Command| matches!(it, Command::CreateApplication { .. });
+        self.late.iter().any(|(_, late)| matches!(late, Late::Post(_)))
+            || self.keepers.iter().any(|keeper| keeper.commands.iter().any(is_create))
     }
 
     pub(crate) fn mishap(&mut self) {
         let pods: Vec<ObjectKey> = self.world.pods.keys().cloned().collect();
         let apps: Vec<ObjectKey> = self.world.apps.keys().cloned().collect();
         match self.rng.below(4) {
-            0 if !self.world.operator_installed => self.install_operator(),
+            0 if !self.world.operator_installed => {
+                if !self.is_create_on_its_way() {
+                    self.install_operator();
+                }
+            }
+            0 if self.rng.chance(200) => self.uninstall_operator(),
             0 => self.world.operator_up = !self.world.operator_up,
             1 => {
                 if let Some(pod) = self.rng.pick(&pods) {

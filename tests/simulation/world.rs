@@ -39,6 +39,8 @@ pub(crate) struct World {
     pub(crate) operator_up: bool,
     /// `SparkApplication`s are known at all.
     pub(crate) operator_installed: bool,
+    /// A namespace that the spark-operator does not watch.
+    pub(crate) unwatched: Option<Name>,
     pub(crate) ghosts: Vec<Ghost>,
     /// What the watches have to carry to the keepers.
     pub(crate) events: Vec<Event>,
@@ -109,6 +111,7 @@ impl World {
 
     pub(crate) fn put_job(&mut self, object: JobObject) {
         self.emit(Kind::Job, object.change());
+        self.auditor.job_declared(self.revision, &object.job);
         self.jobs.insert(object.job.key.clone(), object);
     }
 
@@ -116,11 +119,9 @@ impl World {
     pub(crate) fn edit_job(&mut self, key: &ObjectKey, edit: impl FnOnce(&mut JobObject)) {
         let Some(object) = self.jobs.get_mut(key) else { return };
         edit(object);
-        if object.job.suspend {
-            self.auditor.suspended.insert(object.job.uid.clone());
-        }
-        let change = object.change();
+        let (change, job) = (object.change(), object.job.clone());
         self.emit(Kind::Job, change);
+        self.auditor.job_declared(self.revision, &job);
     }
 
     pub(crate) fn remove_job(&mut self, key: &ObjectKey) {
@@ -182,7 +183,7 @@ impl World {
     }
 
     /// A driver pod comes up for an application: that is a start.
-    pub(crate) fn start_driver(&mut self, app: &App) {
+    pub(crate) fn start_driver(&mut self, app: &App, stuck: bool) {
         let uid = self.new_uid("driver");
         let (key, run) = (app.driver_key(), app.run.clone());
         let pod = Pod {
@@ -194,6 +195,7 @@ impl World {
             end: None,
             app: app.uid.clone(),
             driver: None,
+            stuck,
             terminating: false,
             foreign: false,
         };
