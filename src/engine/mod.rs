@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub use figures::Figures;
 
-use crate::admission::{Gate, JobNumber};
+use crate::admission::{Gate, JobNumber, QueueNumber};
 use crate::command::{Command, Input, Receipt};
 use crate::index::{Jobs, Relists, Sightings, Tombstones, Wakes};
 use crate::lifecycle::Run;
@@ -23,7 +23,7 @@ use crate::model::{
 };
 
 /// What wants to be looked at again at some time.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Wake {
     Ledger,
     Quarantine,
@@ -35,6 +35,7 @@ enum Wake {
     Details(ObjectKey),
     Clusters,
     End(JobNumber),
+    Queue(QueueNumber),
 }
 
 /// Where the protocol stands; see `docs/decisions/0001-engine-and-protocol.md`.
@@ -252,6 +253,7 @@ impl Engine {
                 Wake::Details(key) => self.publish_details(&key),
                 Wake::Clusters => self.publish_clusters(),
                 Wake::End(number) => self.write_end(number),
+                Wake::Queue(number) => self.publish_queue(number),
             }
         }
     }
