@@ -300,8 +300,8 @@ impl Gate {
         Some(Grant { job: rank.job, cluster: cluster.clone(), footprint, executors })
     }
 
-    /// Queues whose reason is another one than before, with everybody who waits in them.
-    pub fn settle(&mut self) -> Vec<QueueNumber> {
+    /// Queues whose reason is another one than before, and which one it was.
+    pub fn settle(&mut self) -> Vec<(QueueNumber, WaitReason)> {
         let unsettled = std::mem::take(&mut self.unsettled);
         let mut changed = Vec::new();
         for number in unsettled {
@@ -309,8 +309,8 @@ impl Gate {
             if let Some(queue) = self.queue_mut(number)
                 && queue.reason != reason
             {
-                queue.reason = reason;
-                changed.push(number);
+                let before = std::mem::replace(&mut queue.reason, reason);
+                changed.push((number, before));
             }
         }
         changed

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub use figures::Figures;
 
-use crate::admission::{Gate, JobNumber};
+use crate::admission::{Gate, JobNumber, QueueNumber};
 use crate::command::{Command, Input, Receipt};
 use crate::index::{Jobs, Relists, Sightings, Tombstones, Wakes};
 use crate::lifecycle::Run;
@@ -23,7 +23,7 @@ use crate::model::{
 };
 
 /// What wants to be looked at again at some time.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Wake {
     Ledger,
     Quarantine,
@@ -36,6 +36,7 @@ enum Wake {
     Words(JobNumber),
     Clusters,
     End(JobNumber),
+    Queue(QueueNumber),
 }
 
 /// Where the protocol stands; see `docs/decisions/0001-engine-and-protocol.md`.
@@ -264,6 +265,7 @@ impl Engine {
                 Wake::Words(number) => self.publish_words(number),
                 Wake::Clusters => self.publish_clusters(),
                 Wake::End(number) => self.write_end(number),
+                Wake::Queue(number) => self.publish_queue(number),
             }
         }
     }

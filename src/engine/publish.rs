@@ -12,7 +12,7 @@ use crate::index::{JobEntry, Said, Stage};
 use crate::lifecycle::{Errand, RETRY, Run};
 use crate::model::{
     Blocker, ClusterStatus, EndReason, JobState, JobStatus, Name, ObjectKey, OperationStatus, Outcome, QueueStatus,
-    Report, Resources, RunStatus, Span, Uid,
+    Report, Resources, RunStatus, Span, Time, Uid,
 };
 
 /// Informational status writes on their way at once; ends are not counted.
@@ -49,13 +49,29 @@ impl Engine {
         self.clusters_changed();
     }
 
-    /// Queues whose reason changed: everybody in them says so.
+    /// Queues whose reason changed: everybody in them says so, if it still holds after a while.
     pub(super) fn settle_reasons(&mut self) {
-        for number in self.gate.settle() {
-            let waiting: Vec<JobNumber> =
-                self.gate.queue(number).map(|queue| queue.iter().map(|rank| rank.job).collect()).unwrap_or_default();
-            waiting.into_iter().for_each(|job| self.waits_in(job, number));
+        for (number, before) in self.gate.settle() {
+            let Some(queue) = self.gate.queue(number) else { continue };
+            // Who was pending and is queued now, or the other way round, comes into another state at once.
+            if queue.reason.is_accepted() == before.is_accepted() {
+                self.wakes.set(Wake::Queue(number), self.now + self.settings.status_delay);
+                self.clusters_changed();
+            } else {
+                let waiting: Vec<JobNumber> = queue.iter().map(|rank| rank.job).collect();
+                waiting.into_iter().for_each(|job| self.waits_in(job, number));
+            }
         }
+    }
+
+    /// What holds a queue changed a while ago.
+    pub(super) fn publish_queue(&mut self, number: QueueNumber) {
+        let Some(queue) = self.gate.queue(number) else { return };
+        let waiting = queue.iter().map(|rank| rank.job);
+        // Who was never told anything is told in its own time.
+        let is_untold = |entry: &JobEntry| entry.said.is_some() && !self.is_told(entry);
+        let untold: Vec<JobNumber> = waiting.filter(|job| self.jobs.get(*job).is_some_and(is_untold)).collect();
+        untold.into_iter().for_each(|job| self.publish_job(job));
     }
 
     pub(super) fn operation_changed(&mut self, key: &ObjectKey) {
@@ -99,6 +115,9 @@ impl Engine {
     pub(super) fn publish_backlog(&mut self) {
         while self.informational < INFORMATIONAL_AT_ONCE {
             let Some((_, number)) = self.backlog.pop_first() else { break };
+            if let Some(entry) = self.jobs.get_mut(number) {
+                entry.backlogged = None;
+            }
             self.publish_if_changed(number, false);
         }
     }
@@ -113,6 +132,14 @@ impl Engine {
                 entry.again = true;
             }
             return;
+        }
+        if !details && self.is_told(entry) {
+            return;
+        }
+        // What it says is computed when its turn comes.
+        if self.informational >= INFORMATIONAL_AT_ONCE {
+            let since = entry.since;
+            return self.wait_for_turn(number, since);
         }
         let status = match entry.stage {
             Stage::Granted(attempt) => {
@@ -138,12 +165,26 @@ impl Engine {
         if same {
             return;
         }
-        if self.informational >= INFORMATIONAL_AT_ONCE {
-            self.backlog.insert((entry.since, number));
-            return;
-        }
         self.informational += 1;
         self.say(number, status, WriteKind::Informational);
+    }
+
+    /// Whether a waiting job's status says what holds it, details aside.
+    fn is_told(&self, entry: &JobEntry) -> bool {
+        let Stage::Waiting(queue, _) = entry.stage else { return false };
+        let reason = self.gate.queue(queue).map(|queue| queue.reason.as_str());
+        let said = entry.said.as_ref();
+        said.is_some_and(|said| {
+            (said.state, said.generation, Some(&*said.reason)) == (entry.state, entry.job.generation, reason)
+        })
+    }
+
+    fn wait_for_turn(&mut self, number: JobNumber, since: Time) {
+        let Some(entry) = self.jobs.get_mut(number) else { return };
+        if let Some(before) = entry.backlogged.replace(since) {
+            self.backlog.remove(&(before, number));
+        }
+        self.backlog.insert((since, number));
     }
 
     /// Sends a status and takes it as said; a failure takes that back.

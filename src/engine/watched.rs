@@ -259,8 +259,9 @@ impl Engine {
             return;
         }
         self.leave_queue(number);
-        self.jobs.remove(number);
-        self.backlog.retain(|(_, waiting)| *waiting != number);
+        if let Some(since) = self.jobs.remove(number).and_then(|entry| entry.backlogged) {
+            self.backlog.remove(&(since, number));
+        }
         for id in self.runs_of(uid) {
             // Nobody is left to tell: an outcome that was to be recorded is not waited for.
             if let Some(run) = self.runs.get_mut(&id).filter(|run| run.errand == Some(Errand::Record)) {

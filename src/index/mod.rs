@@ -2,6 +2,7 @@
 //! relist has named so far. Decides nothing.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::Hash;
 
 use crate::admission::{JobNumber, QueueNumber, Rank};
 use crate::command::Kind;
@@ -47,6 +48,8 @@ pub struct JobEntry {
     pub ending: Option<Box<JobStatus>>,
     /// The highest run number that was used up without a start.
     pub used_up: u32,
+    /// Its place among the statuses that wait to be written.
+    pub backlogged: Option<Time>,
 }
 
 /// What tells one status from another for readers.
@@ -151,6 +154,7 @@ impl Jobs {
             again: false,
             ending: None,
             used_up: 0,
+            backlogged: None,
         };
         self.entries[number as usize] = Some(Box::new(entry));
         number
@@ -359,16 +363,16 @@ impl Relists {
 #[derive(Debug)]
 pub struct Wakes<K> {
     by_time: BTreeSet<(Time, K)>,
-    by_key: BTreeMap<K, Time>,
+    by_key: HashMap<K, Time>,
 }
 
 impl<K> Default for Wakes<K> {
     fn default() -> Self {
-        Self { by_time: BTreeSet::new(), by_key: BTreeMap::new() }
+        Self { by_time: BTreeSet::new(), by_key: HashMap::new() }
     }
 }
 
-impl<K: Ord + Clone> Wakes<K> {
+impl<K: Ord + Hash + Clone> Wakes<K> {
     /// Wakes `key` at `time`, or earlier where that was asked for already.
     pub fn set(&mut self, key: K, time: Time) {
         match self.by_key.get(&key) {
