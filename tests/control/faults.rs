@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
-use kube::api::{Api, Patch, PatchParams};
+use kube::api::{Api, DeleteParams, Patch, PatchParams};
 use serde_json::json;
 use slowlane::api::v1alpha1::JobState;
 
@@ -13,7 +13,7 @@ use crate::keeper::Keeper;
 use crate::operator::{Operator, Play, ended};
 use crate::proxy::{Moment, Proxy, Weather};
 use crate::scene::{BOUND, all_is_well_since, begin, ledger_names, one_runs_and_one_waits};
-use crate::world::{World, eventually, reason_of};
+use crate::world::{World, eventually, reason_of, release_names};
 
 // ---- the keeper dies ------------------------------------------------------------------------------------------------
 
@@ -46,6 +46,14 @@ impl TwoJobs<'_> {
         }
         ledger_names(self.world, 0).await;
         assert_eq!([&self.done, &self.cancelled].map(|job| self.operator.submissions(job)), [1, 1]);
+    }
+
+    /// Nothing is left of them that every list would carry along.
+    async fn are_forgotten(&self) {
+        for job in [&self.done, &self.cancelled] {
+            self.world.jobs().delete(job, &DeleteParams::default()).await.unwrap();
+        }
+        release_names(&self.world.client, &self.world.applications()).await;
     }
 }
 
@@ -113,6 +121,7 @@ async fn a_keeper_that_is_killed_at_any_of_its_writes_loses_nothing_and_starts_n
                 let (world, operator) = (&world, &operator);
                 let jobs = TwoJobs { world, operator, done: name("done"), cancelled: name("cancelled") };
                 recoveries.extend(dies(death, &jobs, &proxy, &mut keeper).await);
+                jobs.are_forgotten().await;
             }
             if recoveries.len() == before {
                 break;
