@@ -1,14 +1,20 @@
 //! Joins admission, lifecycle and the index into one synchronous, total function: `step(input, now) -> commands`.
 //!
 //! No clock, no I/O, no error: what can go wrong comes back as an input. `ledger` keeps the protocol's phases, `watched`
-//! takes in what the watches show, `runs` brings each run to its end, `publish` says what stands in statuses.
+//! takes in what the watches show, `jobs` puts jobs where they belong and `sightings` applications and pods with their runs,
+//! `runs` brings each run to its end by what `intent` says is wanted of it, `publish` says when statuses are written,
+//! `wording` what stands in a job's, and `declared` what stands in those of operations and clusters.
 
+mod declared;
 mod figures;
 mod intent;
+mod jobs;
 mod ledger;
 mod publish;
 mod runs;
+mod sightings;
 mod watched;
+mod wording;
 
 use std::collections::{BTreeMap, BTreeSet};
 

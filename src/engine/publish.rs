@@ -1,19 +1,16 @@
-//! What stands in statuses, and when it is written: nothing for a state that lasts less than two seconds, nothing twice,
+//! When statuses are written: nothing for a state that lasts less than two seconds, nothing twice,
 //! a bounded number on their way, and each computed when its turn comes, so that none is stale.
 
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 
-use super::intent::ADMITTED;
+use super::wording::blank;
 use super::{Engine, Wake, WriteKind};
 use crate::admission::{JobNumber, QueueNumber, Rank};
 use crate::command::{Announcement, Command, Failure};
 use crate::index::{JobEntry, Said, Stage};
 use crate::lifecycle::{Errand, RETRY, Run};
-use crate::model::{
-    Blocker, ClusterStatus, EndReason, JobState, JobStatus, Name, ObjectKey, OperationStatus, Outcome, QueueStatus,
-    Report, Resources, RunStatus, Span, Time, Uid,
-};
+use crate::model::{Blocker, EndReason, JobState, JobStatus, ObjectKey, RunId, Span, Time, Uid};
 
 /// Informational status writes on their way at once; ends are not counted.
 const INFORMATIONAL_AT_ONCE: usize = 16;
@@ -103,7 +100,7 @@ impl Engine {
         self.publish_if_changed(number, true);
     }
 
-    fn first_of(&self, key: &ObjectKey) -> Vec<Rank> {
+    pub(super) fn first_of(&self, key: &ObjectKey) -> Vec<Rank> {
         let Some(operation) = self.gate.operation(key) else { return Vec::new() };
         let queues = operation.queues.iter().filter_map(|number| self.gate.queue(*number));
         let mut first: Vec<Rank> = queues.flat_map(|queue| queue.iter().take(NEAR_HEAD).cloned()).collect();
@@ -143,7 +140,7 @@ impl Engine {
         }
         let status = match entry.stage {
             Stage::Granted(attempt) => {
-                let id = crate::model::RunId { job: entry.job.uid.clone(), number: attempt };
+                let id = RunId { job: entry.job.uid.clone(), number: attempt };
                 let Some(run) = self.runs.get(&id) else { return };
                 self.status_of_run(entry, run)
             }
@@ -360,233 +357,6 @@ impl Engine {
             }
         }
     }
-
-    // ---- what -------------------------------------------------------------------------------------------------
-
-    fn status_of_waiting(&self, entry: &JobEntry, number: QueueNumber, rank: &Rank) -> JobStatus {
-        let Some(queue) = self.gate.queue(number) else { return blank(entry, entry.state) };
-        let mut blockers = self.gate.blockers(queue);
-        let first = self.first_of(&queue.key.operation);
-        let position = first.iter().position(|other| other == rank);
-        if position.is_none() {
-            blockers.truncate(1);
-            blockers.iter_mut().for_each(|blocker| blocker.holders.clear());
-        }
-        let position = position.and_then(|position| u32::try_from(position + 1).ok());
-        JobStatus {
-            reason: queue.reason.as_str(),
-            message: blockers.first().map(|blocker| blocker.message.clone()).unwrap_or_default(),
-            queue: Some(QueueStatus { waiting_since: entry.waiting_since, position, blockers }),
-            runs: entry.job.published.runs.clone(),
-            ..blank(entry, entry.state)
-        }
-    }
-
-    fn status_of_run(&self, entry: &JobEntry, run: &Run) -> JobStatus {
-        let (reason, message) = match entry.state {
-            JobState::Starting | JobState::Running if Self::asked_for(entry).is_some() => {
-                ("Ending", Self::asked_for(entry).unwrap_or_default().to_owned())
-            }
-            JobState::Starting => match self.not_started(run, &self.view_of(run)) {
-                (ADMITTED, _) => (ADMITTED, format!("as {}", run.key.name)),
-                waiting => waiting,
-            },
-            JobState::Finishing if run.unconfirmed_since.is_some() => {
-                ("Finishing", "its driver has ended; the spark-operator has not said so yet".to_owned())
-            }
-            JobState::Finishing => ("Finishing", "its last pods are going".to_owned()),
-            _ => ("DriverRunning", format!("as {}", run.key.name)),
-        };
-        let mut runs = entry.job.published.runs.clone();
-        runs.retain(|past| past.number != run.id.number);
-        runs.push(self.run_status(run));
-        JobStatus {
-            reason,
-            message,
-            cluster: Some(run.holder.cluster.clone()),
-            runs,
-            start: Some(run.holder.granted),
-            waited: Some(run.holder.granted - entry.waiting_since),
-            executors: Some(run.holder.max_executors),
-            ..blank(entry, entry.state)
-        }
-    }
-
-    fn status_of_end(&self, entry: &JobEntry, run: &Run) -> JobStatus {
-        let closed = run.closed.unwrap_or(self.now);
-        let status = self.status_of_run(entry, run);
-        let (state, reason, message, result) = match &run.outcome {
-            Some(Outcome::Succeeded(Report::Result(reported))) => {
-                let result = (reported.uri.clone(), reported.source);
-                (JobState::Succeeded, EndReason::Completed, reported.uri.to_string(), Some(result))
-            }
-            Some(Outcome::Succeeded(Report::None)) => {
-                (JobState::Succeeded, EndReason::Completed, "it reported no result".to_owned(), None)
-            }
-            Some(Outcome::Succeeded(Report::Refused(why))) => {
-                let message = format!("the result that it reported cannot be published: {why}");
-                (JobState::Succeeded, EndReason::Completed, message, None)
-            }
-            Some(Outcome::Failed(reason, words)) => (JobState::Failed, *reason, words.to_string(), None),
-            Some(Outcome::Cancelled | Outcome::Suspended) | None => {
-                let ran = if run.running_since.is_some() { "while it ran" } else { "before it ran" };
-                (JobState::Cancelled, EndReason::Cancelled, format!("cancelled {ran}"), None)
-            }
-        };
-        JobStatus {
-            state,
-            reason: reason.as_str(),
-            message,
-            since: closed,
-            completion: Some(closed),
-            took: Some(closed - run.holder.granted),
-            declared_result: state == JobState::Succeeded && result.is_none(),
-            result,
-            ..status
-        }
-    }
-
-    pub(super) fn run_status(&self, run: &Run) -> RunStatus {
-        let application = self.sightings.applications.get(&run.id);
-        let (outcome, reason, message, result_uri) = match &run.outcome {
-            None => (None, None, None, None),
-            Some(Outcome::Succeeded(report)) => {
-                let (refused, uri) = match report {
-                    Report::None => (None, None),
-                    Report::Result(result) => (None, Some(result.uri.clone())),
-                    Report::Refused(why) => (Some(why.clone()), None),
-                };
-                (Some("Succeeded"), Some(EndReason::Completed), refused, uri)
-            }
-            Some(Outcome::Failed(reason, words)) => (Some("Failed"), Some(*reason), Some(words.clone()), None),
-            Some(Outcome::Cancelled) => (Some("Cancelled"), Some(EndReason::Cancelled), None, None),
-            Some(Outcome::Suspended) => (Some("Suspended"), Some(EndReason::Suspended), None, None),
-        };
-        RunStatus {
-            number: run.id.number,
-            application: if run.holder.seen { (&*run.key.name).into() } else { "".into() },
-            application_id: application.and_then(|application| application.application_id.clone()),
-            driver_pod: application.and_then(|application| application.driver_pod.clone()),
-            outcome: outcome.map(Into::into),
-            reason: reason.map(|reason| reason.as_str().into()),
-            message,
-            result_uri,
-            start: Some(run.holder.granted),
-            completion: run.closed,
-        }
-    }
-
-    // ---- operations and clusters ------------------------------------------------------------------------------
-
-    pub(super) fn publish_operation(&mut self, key: &ObjectKey) {
-        let Some(entry) = self.gate.operation(key) else { return };
-        let Some(declared) = &entry.declared else { return };
-        let queued: usize = entry.queues.iter().filter_map(|queue| Some(self.gate.queue(*queue)?.len())).sum();
-        let status = OperationStatus {
-            observed_generation: declared.generation,
-            alive: entry.alive(),
-            queued: u32::try_from(queued).unwrap_or(u32::MAX),
-            defect: declared.defect.clone(),
-        };
-        let publication = self.operations.entry(key.clone()).or_default();
-        if publication.take_if_new(&status) {
-            self.out.push(Command::WriteOperationStatus { key: key.clone(), status: Box::new(status) });
-        }
-    }
-
-    pub(super) fn operation_status_written(&mut self, key: &ObjectKey, result: &Result<(), Failure>) {
-        let Some(publication) = self.operations.get_mut(key) else { return };
-        if publication.written(result) {
-            self.wakes.set(Wake::Operation(key.clone()), self.now + RETRY);
-        }
-    }
-
-    pub(super) fn publish_clusters(&mut self) {
-        let declared: Vec<Name> = self.clusters.keys().cloned().collect();
-        declared.iter().for_each(|name| self.publish_cluster(name));
-    }
-
-    fn publish_cluster(&mut self, name: &Name) {
-        let Some(entry) = self.gate.cluster(name) else { return };
-        let Some(declared) = &entry.declared else { return };
-        let bounded = |most: u64| (most != u64::MAX).then_some(most);
-        let status = ClusterStatus {
-            observed_generation: declared.generation,
-            running: entry.alive(),
-            queued: entry.queued,
-            executors_in_use: entry.used.executors,
-            executors_max: bounded(declared.capacity.executors),
-            occupancy_percent: occupancy(entry.used, declared.capacity),
-            saturated: entry.turns_away(),
-            held: declared.held,
-            spark_operator_available: self.gate.operator_available(),
-            defect: declared.defect.clone(),
-        };
-        let publication = self.clusters.entry(name.clone()).or_default();
-        if publication.take_if_new(&status) {
-            self.out.push(Command::WriteClusterStatus { name: name.clone(), status: Box::new(status) });
-        }
-    }
-
-    pub(super) fn cluster_status_written(&mut self, name: &Name, result: &Result<(), Failure>) {
-        let Some(publication) = self.clusters.get_mut(name) else { return };
-        if publication.written(result) {
-            self.wakes.set(Wake::Clusters, self.now + RETRY);
-        }
-    }
-}
-
-impl<T: PartialEq + Clone> super::Publication<T> {
-    /// Whether this has to be written now; then it counts as said.
-    fn take_if_new(&mut self, status: &T) -> bool {
-        if self.writing {
-            self.again = true;
-            return false;
-        }
-        if self.said.as_ref() == Some(status) {
-            return false;
-        }
-        self.said = Some(status.clone());
-        self.writing = true;
-        true
-    }
-
-    /// A write ended; tells whether to look again.
-    fn written(&mut self, result: &Result<(), Failure>) -> bool {
-        self.writing = false;
-        let failed = !matches!(result, Ok(()) | Err(Failure::Gone));
-        if failed {
-            self.said = None;
-        }
-        std::mem::take(&mut self.again) || failed
-    }
-}
-
-fn blank(entry: &JobEntry, state: JobState) -> JobStatus {
-    JobStatus {
-        observed_generation: entry.job.generation,
-        state,
-        reason: "",
-        message: String::new(),
-        created: entry.job.created,
-        since: entry.since,
-        accepted: match state {
-            JobState::Pending => None,
-            // It was not looked at while it is held back: what was true before is all that is known.
-            JobState::Suspended => entry.accepted,
-            _ => Some(entry.accepted.unwrap_or(entry.job.created)),
-        },
-        cluster: None,
-        queue: None,
-        runs: Vec::new(),
-        start: None,
-        completion: None,
-        waited: None,
-        took: None,
-        executors: None,
-        result: None,
-        declared_result: false,
-    }
 }
 
 fn said(status: &JobStatus) -> Said {
@@ -605,21 +375,4 @@ fn said(status: &JobStatus) -> Said {
         generation: status.observed_generation,
         details: Some(hasher.finish()),
     }
-}
-
-/// The fullest bounded dimension, in percent.
-fn occupancy(used: Resources, capacity: Resources) -> Option<u32> {
-    let of = |used: u64, most: u64| match most {
-        u64::MAX => None,
-        0 => Some(100),
-        _ => u32::try_from(u128::from(used) * 100 / u128::from(most)).ok(),
-    };
-    [
-        of(used.executors, capacity.executors),
-        of(used.milli_cores, capacity.milli_cores),
-        of(used.memory_mib, capacity.memory_mib),
-    ]
-    .into_iter()
-    .flatten()
-    .max()
 }

@@ -1,0 +1,108 @@
+//! The statuses of operations and clusters: written when they differ from what was said, one write at a time each.
+
+use super::{Engine, Wake};
+use crate::command::{Command, Failure};
+use crate::lifecycle::RETRY;
+use crate::model::{ClusterStatus, Name, ObjectKey, OperationStatus, Resources};
+
+impl Engine {
+    pub(super) fn publish_operation(&mut self, key: &ObjectKey) {
+        let Some(entry) = self.gate.operation(key) else { return };
+        let Some(declared) = &entry.declared else { return };
+        let queued: usize = entry.queues.iter().filter_map(|queue| Some(self.gate.queue(*queue)?.len())).sum();
+        let status = OperationStatus {
+            observed_generation: declared.generation,
+            alive: entry.alive(),
+            queued: u32::try_from(queued).unwrap_or(u32::MAX),
+            defect: declared.defect.clone(),
+        };
+        let publication = self.operations.entry(key.clone()).or_default();
+        if publication.take_if_new(&status) {
+            self.out.push(Command::WriteOperationStatus { key: key.clone(), status: Box::new(status) });
+        }
+    }
+
+    pub(super) fn operation_status_written(&mut self, key: &ObjectKey, result: &Result<(), Failure>) {
+        let Some(publication) = self.operations.get_mut(key) else { return };
+        if publication.written(result) {
+            self.wakes.set(Wake::Operation(key.clone()), self.now + RETRY);
+        }
+    }
+
+    pub(super) fn publish_clusters(&mut self) {
+        let declared: Vec<Name> = self.clusters.keys().cloned().collect();
+        declared.iter().for_each(|name| self.publish_cluster(name));
+    }
+
+    fn publish_cluster(&mut self, name: &Name) {
+        let Some(entry) = self.gate.cluster(name) else { return };
+        let Some(declared) = &entry.declared else { return };
+        let bounded = |most: u64| (most != u64::MAX).then_some(most);
+        let status = ClusterStatus {
+            observed_generation: declared.generation,
+            running: entry.alive(),
+            queued: entry.queued,
+            executors_in_use: entry.used.executors,
+            executors_max: bounded(declared.capacity.executors),
+            occupancy_percent: occupancy(entry.used, declared.capacity),
+            saturated: entry.turns_away(),
+            held: declared.held,
+            spark_operator_available: self.gate.operator_available(),
+            defect: declared.defect.clone(),
+        };
+        let publication = self.clusters.entry(name.clone()).or_default();
+        if publication.take_if_new(&status) {
+            self.out.push(Command::WriteClusterStatus { name: name.clone(), status: Box::new(status) });
+        }
+    }
+
+    pub(super) fn cluster_status_written(&mut self, name: &Name, result: &Result<(), Failure>) {
+        let Some(publication) = self.clusters.get_mut(name) else { return };
+        if publication.written(result) {
+            self.wakes.set(Wake::Clusters, self.now + RETRY);
+        }
+    }
+}
+
+impl<T: PartialEq + Clone> super::Publication<T> {
+    /// Whether this has to be written now; then it counts as said.
+    fn take_if_new(&mut self, status: &T) -> bool {
+        if self.writing {
+            self.again = true;
+            return false;
+        }
+        if self.said.as_ref() == Some(status) {
+            return false;
+        }
+        self.said = Some(status.clone());
+        self.writing = true;
+        true
+    }
+
+    /// A write ended; tells whether to look again.
+    fn written(&mut self, result: &Result<(), Failure>) -> bool {
+        self.writing = false;
+        let failed = !matches!(result, Ok(()) | Err(Failure::Gone));
+        if failed {
+            self.said = None;
+        }
+        std::mem::take(&mut self.again) || failed
+    }
+}
+
+/// The fullest bounded dimension, in percent.
+fn occupancy(used: Resources, capacity: Resources) -> Option<u32> {
+    let of = |used: u64, most: u64| match most {
+        u64::MAX => None,
+        0 => Some(100),
+        _ => u32::try_from(u128::from(used) * 100 / u128::from(most)).ok(),
+    };
+    [
+        of(used.executors, capacity.executors),
+        of(used.milli_cores, capacity.milli_cores),
+        of(used.memory_mib, capacity.memory_mib),
+    ]
+    .into_iter()
+    .flatten()
+    .max()
+}

@@ -1,0 +1,220 @@
+//! Puts every job where it belongs: at its end, with its run, held back, or into a queue.
+
+use super::Engine;
+use crate::admission::{JobNumber, QueueKey, Rank};
+use crate::index::Stage;
+use crate::lifecycle::Errand;
+use crate::model::{Job, JobState, ObjectKey, Operation, RunId, Uid};
+
+impl Engine {
+    pub(super) fn job_seen(&mut self, job: Job) {
+        self.not_unreadable(&job.key);
+        if let Some(number) = self.jobs.by_key(&job.key) {
+            let Some(entry) = self.jobs.get_mut(number) else { return };
+            if entry.job.uid == job.uid {
+                let same = entry.job.generation == job.generation && entry.job.deleting == job.deleting;
+                let ended = is_published_terminal(&job) && (entry.stage != Stage::Ended || entry.ending.is_some());
+                // Our own words come back here; but a run that was seen, in a late word of an older leader, stays seen.
+                let tells_more = ended || job.published.run.is_some_and(|(_, seen)| seen);
+                let known = std::mem::take(&mut entry.job.published);
+                let published = if tells_more { job.published.after(known) } else { known };
+                entry.job = Job { published, ..job };
+                if ended {
+                    self.ended_in_api(number);
+                } else if !same {
+                    self.job_edited(number);
+                }
+                return;
+            }
+            let (key, uid) = (entry.job.key.clone(), entry.job.uid.clone());
+            self.job_gone(&key, &uid);
+        }
+        let number = self.jobs.add(job, self.now);
+        if self.synced {
+            self.place(number);
+        }
+    }
+
+    /// A job can be read again, or is gone: every run that waited for that is looked at. Which UID an unreadable one had
+    /// is not known.
+    fn not_unreadable(&mut self, key: &ObjectKey) {
+        if self.unreadable_jobs.remove(key) {
+            let waiting = self.runs.iter().filter(|(_, run)| run.holder.job == *key);
+            self.dirty_runs.extend(waiting.map(|(id, _)| id.clone()));
+        }
+    }
+
+    /// A terminal status stands in the API, whoever wrote it: that never changes again.
+    fn ended_in_api(&mut self, number: JobNumber) {
+        self.leave_queue(number);
+        let Some(entry) = self.jobs.get_mut(number) else { return };
+        entry.stage = Stage::Ended;
+        if entry.ending.take().is_none() {
+            self.tell_of_foreign_end(number);
+        }
+        let Some(entry) = self.jobs.get(number) else { return };
+        let (uid, state) = (entry.job.uid.clone(), entry.job.published.state);
+        if let Some(state) = state {
+            self.jobs.set_state(number, state, self.now);
+        }
+        let runs = self.runs_of(&uid);
+        self.dirty_runs.extend(runs);
+    }
+
+    fn job_edited(&mut self, number: JobNumber) {
+        if self.synced {
+            self.place(number);
+        }
+        self.job_changed(number);
+    }
+
+    pub(super) fn job_gone(&mut self, key: &ObjectKey, uid: &Uid) {
+        self.not_unreadable(key);
+        self.dirty_runs.extend(self.runs_of(uid));
+        let Some(number) = self.jobs.by_key(key) else { return };
+        if self.jobs.get(number).is_none_or(|entry| entry.job.uid != *uid) {
+            return;
+        }
+        self.leave_queue(number);
+        if let Some(since) = self.jobs.remove(number).and_then(|entry| entry.backlogged) {
+            self.backlog.remove(&(since, number));
+        }
+        for id in self.runs_of(uid) {
+            // Nobody is left to tell: an outcome that was to be recorded is not waited for.
+            if let Some(run) = self.runs.get_mut(&id).filter(|run| run.errand == Some(Errand::Record)) {
+                run.errand = None;
+                run.recorded = true;
+            }
+            self.dirty_runs.insert(id);
+        }
+    }
+
+    pub(super) fn runs_of(&self, uid: &Uid) -> Vec<RunId> {
+        let first = RunId { job: uid.clone(), number: 0 };
+        self.runs.range(first..).map(|(run, _)| run).take_while(|run| run.job == *uid).cloned().collect()
+    }
+
+    /// Jobs of an operation are looked at anew: their defaults changed.
+    pub(super) fn place_jobs_of(&mut self, key: &ObjectKey) {
+        let queues = self.gate.operation(key).map(|entry| entry.queues.clone()).unwrap_or_default();
+        let waiting: Vec<JobNumber> = queues
+            .iter()
+            .filter_map(|number| self.gate.queue(*number))
+            .flat_map(|queue| queue.iter().map(|rank| rank.job))
+            .collect();
+        waiting.into_iter().for_each(|number| self.place(number));
+    }
+
+    /// Puts a job where it belongs: at its end, with its run, or into a queue.
+    pub(super) fn place(&mut self, number: JobNumber) {
+        let Some(entry) = self.jobs.get(number) else { return };
+        if entry.stage == Stage::Ended {
+            return;
+        }
+        if entry.job.published.state.is_some_and(JobState::is_terminal) {
+            self.leave_queue(number);
+            if let Some(entry) = self.jobs.get_mut(number) {
+                entry.stage = Stage::Ended;
+            }
+            return;
+        }
+        if let Stage::Granted(run) = entry.stage {
+            self.dirty_runs.insert(RunId { job: entry.job.uid.clone(), number: run });
+            return;
+        }
+        if let Some(run) = self.runs_of(&entry.job.uid.clone()).pop() {
+            self.assign(&run);
+            self.dirty_runs.insert(run);
+            return;
+        }
+        if entry.job.deleting {
+            self.leave_queue(number);
+            // In the quarantine a create of a run that nobody remembers may still land: it is too early to say that it
+            // never started. All jobs are placed again when the quarantine is over.
+        } else if entry.job.cancel && self.quarantined_until.is_none() {
+            self.leave_queue(number);
+            self.end_waiting(number);
+        } else if entry.job.suspend {
+            self.suspend(number);
+        } else {
+            self.queue(number);
+        }
+    }
+
+    /// A job that is suspended waits in no queue: it costs nothing and blocks nobody.
+    fn suspend(&mut self, number: JobNumber) {
+        self.leave_queue(number);
+        if let Some(entry) = self.jobs.get_mut(number) {
+            entry.stage = Stage::Suspended;
+        }
+        self.enter_state(number, JobState::Suspended);
+        self.job_changed(number);
+    }
+
+    fn queue(&mut self, number: JobNumber) {
+        let Some(entry) = self.jobs.get(number) else { return };
+        let (key, rank) = self.queue_key(&entry.job, number);
+        if let Stage::Waiting(queue, old) = &entry.stage {
+            if *old == rank && self.gate.queue(*queue).is_some_and(|queue| queue.key == key) {
+                return;
+            }
+            self.leave_queue(number);
+        }
+        let operation = key.operation.clone();
+        let queue = self.gate.enqueue(key, rank.clone());
+        if let Some(entry) = self.jobs.get_mut(number) {
+            // It was held back, or its last run was ended for that.
+            if matches!(entry.state, JobState::Suspended | JobState::Finishing) {
+                entry.waiting_since = self.now;
+            }
+            entry.stage = Stage::Waiting(queue, rank);
+        }
+        self.operation_changed(&operation);
+        self.waits_in(number, queue);
+    }
+
+    /// What decides where a job waits: its own fields, then the operation's defaults.
+    fn queue_key(&self, job: &Job, number: JobNumber) -> (QueueKey, Rank) {
+        let operation = ObjectKey { namespace: job.key.namespace.clone(), name: job.operation.clone() };
+        let declared = self.gate.operation(&operation).and_then(|entry| entry.declared.as_deref());
+        let defaults = declared.map(|declared| &declared.defaults);
+        let priority = job.priority.or_else(|| defaults?.priority).unwrap_or_default();
+        let key = QueueKey {
+            cluster: job.cluster.clone().or_else(|| defaults?.cluster.clone()),
+            bounds: job.executors.or_else(|| defaults?.executors).unwrap_or_default(),
+            own_limit: job.own_limit.or_else(|| defaults?.own_limit),
+            defect: job.defect.clone().or_else(|| lacking(job, declared?)),
+            operation,
+        };
+        (key, Rank::new(priority, job.created, job.key.name.clone(), number))
+    }
+
+    /// Takes a job out of its queue, if it waits in one.
+    pub(super) fn leave_queue(&mut self, number: JobNumber) {
+        let Some(entry) = self.jobs.get_mut(number) else { return };
+        let stage = std::mem::replace(&mut entry.stage, Stage::New);
+        let Stage::Waiting(queue, rank) = stage else {
+            entry.stage = stage;
+            return;
+        };
+        let operation = ObjectKey { namespace: entry.job.key.namespace.clone(), name: entry.job.operation.clone() };
+        self.gate.dequeue(queue, &rank);
+        self.operation_changed(&operation);
+    }
+}
+
+pub(super) fn is_published_terminal(job: &Job) -> bool {
+    job.published.state.is_some_and(JobState::is_terminal)
+}
+
+/// What the operation refers to and the job does not give.
+fn lacking(job: &Job, operation: &Operation) -> Option<Box<str>> {
+    let name = &operation.key.name;
+    if operation.needs_result && !job.declares_result {
+        return Some(format!("spec.result.uri is missing: Operation {name} refers to it").into());
+    }
+    let of_result = operation.result_parameters.iter().filter(|_| !job.declares_result);
+    let mut wanted = operation.parameters.iter().chain(of_result);
+    let missing = wanted.find(|wanted| job.parameters.binary_search(wanted).is_err())?;
+    Some(format!("spec.parameters.{missing} is missing: Operation {name} refers to it").into())
+}

@@ -1,0 +1,150 @@
+//! What a job's status says: of a job that waits, of one with a run, of one that has ended.
+
+use super::Engine;
+use super::intent::ADMITTED;
+use crate::admission::{QueueNumber, Rank};
+use crate::index::JobEntry;
+use crate::lifecycle::Run;
+use crate::model::{EndReason, JobState, JobStatus, Outcome, QueueStatus, Report, RunStatus};
+
+impl Engine {
+    pub(super) fn status_of_waiting(&self, entry: &JobEntry, number: QueueNumber, rank: &Rank) -> JobStatus {
+        let Some(queue) = self.gate.queue(number) else { return blank(entry, entry.state) };
+        let mut blockers = self.gate.blockers(queue);
+        let first = self.first_of(&queue.key.operation);
+        let position = first.iter().position(|other| other == rank);
+        if position.is_none() {
+            blockers.truncate(1);
+            blockers.iter_mut().for_each(|blocker| blocker.holders.clear());
+        }
+        let position = position.and_then(|position| u32::try_from(position + 1).ok());
+        JobStatus {
+            reason: queue.reason.as_str(),
+            message: blockers.first().map(|blocker| blocker.message.clone()).unwrap_or_default(),
+            queue: Some(QueueStatus { waiting_since: entry.waiting_since, position, blockers }),
+            runs: entry.job.published.runs.clone(),
+            ..blank(entry, entry.state)
+        }
+    }
+
+    pub(super) fn status_of_run(&self, entry: &JobEntry, run: &Run) -> JobStatus {
+        let (reason, message) = match entry.state {
+            JobState::Starting | JobState::Running if Self::asked_for(entry).is_some() => {
+                ("Ending", Self::asked_for(entry).unwrap_or_default().to_owned())
+            }
+            JobState::Starting => match self.not_started(run, &self.view_of(run)) {
+                (ADMITTED, _) => (ADMITTED, format!("as {}", run.key.name)),
+                waiting => waiting,
+            },
+            JobState::Finishing if run.unconfirmed_since.is_some() => {
+                ("Finishing", "its driver has ended; the spark-operator has not said so yet".to_owned())
+            }
+            JobState::Finishing => ("Finishing", "its last pods are going".to_owned()),
+            _ => ("DriverRunning", format!("as {}", run.key.name)),
+        };
+        let mut runs = entry.job.published.runs.clone();
+        runs.retain(|past| past.number != run.id.number);
+        runs.push(self.run_status(run));
+        JobStatus {
+            reason,
+            message,
+            cluster: Some(run.holder.cluster.clone()),
+            runs,
+            start: Some(run.holder.granted),
+            waited: Some(run.holder.granted - entry.waiting_since),
+            executors: Some(run.holder.max_executors),
+            ..blank(entry, entry.state)
+        }
+    }
+
+    pub(super) fn status_of_end(&self, entry: &JobEntry, run: &Run) -> JobStatus {
+        let closed = run.closed.unwrap_or(self.now);
+        let status = self.status_of_run(entry, run);
+        let (state, reason, message, result) = match &run.outcome {
+            Some(Outcome::Succeeded(Report::Result(reported))) => {
+                let result = (reported.uri.clone(), reported.source);
+                (JobState::Succeeded, EndReason::Completed, reported.uri.to_string(), Some(result))
+            }
+            Some(Outcome::Succeeded(Report::None)) => {
+                (JobState::Succeeded, EndReason::Completed, "it reported no result".to_owned(), None)
+            }
+            Some(Outcome::Succeeded(Report::Refused(why))) => {
+                let message = format!("the result that it reported cannot be published: {why}");
+                (JobState::Succeeded, EndReason::Completed, message, None)
+            }
+            Some(Outcome::Failed(reason, words)) => (JobState::Failed, *reason, words.to_string(), None),
+            Some(Outcome::Cancelled | Outcome::Suspended) | None => {
+                let ran = if run.running_since.is_some() { "while it ran" } else { "before it ran" };
+                (JobState::Cancelled, EndReason::Cancelled, format!("cancelled {ran}"), None)
+            }
+        };
+        JobStatus {
+            state,
+            reason: reason.as_str(),
+            message,
+            since: closed,
+            completion: Some(closed),
+            took: Some(closed - run.holder.granted),
+            declared_result: state == JobState::Succeeded && result.is_none(),
+            result,
+            ..status
+        }
+    }
+
+    pub(super) fn run_status(&self, run: &Run) -> RunStatus {
+        let application = self.sightings.applications.get(&run.id);
+        let (outcome, reason, message, result_uri) = match &run.outcome {
+            None => (None, None, None, None),
+            Some(Outcome::Succeeded(report)) => {
+                let (refused, uri) = match report {
+                    Report::None => (None, None),
+                    Report::Result(result) => (None, Some(result.uri.clone())),
+                    Report::Refused(why) => (Some(why.clone()), None),
+                };
+                (Some("Succeeded"), Some(EndReason::Completed), refused, uri)
+            }
+            Some(Outcome::Failed(reason, words)) => (Some("Failed"), Some(*reason), Some(words.clone()), None),
+            Some(Outcome::Cancelled) => (Some("Cancelled"), Some(EndReason::Cancelled), None, None),
+            Some(Outcome::Suspended) => (Some("Suspended"), Some(EndReason::Suspended), None, None),
+        };
+        RunStatus {
+            number: run.id.number,
+            application: if run.holder.seen { (&*run.key.name).into() } else { "".into() },
+            application_id: application.and_then(|application| application.application_id.clone()),
+            driver_pod: application.and_then(|application| application.driver_pod.clone()),
+            outcome: outcome.map(Into::into),
+            reason: reason.map(|reason| reason.as_str().into()),
+            message,
+            result_uri,
+            start: Some(run.holder.granted),
+            completion: run.closed,
+        }
+    }
+}
+
+pub(super) fn blank(entry: &JobEntry, state: JobState) -> JobStatus {
+    JobStatus {
+        observed_generation: entry.job.generation,
+        state,
+        reason: "",
+        message: String::new(),
+        created: entry.job.created,
+        since: entry.since,
+        accepted: match state {
+            JobState::Pending => None,
+            // It was not looked at while it is held back: what was true before is all that is known.
+            JobState::Suspended => entry.accepted,
+            _ => Some(entry.accepted.unwrap_or(entry.job.created)),
+        },
+        cluster: None,
+        queue: None,
+        runs: Vec::new(),
+        start: None,
+        completion: None,
+        waited: None,
+        took: None,
+        executors: None,
+        result: None,
+        declared_result: false,
+    }
+}
