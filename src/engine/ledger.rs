@@ -315,11 +315,12 @@ impl Engine {
             return;
         }
         self.ledger_dirty = false;
-        let content = self.compose(&releases, &grants);
-        let same = Ledger { sequence: self.acknowledged.sequence, ..content.clone() } == self.acknowledged;
+        let mut content = self.compose(&releases, &grants);
+        let same = content == self.acknowledged;
         if same && self.version.is_some() && !self.unsettled {
             return;
         }
+        content.sequence = content.sequence.saturating_add(1);
         let (base, ledger) = (self.version.clone(), Box::new(content.clone()));
         self.flight = Some(Flight { content: Box::new(content), grants, releases });
         self.out.push(Command::WriteLedger { base, ledger });
@@ -379,7 +380,7 @@ impl Engine {
             live.map(|(run, record)| (run.clone(), record.holder.clone())).collect();
         holders.extend(grants.iter().map(|(run, holder)| (run.clone(), holder.clone())));
         let mut ledger = Ledger { epoch: self.epoch, leader: self.identity.clone(), holders, ..Ledger::default() };
-        ledger.sequence = self.acknowledged.sequence.saturating_add(1);
+        ledger.sequence = self.acknowledged.sequence;
         self.compose_limits(&mut ledger, grants);
         ledger
     }

@@ -115,7 +115,8 @@ impl Engine {
             if let Some(entry) = self.jobs.get_mut(number) {
                 entry.backlogged = None;
             }
-            self.publish_if_changed(number, false);
+            // Whatever it waited for its turn with: a new reason, or other words.
+            self.publish_if_changed(number, true);
         }
     }
 

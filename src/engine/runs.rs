@@ -382,13 +382,17 @@ impl Engine {
     /// The oldest go first where there are too many.
     pub(super) fn cap_tombstones(&mut self) {
         let excess = self.tombstones.len().saturating_sub(self.settings.max_tombstones + self.dropping.len());
-        let staying = self.tombstones.oldest_first().filter(|(_, run)| !self.dropping.contains(run));
-        let oldest: Vec<_> = staying.take(excess).cloned().collect();
-        for (since, run) in oldest {
-            if self.now - since >= YOUNGEST_DROPPED {
-                self.drop_tombstone(&run);
-            } else {
+        for _ in 0..excess {
+            let oldest = self.tombstones.oldest_first().find(|(_, run)| !self.dropping.contains(run)).cloned();
+            let Some((since, run)) = oldest else { break };
+            // Those after it are younger still: one is enough to look again in time.
+            if self.now - since < YOUNGEST_DROPPED {
                 self.wakes.set(Wake::Tombstone(run), since + YOUNGEST_DROPPED);
+                break;
+            }
+            self.drop_tombstone(&run);
+            if !self.dropping.contains(&run) {
+                break;
             }
         }
     }
