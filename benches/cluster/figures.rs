@@ -251,6 +251,8 @@ fn conditions(options: &Options) -> String {
         cpus.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": ")).map_or("", |(_, it)| it);
     let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
     let kernel = read("/proc/sys/kernel/osrelease");
+    // What follows a dash names somebody's build of it.
+    let kernel = kernel.split('-').next().unwrap_or_default();
     format!(
         "Measured {} with {} rounds of each system and {} refills and creations a round; {cores} cores ({model}), Linux {}, \
          keeper {}, Kubernetes and etcd as in `e2e/local/go`. Load of the machine over the last minute: {}.",
