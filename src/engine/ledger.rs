@@ -248,9 +248,6 @@ impl Engine {
             self.forget_run(run);
         }
         for (run, holder) in flight.grants {
-            if let Some(number) = self.jobs.by_uid(&run.job) {
-                self.job_changed(number);
-            }
             self.dirty_runs.insert(run.clone());
             // Its start may have been due to be said while the grant was on its way, when there was no run to tell of.
             if let Some(number) = self.jobs.by_uid(&run.job) {

@@ -28,18 +28,16 @@ impl Engine {
     }
 
     pub(super) fn status_of_run(&self, entry: &JobEntry, run: &Run) -> JobStatus {
-        let (reason, message) = match entry.state {
-            JobState::Starting | JobState::Running if Self::asked_for(entry).is_some() => {
-                ("Ending", Self::asked_for(entry).unwrap_or_default().to_owned())
-            }
-            JobState::Starting => match self.not_started(run, &self.view_of(run)) {
+        let (reason, message) = match (entry.state, Self::asked_for(entry)) {
+            (JobState::Starting | JobState::Running, Some(words)) => ("Ending", words.to_owned()),
+            (JobState::Starting, None) => match self.not_started(run, &self.view_of(run)) {
                 (ADMITTED, _) => (ADMITTED, format!("as {}", run.key.name)),
                 waiting => waiting,
             },
-            JobState::Finishing if run.unconfirmed_since.is_some() => {
+            (JobState::Finishing, _) if run.unconfirmed_since.is_some() => {
                 ("Finishing", "its driver has ended; the spark-operator has not said so yet".to_owned())
             }
-            JobState::Finishing => ("Finishing", "its last pods are going".to_owned()),
+            (JobState::Finishing, _) => ("Finishing", "its last pods are going".to_owned()),
             _ => ("DriverRunning", format!("as {}", run.key.name)),
         };
         let mut runs = entry.job.published.runs.clone();
