@@ -31,7 +31,7 @@ impl Kind {
 }
 
 /// One object as a watch shows it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Change {
     /// A namespace: its labels, and whether it is being deleted.
     Namespace {

@@ -225,7 +225,7 @@ impl World {
 
     fn write_status(&mut self, key: &ObjectKey, uid: Uid, status: &JobStatus) {
         if let Some(job) = self.jobs.get_mut(&uid) {
-            job.published = published(status);
+            job.published = Some(Box::new(published(status)));
             let job = job.clone();
             self.show(WATCHED, Change::Job(Box::new(job)));
         }
@@ -251,7 +251,7 @@ fn print_row(kind: &str, mut times: Vec<Duration>, total: usize) -> (f64, f64) {
 
 fn kind_of(input: &Input) -> &'static str {
     match input {
-        Input::Watched(Change::Job(job)) if job.published.state.is_none() => "job arrives",
+        Input::Watched(Change::Job(job)) if job.published.is_none() => "job arrives",
         Input::Watched(Change::Job(_)) => "job's own status comes back",
         Input::Watched(Change::Application(_)) => "application",
         Input::Watched(Change::Pod(_)) => "pod",
@@ -320,14 +320,14 @@ fn job(number: usize, operation: usize, created: Time) -> Job {
         own_limit: None,
         cluster: None,
         executors: None,
-        parameters: vec!["region".into()],
+        parameters: ["region".into()].into(),
         declares_result: false,
         defect: None,
         time_limits: TimeLimits::default(),
         cancel: false,
         suspend: false,
         deleting: false,
-        published: Published::default(),
+        published: None,
     }
 }
 

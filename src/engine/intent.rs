@@ -58,7 +58,7 @@ impl Engine {
         let status: RunStatus = self.run_status(run);
         let Some(entry) = self.jobs.get_mut(number) else { return };
         entry.used_up = entry.used_up.max(run.id.number);
-        let runs = &mut entry.job.published.runs;
+        let runs = &mut entry.job.published.get_or_insert_default().runs;
         runs.retain(|past| past.number != run.id.number);
         runs.push(status);
     }

@@ -7,17 +7,22 @@ use crate::lifecycle::Errand;
 use crate::model::{Job, JobState, ObjectKey, Operation, RunId, Uid};
 
 impl Engine {
-    pub(super) fn job_seen(&mut self, job: Job) {
+    pub(super) fn job_seen(&mut self, mut job: Job) {
         self.not_unreadable(&job.key);
+        self.jobs.share(&mut job);
         if let Some(number) = self.jobs.by_key(&job.key) {
             let Some(entry) = self.jobs.get_mut(number) else { return };
             if entry.job.uid == job.uid {
                 let same = entry.job.generation == job.generation && entry.job.deleting == job.deleting;
-                let ended = is_published_terminal(&job) && (entry.stage != Stage::Ended || entry.ending.is_some());
+                let ended = job.published_end().is_some() && (entry.stage != Stage::Ended || entry.ending.is_some());
                 // Our own words come back here; but a run that was seen, in a late word of an older leader, stays seen.
-                let tells_more = ended || job.published.run.is_some_and(|(_, seen)| seen);
-                let known = std::mem::take(&mut entry.job.published);
-                let published = if tells_more { job.published.after(known) } else { known };
+                let tells_more = ended || job.published_run().is_some_and(|(_, seen)| seen);
+                let known = entry.job.published.take();
+                let published = match (job.published.take(), known) {
+                    (Some(told), Some(known)) if tells_more => Some(Box::new(told.after(*known))),
+                    (Some(told), None) if tells_more => Some(told),
+                    (_, known) => known,
+                };
                 entry.job = Job { published, ..job };
                 if ended {
                     self.ended_in_api(number);
@@ -53,7 +58,7 @@ impl Engine {
             self.tell_of_foreign_end(number);
         }
         let Some(entry) = self.jobs.get(number) else { return };
-        let (uid, state) = (entry.job.uid.clone(), entry.job.published.state);
+        let (uid, state) = (entry.job.uid.clone(), entry.job.published_end());
         if let Some(state) = state {
             self.jobs.set_state(number, state, self.now);
         }
@@ -111,7 +116,7 @@ impl Engine {
         if entry.stage == Stage::Ended {
             return;
         }
-        if entry.job.published.state.is_some_and(JobState::is_terminal) {
+        if entry.job.published_end().is_some() {
             self.leave_queue(number);
             if let Some(entry) = self.jobs.get_mut(number) {
                 entry.stage = Stage::Ended;
@@ -201,10 +206,6 @@ impl Engine {
         self.gate.dequeue(queue, &rank);
         self.operation_changed(&operation);
     }
-}
-
-pub(super) fn is_published_terminal(job: &Job) -> bool {
-    job.published.state.is_some_and(JobState::is_terminal)
 }
 
 /// What the operation refers to and the job does not give.

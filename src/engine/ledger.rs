@@ -352,8 +352,8 @@ impl Engine {
         self.leave_queue(number);
         let now = self.now;
         let entry = self.jobs.get_mut(number)?;
-        let last = entry.job.published.run.map_or(0, |(number, _)| number);
-        let used_up = entry.used_up.max(entry.job.published.runs.iter().map(|run| run.number).max().unwrap_or(0));
+        let last = entry.job.published_run().map_or(0, |(number, _)| number);
+        let used_up = entry.used_up.max(entry.job.past_runs().iter().map(|run| run.number).max().unwrap_or(0));
         let run = RunId { job: entry.job.uid.clone(), number: last.max(used_up + 1) };
         entry.stage = Stage::Granted(run.number);
         let holder = Holder {

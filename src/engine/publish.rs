@@ -1,8 +1,7 @@
 //! When statuses are written: nothing for a state that lasts less than two seconds, nothing twice,
 //! a bounded number on their way, and each computed when its turn comes, so that none is stale.
 
-use std::collections::hash_map::DefaultHasher;
-use std::hash::{Hash, Hasher};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::wording::blank;
 use super::{Engine, Wake, WriteKind};
@@ -149,17 +148,15 @@ impl Engine {
             Stage::Suspended => JobStatus {
                 reason: EndReason::Suspended.as_str(),
                 message: "spec.suspend is true: set it to false to let it go on".to_owned(),
-                runs: entry.job.published.runs.clone(),
+                runs: entry.job.past_runs().to_vec(),
                 ..blank(entry, JobState::Suspended)
             },
             Stage::New | Stage::Ended => return,
         };
         let said = said(&status);
-        let known = entry.said.as_ref();
-        let same = known.is_some_and(|known| {
-            (known.state, &known.reason, known.generation) == (said.state, &said.reason, said.generation)
-                && (!details || known.details == said.details)
-        });
+        let same = entry
+            .said
+            .is_some_and(|known| known.headline == said.headline && (!details || known.details == said.details));
         if same {
             return;
         }
@@ -170,11 +167,8 @@ impl Engine {
     /// Whether a waiting job's status says what holds it, details aside.
     fn is_told(&self, entry: &JobEntry) -> bool {
         let Stage::Waiting(queue, _) = entry.stage else { return false };
-        let reason = self.gate.queue(queue).map(|queue| queue.reason.as_str());
-        let said = entry.said.as_ref();
-        said.is_some_and(|said| {
-            (said.state, said.generation, Some(&*said.reason)) == (entry.state, entry.job.generation, reason)
-        })
+        let (Some(queue), Some(said)) = (self.gate.queue(queue), entry.said) else { return false };
+        said.headline == Said::headline(entry.state, queue.reason.as_str(), entry.job.generation)
     }
 
     fn wait_for_turn(&mut self, number: JobNumber, since: Time) {
@@ -264,14 +258,14 @@ impl Engine {
         let Some(entry) = self.jobs.get_mut(number) else { return };
         entry.stage = Stage::Ended;
         let waited = self.now - entry.waiting_since;
-        let again = if entry.job.published.runs.is_empty() { "" } else { " again" };
+        let again = if entry.job.past_runs().is_empty() { "" } else { " again" };
         let status = JobStatus {
             reason: EndReason::Cancelled.as_str(),
             message: format!("cancelled before it started{again}"),
             completion: Some(self.now),
             since: self.now,
             waited: Some(waited),
-            runs: entry.job.published.runs.clone(),
+            runs: entry.job.past_runs().to_vec(),
             ..blank(entry, JobState::Cancelled)
         };
         self.end(number, status);
@@ -298,7 +292,7 @@ impl Engine {
     /// Somebody else wrote an end into a job's status. It stands for ever: people hear that it is not the keeper's word.
     pub(super) fn tell_of_foreign_end(&mut self, number: JobNumber) {
         let Some(entry) = self.jobs.get(number) else { return };
-        let Some(state) = entry.job.published.state else { return };
+        let Some(state) = entry.job.published_end() else { return };
         self.out.push(Command::Announce(Box::new(Announcement {
             job: entry.job.key.clone(),
             uid: entry.job.uid.clone(),
@@ -372,8 +366,7 @@ fn said(status: &JobStatus) -> Said {
     }
     Said {
         state: status.state,
-        reason: status.reason.into(),
-        generation: status.observed_generation,
+        headline: Said::headline(status.state, status.reason, status.observed_generation),
         details: Some(hasher.finish()),
     }
 }

@@ -34,7 +34,7 @@ impl Engine {
         self.remember_limits(run);
         self.wake_when_late(run);
         if !run.own_grant
-            && let Some(published) = self.jobs.of(&run.id.job).map(|entry| &entry.job.published)
+            && let Some(published) = self.jobs.of(&run.id.job).and_then(|entry| entry.job.published.as_ref())
             && let Some((last, seen)) = published.run
             && last == run.id.number
         {

@@ -1,6 +1,5 @@
 //! Takes in what is seen of applications and pods: whose they are, and which run nobody remembers.
 
-use super::jobs::is_published_terminal;
 use super::runs::YOUNGEST_DROPPED;
 use super::{Engine, Wake};
 use crate::admission::JobNumber;
@@ -116,7 +115,7 @@ impl Engine {
         }
         let Some(application) = self.sightings.applications.get(run) else { return };
         let is_past = self.jobs.of(&run.job).is_some_and(|entry| {
-            run.number <= entry.used_up || entry.job.published.runs.iter().any(|past| past.number == run.number)
+            run.number <= entry.used_up || entry.job.past_runs().iter().any(|past| past.number == run.number)
         });
         let replanned = is_past || application.placeholder == Some(Placeholder::Replan);
         let pods = self.sightings.pods_of(run, &application.key.namespace);
@@ -127,7 +126,7 @@ impl Engine {
         // With a ledger that was never lost every run is in it: what it does not name is over, or nobody's.
         let is_trusted = !self.rebuilding && self.quarantined_until.is_none();
         let job_open = match self.jobs.of(&run.job) {
-            Some(entry) => entry.stage != Stage::Ended && !is_published_terminal(&entry.job),
+            Some(entry) => entry.stage != Stage::Ended && entry.job.published_end().is_none(),
             None => !is_trusted && self.is_of_unreadable(application),
         };
         if replanned
@@ -165,11 +164,11 @@ impl Engine {
     /// not started again.
     pub(super) fn take_in_vanished(&mut self, number: JobNumber) {
         let Some(entry) = self.jobs.get(number) else { return };
-        let Some((attempt, true)) = entry.job.published.run else { return };
+        let Some((attempt, true)) = entry.job.published_run() else { return };
         let run = RunId { job: entry.job.uid.clone(), number: attempt };
         let known = self.runs.contains_key(&run) || self.sightings.applications.contains_key(&run);
-        let is_past = entry.job.published.runs.iter().any(|past| past.number == attempt);
-        if known || is_past || is_published_terminal(&entry.job) {
+        let is_past = entry.job.past_runs().iter().any(|past| past.number == attempt);
+        if known || is_past || entry.job.published_end().is_some() {
             return;
         }
         let holder = Holder {

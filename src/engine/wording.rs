@@ -22,7 +22,7 @@ impl Engine {
             reason: queue.reason.as_str(),
             message: blockers.first().map(|blocker| blocker.message.clone()).unwrap_or_default(),
             queue: Some(QueueStatus { waiting_since: entry.waiting_since, position, blockers }),
-            runs: entry.job.published.runs.clone(),
+            runs: entry.job.past_runs().to_vec(),
             ..blank(entry, entry.state)
         }
     }
@@ -40,7 +40,7 @@ impl Engine {
             (JobState::Finishing, _) => ("Finishing", "its last pods are going".to_owned()),
             _ => ("DriverRunning", format!("as {}", run.key.name)),
         };
-        let mut runs = entry.job.published.runs.clone();
+        let mut runs = entry.job.past_runs().to_vec();
         runs.retain(|past| past.number != run.id.number);
         runs.push(self.run_status(run));
         JobStatus {

@@ -1,8 +1,11 @@
 //! The in-memory view of the world, built from watch events: jobs by number, applications and pods by run, and what a
 //! relist has named so far. Decides nothing.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::hash::Hash;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::hash::{BuildHasher, DefaultHasher, Hash, Hasher, RandomState};
+use std::sync::Arc;
+
+use hashbrown::HashTable;
 
 use crate::admission::{JobNumber, QueueNumber, Rank};
 use crate::command::Kind;
@@ -38,7 +41,7 @@ pub struct JobEntry {
     pub accepted: Option<Time>,
     /// Since when it waits for its start, or waited for that of its newest run.
     pub waiting_since: Time,
-    /// State, reason and generation that stand in its status, as far as we know.
+    /// What stands in its status, as far as we know.
     pub said: Option<Said>,
     /// The state that people were told of last.
     pub announced: Option<JobState>,
@@ -52,26 +55,65 @@ pub struct JobEntry {
     pub backlogged: Option<Time>,
 }
 
-/// What tells one status from another for readers.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What tells one status from another for readers: two hashes, because as many jobs wait as have a status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Said {
     /// The state.
     pub state: JobState,
-    /// The reason word.
-    pub reason: Box<str>,
-    /// `observedGeneration`.
-    pub generation: i64,
-    /// A hash of the rest, unknown after a restart.
+    /// Of the state, the reason and `observedGeneration`.
+    pub headline: u64,
+    /// Of the rest; unknown after a restart.
     pub details: Option<u64>,
 }
 
-/// Every job that is in the API.
+impl Said {
+    /// The hash of a headline.
+    #[must_use]
+    pub fn headline(state: JobState, reason: &str, generation: i64) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        (state, reason, generation).hash(&mut hasher);
+        hasher.finish()
+    }
+}
+
+/// Texts that many jobs have in common, each kept once.
+#[derive(Debug)]
+struct Shared<T: ?Sized> {
+    texts: HashSet<Arc<T>>,
+    sweep_at: usize,
+}
+
+impl<T: ?Sized> Default for Shared<T> {
+    fn default() -> Self {
+        Self { texts: HashSet::new(), sweep_at: 1024 }
+    }
+}
+
+impl<T: ?Sized + Eq + Hash> Shared<T> {
+    /// The one that is equal, which this becomes where there is none yet.
+    fn share(&mut self, text: &mut Arc<T>) {
+        if let Some(known) = self.texts.get(&**text) {
+            *text = known.clone();
+            return;
+        }
+        if self.texts.len() >= self.sweep_at {
+            self.texts.retain(|text| Arc::strong_count(text) > 1);
+            self.sweep_at = self.texts.len() * 2 + 1024;
+        }
+        self.texts.insert(text.clone());
+    }
+}
+
+/// Every job that is in the API. The tables hold numbers only: keys and UIDs are compared where they stand.
 #[derive(Debug, Default)]
 pub struct Jobs {
     entries: Vec<Option<Box<JobEntry>>>,
     free: Vec<JobNumber>,
-    by_key: HashMap<ObjectKey, JobNumber>,
-    by_uid: HashMap<Uid, JobNumber>,
+    by_key: HashTable<JobNumber>,
+    by_uid: HashTable<JobNumber>,
+    hasher: RandomState,
+    names: Shared<str>,
+    parameters: Shared<[Box<str>]>,
     by_state: BTreeMap<JobState, u64>,
 }
 
@@ -90,18 +132,20 @@ impl Jobs {
     /// The number of the job with this key.
     #[must_use]
     pub fn by_key(&self, key: &ObjectKey) -> Option<JobNumber> {
-        self.by_key.get(key).copied()
+        let hash = self.hasher.hash_one(key);
+        self.by_key.find(hash, |number| self.get(*number).is_some_and(|entry| entry.job.key == *key)).copied()
     }
 
     /// The number of the job with this UID.
     #[must_use]
-    pub fn by_uid(&self, uid: &str) -> Option<JobNumber> {
-        self.by_uid.get(uid).copied()
+    pub fn by_uid(&self, uid: &Uid) -> Option<JobNumber> {
+        let hash = self.hasher.hash_one(uid);
+        self.by_uid.find(hash, |number| self.get(*number).is_some_and(|entry| entry.job.uid == *uid)).copied()
     }
 
     /// The job with this UID.
     #[must_use]
-    pub fn of(&self, uid: &str) -> Option<&JobEntry> {
+    pub fn of(&self, uid: &Uid) -> Option<&JobEntry> {
         self.by_uid(uid).and_then(|number| self.get(number))
     }
 
@@ -122,49 +166,63 @@ impl Jobs {
     ///
     /// # Panics
     /// With more than 2^32 jobs: no API server holds that many.
-    pub fn add(&mut self, job: Job, now: Time) -> JobNumber {
+    pub fn add(&mut self, mut job: Job, now: Time) -> JobNumber {
         let number = self.free.pop().unwrap_or_else(|| {
             self.entries.push(None);
             JobNumber::try_from(self.entries.len() - 1).expect("an API server holds fewer than 2^32 jobs")
         });
-        self.by_key.insert(job.key.clone(), number);
-        self.by_uid.insert(job.uid.clone(), number);
-        let state = job.published.state.unwrap_or(JobState::Pending);
-        let since = job.published.since.unwrap_or(job.created.min(now));
-        let said = job.published.state.map(|state| Said {
+        let published = job.published.take().unwrap_or_default();
+        let state = published.state.unwrap_or(JobState::Pending);
+        let reason = published.reason.as_deref().unwrap_or_default();
+        let said = published.state.map(|state| Said {
             state,
-            reason: job.published.reason.clone().unwrap_or_default(),
-            generation: job.published.observed_generation,
+            headline: Said::headline(state, reason, published.observed_generation),
             details: None,
         });
         *self.by_state.entry(state).or_default() += 1;
-        let announced = job.published.state;
-        let accepted = job.published.accepted;
-        let last_end = job.published.runs.iter().filter_map(|run| run.completion).max();
-        let waiting_since = job.published.waiting_since.or(last_end).unwrap_or(job.created);
+        let last_end = published.runs.iter().filter_map(|run| run.completion).max();
         let entry = JobEntry {
-            accepted,
-            waiting_since,
-            job,
+            accepted: published.accepted,
+            waiting_since: published.waiting_since.or(last_end).unwrap_or(job.created),
             stage: Stage::New,
             state,
-            since,
+            since: published.since.unwrap_or(job.created.min(now)),
             said,
-            announced,
+            announced: published.state,
             again: false,
             ending: None,
             used_up: 0,
             backlogged: None,
+            job: Job { published: Some(published).filter(|published| published.is_worth_keeping()), ..job },
         };
+        let (by_key, by_uid) = (self.hasher.hash_one(&entry.job.key), self.hasher.hash_one(&entry.job.uid));
         self.entries[number as usize] = Some(Box::new(entry));
+        let Self { entries, hasher, .. } = self;
+        let entry = |number: &JobNumber| entries.get(*number as usize).and_then(Option::as_deref);
+        let again = |number: &JobNumber| entry(number).map_or(0, |entry| hasher.hash_one(&entry.job.key));
+        self.by_key.insert_unique(by_key, number, again);
+        let again = |number: &JobNumber| entry(number).map_or(0, |entry| hasher.hash_one(&entry.job.uid));
+        self.by_uid.insert_unique(by_uid, number, again);
         number
+    }
+
+    /// What a job has in common with others is kept once; done before it is added or replaced.
+    pub fn share(&mut self, job: &mut Job) {
+        let names = [&mut job.key.namespace, &mut job.operation].into_iter().chain(&mut job.cluster);
+        names.for_each(|name| self.names.share(name));
+        self.parameters.share(&mut job.parameters);
     }
 
     /// Takes a job out.
     pub fn remove(&mut self, number: JobNumber) -> Option<Box<JobEntry>> {
         let entry = self.entries.get_mut(number as usize)?.take()?;
-        self.by_key.remove(&entry.job.key);
-        self.by_uid.remove(&entry.job.uid);
+        let (by_key, by_uid) = (self.hasher.hash_one(&entry.job.key), self.hasher.hash_one(&entry.job.uid));
+        if let Ok(found) = self.by_key.find_entry(by_key, |other| *other == number) {
+            found.remove();
+        }
+        if let Ok(found) = self.by_uid.find_entry(by_uid, |other| *other == number) {
+            found.remove();
+        }
         self.uncount(entry.state);
         self.free.push(number);
         Some(entry)
@@ -216,9 +274,9 @@ impl Sightings {
     }
 
     /// An application is gone, if it is still the one with this UID.
-    pub fn remove_application(&mut self, key: &ObjectKey, uid: &str) -> Option<RunId> {
+    pub fn remove_application(&mut self, key: &ObjectKey, uid: &Uid) -> Option<RunId> {
         let run = self.application_runs.get(key)?.clone();
-        if self.applications.get(&run).is_some_and(|application| &*application.uid == uid) {
+        if self.applications.get(&run).is_some_and(|application| application.uid == *uid) {
             self.applications.remove(&run);
             self.application_runs.remove(key);
             return Some(run);
@@ -234,11 +292,11 @@ impl Sightings {
     }
 
     /// A pod is gone, if it is still the one with this UID.
-    pub fn remove_pod(&mut self, key: &ObjectKey, uid: &str) -> Option<RunId> {
+    pub fn remove_pod(&mut self, key: &ObjectKey, uid: &Uid) -> Option<RunId> {
         let run = self.pod_runs.get(key)?.clone();
         let place = (run.clone(), key.namespace.clone());
         let pods = self.pods.get_mut(&place)?;
-        if pods.get(&key.name).is_none_or(|pod| &*pod.uid != uid) {
+        if pods.get(&key.name).is_none_or(|pod| pod.uid != *uid) {
             return None;
         }
         pods.remove(&key.name);
@@ -392,6 +450,10 @@ impl<K: Ord + Hash + Clone> Wakes<K> {
         }
         let (_, key) = self.by_time.pop_first()?;
         self.by_key.remove(&key);
+        // A burst is over: what it took is given back.
+        if self.by_key.capacity() > 4096 && self.by_key.len() < self.by_key.capacity() / 8 {
+            self.by_key.shrink_to_fit();
+        }
         Some(key)
     }
 

@@ -7,7 +7,7 @@ use super::resources::Resources;
 use super::{ClusterStatus, Outline};
 
 /// A `ComputeCluster`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Cluster {
     /// Its name.
     pub name: Name,
@@ -38,14 +38,14 @@ impl Cluster {
 }
 
 /// A label selector. Empty = every namespace.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct NamespaceSelector {
     /// All must hold.
     pub requirements: Vec<Requirement>,
 }
 
 /// One requirement of a selector.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Requirement {
     /// Label key.
     pub key: Box<str>,
@@ -56,7 +56,7 @@ pub struct Requirement {
 }
 
 /// Kubernetes' selector operators.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RequirementOperator {
     /// The label has one of the values.
     In,

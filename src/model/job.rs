@@ -1,13 +1,14 @@
 //! One job, as far as deciding needs it: small, because a hundred thousand of them wait in memory.
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
 use super::name::{Name, ObjectKey, Uid};
 use super::resources::ExecutorBounds;
 use super::{JobState, Outcome, Priority, Time};
 
 /// How long a run may take, in seconds from its grant. What is not said is the operation's to say, then the settings'.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct TimeLimits {
     /// Until its driver runs.
     pub start: Option<NonZeroU32>,
@@ -24,7 +25,7 @@ impl TimeLimits {
 }
 
 /// A `ManagedJob` as last seen. Parameters, context and the rest stay in the API until the run is created.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Job {
     /// Namespace and name.
     pub key: ObjectKey,
@@ -44,8 +45,8 @@ pub struct Job {
     pub cluster: Option<Name>,
     /// Its executor bounds, where it says some.
     pub executors: Option<ExecutorBounds>,
-    /// Names of the parameters that it gives, sorted.
-    pub parameters: Vec<Box<str>>,
+    /// Names of the parameters that it gives, sorted. Shared, since the jobs of an operation mostly give the same.
+    pub parameters: Arc<[Box<str>]>,
     /// It says itself where its result goes.
     pub declares_result: bool,
     /// A reference that cannot be resolved: field path and what would be right.
@@ -58,11 +59,38 @@ pub struct Job {
     pub suspend: bool,
     /// It is being deleted.
     pub deleting: bool,
-    /// What its status says.
-    pub published: Published,
+    /// What its status says, as far as that still matters.
+    pub published: Option<Box<Published>>,
+}
+
+impl Job {
+    /// The end that stands in its status.
+    #[must_use]
+    pub fn published_end(&self) -> Option<JobState> {
+        self.published.as_ref()?.state.filter(|state| state.is_terminal())
+    }
+
+    /// Its runs that ended without ending it, as its status has them.
+    #[must_use]
+    pub fn past_runs(&self) -> &[super::RunStatus] {
+        self.published.as_ref().map_or(&[], |published| &published.runs)
+    }
+
+    /// The newest run that its status knows, and whether that run's application was seen to exist.
+    #[must_use]
+    pub fn published_run(&self) -> Option<(u32, bool)> {
+        self.published.as_ref()?.run
+    }
 }
 
 impl Published {
+    /// Whether it tells of an end or a run, which has to be remembered; the rest is read once.
+    #[must_use]
+    pub fn is_worth_keeping(&self) -> bool {
+        let Self { state, run, outcome, runs, .. } = self;
+        state.is_some_and(JobState::is_terminal) || run.is_some() || outcome.is_some() || !runs.is_empty()
+    }
+
     /// This, read from the API, and what was known before of runs that it shows unfinished: an end that is yet to be
     /// written is not forgotten.
     #[must_use]
@@ -79,7 +107,7 @@ impl Published {
 }
 
 /// What stands in a job's status, to continue after a restart and to write nothing that is there already.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Published {
     /// The state; `None` = never written.
     pub state: Option<JobState>,

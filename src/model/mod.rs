@@ -13,6 +13,7 @@ mod run;
 mod settings;
 mod status;
 mod time;
+mod window;
 
 pub use cluster::{Cluster, NamespaceSelector, Requirement, RequirementOperator};
 pub use job::{Job, Published, TimeLimits};
@@ -29,6 +30,7 @@ pub use run::{
 pub use settings::Settings;
 pub use status::{Blocker, ClusterStatus, JobState, JobStatus, OperationStatus, QueueStatus, ResultSource, RunStatus};
 pub use time::{Span, Time};
+pub use window::{Aperture, Cron, Days, Recurrence, Window, Zone};
 
 /// How urgent a job is. Declared from lowest to highest, so that `Ord` agrees with the word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]

@@ -8,8 +8,81 @@ use sha2::{Digest, Sha256};
 /// The name of one object, or of a namespace. Cheap to clone.
 pub type Name = Arc<str>;
 
-/// The UID that the API server gave to an object: two objects of one name are told apart by it.
-pub type Uid = Arc<str>;
+/// The UID that the API server gave to an object: two objects of one name are told apart by it. Kubernetes makes UUIDs,
+/// which take 16 bytes here and are compared as such; any other text is kept as it is.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Uid(Form);
+
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Form {
+    Uuid([u8; 16]),
+    Text(Arc<str>),
+}
+
+/// Where the hyphens of a UUID stand.
+const HYPHENS: [usize; 4] = [8, 13, 18, 23];
+const UUID_LENGTH: usize = 36;
+
+impl Uid {
+    /// The bytes of a UUID, only as Kubernetes writes it: what is read has to print as it was.
+    fn uuid(text: &str) -> Option<[u8; 16]> {
+        if text.len() != UUID_LENGTH {
+            return None;
+        }
+        let mut digits = 0;
+        let mut bytes = [0; 16];
+        for (place, letter) in text.bytes().enumerate() {
+            if HYPHENS.contains(&place) {
+                if letter != b'-' {
+                    return None;
+                }
+                continue;
+            }
+            let digit = match letter {
+                b'0'..=b'9' => letter - b'0',
+                b'a'..=b'f' => letter - b'a' + 10,
+                _ => return None,
+            };
+            bytes[digits / 2] = bytes[digits / 2] << 4 | digit;
+            digits += 1;
+        }
+        Some(bytes)
+    }
+}
+
+impl From<&str> for Uid {
+    fn from(text: &str) -> Self {
+        Self(Self::uuid(text).map_or_else(|| Form::Text(text.into()), Form::Uuid))
+    }
+}
+
+impl From<String> for Uid {
+    fn from(text: String) -> Self {
+        text.as_str().into()
+    }
+}
+
+impl fmt::Display for Uid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Form::Text(text) => f.write_str(text),
+            Form::Uuid(bytes) => {
+                const DIGITS: &[u8; 16] = b"0123456789abcdef";
+                let mut text = [b'-'; UUID_LENGTH];
+                let places = (0..UUID_LENGTH).filter(|place| !HYPHENS.contains(place));
+                let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+                places.zip(digits).for_each(|(place, digit)| text[place] = DIGITS[usize::from(digit)]);
+                f.write_str(std::str::from_utf8(&text).unwrap_or_default())
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Uid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{self}\"")
+    }
+}
 
 /// Namespace and name of an object.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -40,7 +113,7 @@ const HASH_DIGITS: usize = 10;
 /// create of the same run meets a 409. At most 40 characters, a DNS-1035 label, because Spark builds Service and pod
 /// names from it. Ten hex digits of the UID's hash keep jobs apart whose names share their beginning.
 #[must_use]
-pub fn child_name(job: &str, uid: &str, number: u32) -> String {
+pub fn child_name(job: &str, uid: impl fmt::Display, number: u32) -> String {
     let mut stem: String = job
         .chars()
         .take(KEPT_OF_JOB_NAME)
@@ -50,7 +123,7 @@ pub fn child_name(job: &str, uid: &str, number: u32) -> String {
         stem = format!("j{stem}").chars().take(KEPT_OF_JOB_NAME).collect();
     }
     let stem = stem.trim_end_matches('-');
-    let digest = Sha256::digest(uid.as_bytes());
+    let digest = Sha256::digest(uid.to_string());
     let hash = digest.iter().take(HASH_DIGITS / 2).fold(String::new(), |hash, byte| hash + &format!("{byte:02x}"));
     format!("{stem}-{hash}-{number}")
 }
@@ -80,5 +153,13 @@ mod tests {
         let shared = "x".repeat(60);
         assert_ne!(child_name(&format!("{shared}a"), "u1", 1), child_name(&format!("{shared}b"), "u2", 1));
         assert_ne!(child_name("x", "u1", 1), child_name("x", "u1", 2));
+    }
+
+    #[test]
+    fn a_uid_prints_as_it_was_read() {
+        for text in ["0b5c8d0e-7c55-4b46-9a55-0b0b3c1f9a11", "0B5C8D0E-7C55-4B46-9A55-0B0B3C1F9A11", "u1", ""] {
+            assert_eq!(Uid::from(text).to_string(), text);
+        }
+        assert!(size_of::<Uid>() <= 24);
     }
 }

@@ -5,7 +5,7 @@ use super::resources::ExecutorBounds;
 use super::{Outline, Priority, TimeLimits};
 
 /// An Operation. What it runs stays outside the core; its size and its limits are here.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Operation {
     /// Where it is declared; jobs of the same namespace name it.
     pub key: ObjectKey,
@@ -30,7 +30,7 @@ pub struct Operation {
 }
 
 /// Defaults of an operation for its jobs.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Defaults {
     /// Priority class.
     pub priority: Option<Priority>,

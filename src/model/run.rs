@@ -70,7 +70,7 @@ pub enum Placeholder {
 }
 
 /// A `SparkApplication` that carries our label, as last seen.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ApplicationSeen {
     /// Namespace and name.
     pub key: ObjectKey,
@@ -141,7 +141,7 @@ impl PodPhase {
 }
 
 /// A pod that carries our label, as last seen.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct PodSeen {
     /// Namespace and name.
     pub key: ObjectKey,
@@ -160,7 +160,7 @@ pub struct PodSeen {
 }
 
 /// What a finished driver pod tells.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct DriverEnd {
     /// What the application said of its result.
     pub report: Report,
@@ -173,7 +173,7 @@ pub struct DriverEnd {
 }
 
 /// What a finished application said of its result.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub enum Report {
     /// Nothing.
     #[default]
@@ -185,7 +185,7 @@ pub enum Report {
 }
 
 /// A result URI from the application, checked: scheme allowed, bounded, no control characters.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ReportedResult {
     /// The URI.
     pub uri: Box<str>,
@@ -194,7 +194,7 @@ pub struct ReportedResult {
 }
 
 /// How a run ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Outcome {
     /// The driver succeeded.
     Succeeded(Report),

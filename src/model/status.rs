@@ -120,7 +120,7 @@ pub struct QueueStatus {
 }
 
 /// One run in a job's status.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct RunStatus {
     /// Number of the attempt.
     pub number: u32,
@@ -184,7 +184,7 @@ pub struct JobStatus {
 }
 
 /// The status of an operation.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct OperationStatus {
     /// Which generation was looked at.
     pub observed_generation: i64,
@@ -197,7 +197,7 @@ pub struct OperationStatus {
 }
 
 /// The status of a cluster.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct ClusterStatus {
     /// Which generation was looked at.
     pub observed_generation: i64,

@@ -3,8 +3,7 @@
 //! Sixteen bytes an object: two keyed hashes. That two different contents have one hash is as likely as a broken disk.
 
 use std::collections::HashMap;
-use std::fmt::{self, Debug, Write};
-use std::hash::{BuildHasher, Hasher, RandomState};
+use std::hash::{BuildHasher, Hash, RandomState};
 
 /// Fingerprints of one kind's objects.
 #[derive(Debug, Default)]
@@ -12,15 +11,6 @@ pub(super) struct Seen {
     keys: RandomState,
     passed: HashMap<u64, u64>,
     listing: Option<HashMap<u64, u64>>,
-}
-
-struct Printer<H>(H);
-
-impl<H: Hasher> Write for Printer<H> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.0.write(text.as_bytes());
-        Ok(())
-    }
 }
 
 impl Seen {
@@ -37,9 +27,9 @@ impl Seen {
     }
 
     /// Whether this is news; if so, it counts as passed on.
-    pub(super) fn is_news(&mut self, uid: &str, content: &impl Debug) -> bool {
+    pub(super) fn is_news(&mut self, uid: &str, content: &impl Hash) -> bool {
         let uid = self.keys.hash_one(uid);
-        let print = self.print(content);
+        let print = self.keys.hash_one(content);
         match &mut self.listing {
             Some(listing) => {
                 listing.insert(uid, print);
@@ -53,13 +43,6 @@ impl Seen {
     pub(super) fn forget(&mut self, uid: &str) {
         let uid = self.keys.hash_one(uid);
         self.passed.remove(&uid);
-    }
-
-    fn print(&self, content: &impl Debug) -> u64 {
-        let mut printer = Printer(self.keys.build_hasher());
-        // Writing into a hasher cannot fail.
-        let _ = write!(printer, "{content:?}");
-        printer.0.finish()
     }
 }
 

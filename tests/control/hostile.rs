@@ -152,7 +152,7 @@ async fn reserved_labels_and_annotations_on_jobs_and_operations_mean_nothing() {
     world.jobs().create(&PostParams::default(), &job).await.unwrap();
     let done = world.job_in("third", JobState::Succeeded).await;
     assert_eq!(result_of(&done), Some("s3a://lake/third"));
-    let name = child_name("third", &done.uid().unwrap(), 1);
+    let name = child_name("third", done.uid().unwrap(), 1);
     let application = world.applications().get(&name).await.unwrap();
     assert_eq!(application.labels()["slowlane.dev/job-uid"], done.uid().unwrap());
     assert!(!application.annotations().contains_key("slowlane.dev/placeholder"));

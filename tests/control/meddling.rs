@@ -169,7 +169,7 @@ async fn an_application_that_somebody_else_made_under_our_name_fails_the_job_and
     world.operation("report", json!({"maxConcurrentRuns": 0})).await;
     let (keeper, operator) = (Keeper::start(&world), Operator::start(&world));
     let job = world.job("first", "report", json!({})).await;
-    let name = child_name("first", &job.uid().unwrap(), 1);
+    let name = child_name("first", job.uid().unwrap(), 1);
     let mut foreign = DynamicObject::new(&name, &slowlane::spark::api_resource());
     foreign.data = json!({"spec": {"type": "Scala", "mode": "cluster", "sparkVersion": "4.0.1", "mainClass": "theirs",
         "mainApplicationFile": "local:///theirs", "driver": {}, "executor": {}}});
@@ -196,7 +196,7 @@ async fn an_application_that_somebody_edits_is_ended_and_not_started_again() {
     let done = world.job_in("second", JobState::Succeeded).await;
     // What has ended is not started again by an edit, either.
     edit_application(&world, "second", json!({"driver": {"cores": 2}})).await;
-    let name = child_name("second", &done.uid().unwrap(), 1);
+    let name = child_name("second", done.uid().unwrap(), 1);
     eventually(|| async {
         let standing = world.applications().get(&name).await.map_err(|error| error.to_string())?;
         if standing.metadata.deletion_timestamp.is_some() { Ok(()) } else { Err(state(&standing).to_owned()) }

@@ -1,7 +1,6 @@
 //! Commands on a real API server behind a proxy that breaks things: whatever happens, the receipt says no more than is
 //! known.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use http::Method;
@@ -15,7 +14,7 @@ use slowlane::command::{Announcement, Command, Failure, Receipt};
 use slowlane::lease::{Fence, Leadership};
 use slowlane::model::{
     ApplicationSeen, Footprint, Holder, JobState, JobStatus, Ledger, LedgerVersion, ObjectKey, Placeholder, PodSize,
-    RunId, Time, child_name,
+    RunId, Time, Uid, child_name,
 };
 use slowlane::observe::Metrics;
 use slowlane::watch::Catalog;
@@ -375,7 +374,7 @@ async fn an_application_is_deleted_by_its_uid_only() {
     let (run, holder) = bench.granted().await;
     let made = bench.create(&run, &holder, Some(Placeholder::End)).await.unwrap();
     let key = key_of(&run, &holder);
-    let delete = |uid: Arc<str>| Command::DeleteApplication { run: run.clone(), key: key.clone(), uid };
+    let delete = |uid: Uid| Command::DeleteApplication { run: run.clone(), key: key.clone(), uid };
     // Another one of this name: ours is gone, and the other stays.
     assert_eq!(bench.execute(delete("other".into())).await, Receipt::Deleted { run: run.clone(), result: Ok(()) });
     assert!(bench.confirm(&run, &holder).await.unwrap().deleting.is_none());

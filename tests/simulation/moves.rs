@@ -290,7 +290,7 @@ impl World {
         let Some(driver) = self.pods.get(key).cloned() else { return };
         let uid = self.new_uid("executor");
         self.put_pod(Pod {
-            key: ObjectKey::new(driver.key.namespace.clone(), &*uid),
+            key: ObjectKey::new(driver.key.namespace.clone(), uid.to_string()),
             uid: uid.clone(),
             role: PodRole::Executor,
             phase: PodPhase::Pending,

@@ -126,7 +126,7 @@ impl JobObject {
         if self.garbled {
             return Change::Unreadable(Kind::Job, self.job.key.clone());
         }
-        let published = self.status.as_ref().map(published).unwrap_or_default();
+        let published = self.status.as_ref().map(published).map(Box::new);
         Change::Job(Box::new(Job { published, ..self.job.clone() }))
     }
 

@@ -5,8 +5,8 @@ use std::num::NonZeroU32;
 use slowlane::command::Input;
 use slowlane::model::{
     Cluster, Defaults, Essentials, ExecutorBounds, Job, Language, MainFile, Name, NamespaceSelector, ObjectKey,
-    Operation, Outline, PodSizing, Priority, Published, Requirement, RequirementOperator, Resources, Settings, Span,
-    Time, TimeLimits, Uid,
+    Operation, Outline, PodSizing, Priority, Requirement, RequirementOperator, Resources, Settings, Span, Time,
+    TimeLimits, Uid,
 };
 
 use crate::objects::JobObject;
@@ -141,7 +141,7 @@ impl Simulation {
             own_limit: rng.chance(80).then_some(1),
             cluster: rng.chance(200).then(|| CLUSTERS[0].into()),
             executors: Some(ExecutorBounds { min: bounds.0, max: bounds.1 }),
-            parameters: Vec::new(),
+            parameters: [].into(),
             declares_result: false,
             defect: None,
             time_limits: TimeLimits {
@@ -151,7 +151,7 @@ impl Simulation {
             cancel: false,
             suspend: rng.chance(30),
             deleting: false,
-            published: Published::default(),
+            published: None,
         }
     }
 

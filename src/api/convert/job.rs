@@ -34,7 +34,7 @@ pub fn job(meta: &ObjectMeta, spec: &ManagedJobSpec, status: Option<&ManagedJobS
         cancel: spec.cancel,
         suspend: spec.suspend,
         deleting: meta.deletion_timestamp.is_some(),
-        published: status.map(published).unwrap_or_default(),
+        published: status.map(published).map(Box::new),
     }
 }
 
@@ -184,9 +184,9 @@ mod tests {
             "executors": {"max": 4}, "parameters": {"b": 1, "a": {}}, "cancel": true}));
         assert_eq!((&*job.operation, job.priority, job.own_limit), ("report", Some(Priority::High), Some(2)));
         assert_eq!(job.executors, Some(ExecutorBounds { min: 1, max: 4 }));
-        assert_eq!(job.parameters, ["a".into(), "b".into()]);
+        assert_eq!(*job.parameters, ["a".into(), "b".into()]);
         assert_eq!((job.created.0, job.generation, job.cancel, job.deleting), (1_767_225_601_000, 2, true, false));
-        assert_eq!((job.defect, job.published.state), (None, None));
+        assert_eq!((job.defect, job.published), (None, None));
     }
 
     #[test]

@@ -9,13 +9,13 @@ use super::condition::{Truth, condition, word};
 use super::patch::status_patch;
 use super::{api_time, written};
 use crate::api::v1alpha1::{self as api, ManagedJobStatus, bounds};
-use crate::model::{Blocker, JobState, JobStatus, Name, QueueStatus, ResultSource, RunStatus, Time};
+use crate::model::{Blocker, JobState, JobStatus, Name, QueueStatus, ResultSource, RunStatus, Time, Uid};
 use crate::text::clean;
 
 /// The JSON patch that says this of the job with this UID. `namespace` is the job's.
 #[must_use]
-pub fn job_status(status: &JobStatus, namespace: &Name, uid: &str) -> Value {
-    status_patch(&written_status(status, namespace), Some(uid))
+pub fn job_status(status: &JobStatus, namespace: &Name, uid: &Uid) -> Value {
+    status_patch(&written_status(status, namespace), Some(&uid.to_string()))
 }
 
 fn written_status(status: &JobStatus, namespace: &Name) -> ManagedJobStatus {
@@ -248,7 +248,7 @@ mod tests {
     }
 
     fn patch(status: &JobStatus) -> Value {
-        job_status(status, &"jobs".into(), "u")
+        job_status(status, &"jobs".into(), &"u".into())
     }
 
     fn truths(status: &JobStatus) -> Vec<(String, String)> {

@@ -27,7 +27,7 @@ impl Executor {
     ) -> Result<ApplicationSeen, Failure> {
         let name = child_name(&holder.job.name, &run.job, run.number);
         let object = match placeholder {
-            Some(why) => placeholder_of(&identity(run, holder, &name, None), why),
+            Some(why) => placeholder_of(&identity(run, &run.job.to_string(), holder, &name, None), why),
             None => self.application_of(run, holder, &name).await?,
         };
         let object: DynamicObject =
@@ -57,10 +57,10 @@ impl Executor {
         let (Some(operation), Some(cluster)) = (operation, cluster) else { return Err(Failure::GrantOutdated) };
         let application = Application::merge(&operation.spec.application, cluster.spec.template.as_ref())
             .map_err(|error| refused(&error))?;
-        let defaults = operation.spec.defaults.as_ref();
+        let (defaults, uid) = (operation.spec.defaults.as_ref(), run.job.to_string());
         let result = job.spec.result.as_ref().or_else(|| defaults?.result.as_ref());
         build(&BuildInput {
-            run: identity(run, holder, name, job.spec.correlation_id.as_deref()),
+            run: identity(run, &uid, holder, name, job.spec.correlation_id.as_deref()),
             application: &application,
             parameters: &job.spec.parameters,
             submitted_by: job.spec.submitted_by.as_deref(),
@@ -157,8 +157,9 @@ fn gone_is_done(result: Result<(), Failure>) -> Result<(), Failure> {
 fn without_our_finalizer(meta: &ObjectMeta, uid: &Uid) -> Option<Value> {
     let finalizers = meta.finalizers.as_deref().unwrap_or_default();
     let kept: Vec<&String> = finalizers.iter().filter(|finalizer| *finalizer != RUN_FINALIZER).collect();
-    (kept.len() < finalizers.len())
-        .then(|| json!({"metadata": {"uid": &**uid, "resourceVersion": meta.resource_version, "finalizers": kept}}))
+    (kept.len() < finalizers.len()).then(
+        || json!({"metadata": {"uid": uid.to_string(), "resourceVersion": meta.resource_version, "finalizers": kept}}),
+    )
 }
 
 /// Whether an application may still be created for a job.
@@ -168,13 +169,19 @@ fn wants_a_run(job: &ManagedJob) -> bool {
     !(ended || job.spec.cancel || job.spec.suspend || job.metadata.deletion_timestamp.is_some())
 }
 
-fn identity<'a>(run: &'a RunId, holder: &'a Holder, name: &'a str, correlation: Option<&'a str>) -> spark::Run<'a> {
+fn identity<'a>(
+    run: &'a RunId,
+    uid: &'a str,
+    holder: &'a Holder,
+    name: &'a str,
+    correlation: Option<&'a str>,
+) -> spark::Run<'a> {
     let small = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
     spark::Run {
         name,
         namespace: &holder.job.namespace,
         job_name: &holder.job.name,
-        job_uid: &run.job,
+        job_uid: uid,
         number: run.number,
         operation: &holder.operation,
         cluster: &holder.cluster,
@@ -254,7 +261,7 @@ mod tests {
             seen: false,
         };
         let run = RunId { job: "u".into(), number: 3 };
-        let object = placeholder_of(&identity(&run, &holder, "daily-3", None), Placeholder::Replan);
+        let object = placeholder_of(&identity(&run, "u", &holder, "daily-3", None), Placeholder::Replan);
         let seen = seen(&serde_json::from_value(object).unwrap());
         assert_eq!((seen.placeholder, seen.run, seen.held), (Some(Placeholder::Replan), Some(run), true));
         assert_eq!(seen.cluster.as_deref(), Some("business"));

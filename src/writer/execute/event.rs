@@ -27,7 +27,7 @@ impl Executor {
 
 fn log(announcement: &Announcement, correlation: Option<&str>) {
     let Announcement { job, uid, state, reason, message, warning } = announcement;
-    let (job, uid, state) = (job.to_string(), &**uid, state.as_str());
+    let (job, uid, state) = (job.to_string(), uid.to_string(), state.as_str());
     let message = clean(message, 500);
     if *warning {
         tracing::warn!(job, uid, correlation, state, reason, detail = message, "a job changed its state");
