@@ -1,29 +1,10 @@
-//! What is counted of each operation and each cluster, and the pick of the next head of one cluster.
+//! What is counted of each operation and each cluster.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::lane::LaneNumber;
 use super::queue::{JobNumber, QueueNumber, Rank};
-use crate::model::{Cluster, Footprint, Name, ObjectKey, Operation, Priority, Problem, Resources, RunId, Span, Time};
-
-/// Whether a cluster could ever take a job.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fit {
-    /// When it is empty, at least.
-    Fits,
-    /// Not even then.
-    TooLarge,
-    /// With its template nothing can be built of the operation.
-    Unbuildable(Problem),
-}
-
-/// A cluster that admits the jobs of a queue.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Candidate {
-    pub(super) cluster: Name,
-    pub(super) footprint: Footprint,
-    pub(super) need: Resources,
-    pub(super) fit: Fit,
-}
+use crate::model::{Accept, Aperture, Cluster, Name, ObjectKey, Operation, Priority, Resources, RunId, Time};
 
 /// An operation, declared or only named by jobs.
 #[derive(Debug, Default)]
@@ -48,10 +29,10 @@ impl OperationEntry {
     }
 }
 
-/// Why nothing (more) starts on a cluster at present, beyond what each queue needs.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+/// Why nothing (more) starts on a cluster at present, beyond what each lane needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Vacancy {
-    /// It runs as many jobs as it may.
+    /// It runs as many jobs as it may, or the ledger is full.
     pub at_job_limit: bool,
     /// What is free is kept for this job.
     pub reserved_for: Option<JobNumber>,
@@ -60,20 +41,33 @@ pub struct Vacancy {
 /// A cluster, declared or only named by live runs.
 #[derive(Debug, Default)]
 pub struct ClusterEntry {
+    /// Its name.
+    pub name: Name,
     /// What is declared.
     pub declared: Option<Box<Cluster>>,
     /// Live runs on it and their jobs.
     pub holders: BTreeMap<RunId, ObjectKey>,
     /// What the live runs take.
     pub used: Resources,
-    /// Jobs that could go to it.
-    pub queued: u32,
-    /// As found at the end of the last cycle that touched it.
+    /// As last looked at.
     pub vacancy: Vacancy,
-    pub(super) heads: BTreeMap<Resources, BTreeSet<(Rank, QueueNumber)>>,
+    /// Its windows at present, and since when that stands.
+    pub windows: Vec<Aperture>,
+    /// A bit for each entry of `accept` that applies at present; the lowest where there is none.
+    pub(super) open: u32,
+    /// Lanes that could ever go to it.
+    pub(super) lanes: BTreeSet<LaneNumber>,
+    /// The first in rank that may start on it, as last looked at.
+    pub(super) best: Option<(Rank, QueueNumber)>,
+    /// Nothing fitted when it was last looked at, and this is the least that anything needs.
+    pub(super) least_need: Option<Resources>,
 }
 
 impl ClusterEntry {
+    pub(super) fn named(name: Name) -> Self {
+        Self { name, ..Self::default() }
+    }
+
     /// Live runs.
     #[must_use]
     pub fn alive(&self) -> u32 {
@@ -86,51 +80,57 @@ impl ClusterEntry {
         self.declared.as_ref().map_or_else(Resources::default, |declared| declared.capacity.minus(self.used))
     }
 
-    fn is_at_job_limit(&self) -> bool {
+    pub(super) fn is_at_job_limit(&self) -> bool {
         self.declared.as_ref().is_some_and(|declared| declared.max_jobs.is_some_and(|most| self.alive() >= most))
     }
 
-    /// Whether somebody waits only because of it: nothing that is entered in it fits.
-    #[must_use]
-    pub fn turns_away(&self) -> bool {
-        let room = self.room();
-        !self.heads.is_empty() && (self.is_at_job_limit() || self.heads.keys().all(|need| !need.fits(room)))
+    pub(super) fn is_held(&self) -> bool {
+        self.declared.as_ref().is_none_or(|declared| declared.held)
     }
 
-    /// The best-ranked head that fits, unless room is reserved for one ranked above it.
-    pub(super) fn pick(&self, now: Time, bound: Span) -> (Option<(Rank, QueueNumber, Resources)>, Vacancy) {
-        if self.is_at_job_limit() {
-            return (None, Vacancy { at_job_limit: true, reserved_for: None });
+    /// Looks at the clock: which windows are open. Tells whether other entries of `accept` apply than before.
+    pub(super) fn look_at_clock(&mut self, now: Time) -> bool {
+        let Some(declared) = &self.declared else {
+            self.windows.clear();
+            return std::mem::take(&mut self.open) != 0;
+        };
+        self.windows = declared.windows.iter().map(|window| window.at(now)).collect();
+        let applies = |entry: &Accept| entry.applies_now(|window| self.windows.get(window).is_some_and(|it| it.open));
+        let open = bits(&declared.accept, applies);
+        std::mem::replace(&mut self.open, open) != open
+    }
+
+    /// When its clock has to be looked at again.
+    pub(super) fn next_edge(&self) -> Option<Time> {
+        self.windows.iter().filter_map(|window| window.until).min()
+    }
+
+    /// When jobs with these entries are accepted again, if that is only a matter of time.
+    pub(super) fn opens_at(&self, entries: u32, now: Time) -> Option<Time> {
+        let declared = self.declared.as_ref()?;
+        let mut time = now;
+        // Each step goes to the next edge of any window; a year of daily windows has some hundreds.
+        for _ in 0..1000 {
+            let edges = declared.windows.iter().filter_map(|window| window.at(time).until);
+            time = edges.filter(|edge| *edge > time).min()?;
+            let is_open = |window: usize| declared.windows.get(window).is_some_and(|window| window.at(time).open);
+            if bits(&declared.accept, |entry: &Accept| entry.applies_now(is_open)) & entries != 0 {
+                return Some(time);
+            }
         }
-        let room = self.room();
-        let best = self
-            .heads
-            .iter()
-            .filter(|(need, _)| need.fits(room))
-            .filter_map(|(need, heads)| heads.first().map(|(rank, queue)| (rank.clone(), *queue, *need)))
-            .min();
-        let reserved_for = self.overdue(room, best.as_ref().map(|(rank, ..)| rank), now, bound);
-        let vacancy = Vacancy { at_job_limit: false, reserved_for };
-        (best.filter(|_| reserved_for.is_none()), vacancy)
-    }
-
-    /// The first job that does not fit, ranks above `candidate` and has waited longer than the bound.
-    fn overdue(&self, room: Resources, candidate: Option<&Rank>, now: Time, bound: Span) -> Option<JobNumber> {
-        let candidate = candidate?;
-        self.heads
-            .iter()
-            .filter(|(need, _)| !need.fits(room))
-            .flat_map(|(_, heads)| first_of_each_class(heads))
-            .filter(|rank| *rank < candidate && now - rank.created >= bound)
-            .min()
-            .map(|rank| rank.job)
+        None
     }
 }
 
-/// The oldest of each class: two steps down the tree a class.
-fn first_of_each_class(heads: &BTreeSet<(Rank, QueueNumber)>) -> impl Iterator<Item = &Rank> {
-    Priority::DESCENDING.into_iter().filter_map(|class| {
-        let from = (Rank::new(class, Time(i64::MIN), "".into(), 0), 0);
-        heads.range(from..).next().map(|(rank, _)| rank).filter(|rank| rank.priority() == class)
-    })
+/// Entries that may ever apply to jobs of an operation and a class.
+pub(super) fn entries_for(accept: &[Accept], operation: &ObjectKey, class: Priority) -> u32 {
+    bits(accept, |entry| entry.may_apply(operation, class))
+}
+
+/// A bit for each entry for which this holds. Where there are no entries, everything is accepted: the lowest bit.
+fn bits(accept: &[Accept], holds: impl Fn(&Accept) -> bool) -> u32 {
+    if accept.is_empty() {
+        return 1;
+    }
+    accept.iter().zip(0..u32::BITS).filter(|(entry, _)| holds(entry)).fold(0, |bits, (_, bit)| bits | 1 << bit)
 }

@@ -1,16 +1,17 @@
-//! Limits, room and the pick of the next job. Counts what is granted (acknowledged or on its way), never what is
-//! merely observed: a slot is free when the ledger says so.
+//! Everything that admission knows: what is declared, who waits and who holds. Counts what is granted (acknowledged or on
+//! its way), never what is merely observed: a slot is free when the ledger says so.
 //!
-//! Blocked work costs nothing until what blocks it changes: a queue whose operation is at its limit is entered in no
-//! cluster; in a cluster, queues stand grouped by what their smallest run needs, so that a pick looks at one head of
-//! each distinct need, not at each queue.
+//! Blocked work costs nothing until what blocks it changes: the head of a queue whose operation is at its limit stands in no
+//! lane, and whatever a cluster decides by, it decides once for a lane.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::entry::{Candidate, ClusterEntry, Fit, OperationEntry};
+use super::entry::{ClusterEntry, OperationEntry, entries_for};
+use super::lane::{Candidate, ClusterNumber, Fit, Lane, LaneNumber};
 use super::queue::{JobNumber, Queue, QueueKey, QueueNumber, Rank};
+use super::slab::Slab;
 use crate::model::{
-    Cluster, ExecutorBounds, Footprint, Holder, Name, ObjectKey, Operation, Resources, RunId, Settings, Span, Time,
+    Cluster, ExecutorBounds, Footprint, Holder, Name, ObjectKey, Operation, Priority, RunId, Settings, Span, Time,
     WaitReason,
 };
 
@@ -39,18 +40,27 @@ struct Namespace {
 /// Everything that admission knows.
 #[derive(Debug)]
 pub struct Gate {
-    operations: BTreeMap<ObjectKey, OperationEntry>,
-    clusters: BTreeMap<Name, ClusterEntry>,
+    operations: HashMap<ObjectKey, OperationEntry>,
+    pub(super) clusters: Slab<ClusterEntry>,
+    by_name: BTreeMap<Name, ClusterNumber>,
     namespaces: BTreeMap<Name, Namespace>,
-    queues: Vec<Option<Queue>>,
-    free: Vec<QueueNumber>,
+    queues: Slab<Queue>,
     numbers: HashMap<QueueKey, QueueNumber>,
-    touched: BTreeSet<Name>,
-    unsettled: BTreeSet<QueueNumber>,
-    operator_available: bool,
+    pub(super) lanes: Slab<Lane>,
+    lane_numbers: HashMap<Box<[Candidate]>, LaneNumber>,
+    /// Clusters that have to be looked at anew.
+    pub(super) touched: BTreeSet<ClusterNumber>,
+    /// Who may start on each cluster, the first in rank first.
+    pub(super) order: BTreeSet<(Rank, ClusterNumber)>,
+    /// When the clock of each cluster has to be looked at.
+    edges: BTreeSet<(Time, ClusterNumber)>,
+    /// Queues whose reason may have changed.
+    pub(super) unsettled: BTreeSet<QueueNumber>,
+    pub(super) operator_available: bool,
     live_runs: usize,
     max_live_runs: usize,
-    bound: Span,
+    pub(super) bound: Span,
+    pub(super) aging: Span,
 }
 
 impl Gate {
@@ -58,26 +68,33 @@ impl Gate {
     #[must_use]
     pub fn new(settings: &Settings) -> Self {
         Self {
-            operations: BTreeMap::new(),
-            clusters: BTreeMap::new(),
+            operations: HashMap::new(),
+            clusters: Slab::default(),
+            by_name: BTreeMap::new(),
             namespaces: BTreeMap::new(),
-            queues: Vec::new(),
-            free: Vec::new(),
+            queues: Slab::default(),
             numbers: HashMap::new(),
+            lanes: Slab::default(),
+            lane_numbers: HashMap::new(),
             touched: BTreeSet::new(),
+            order: BTreeSet::new(),
+            edges: BTreeSet::new(),
             unsettled: BTreeSet::new(),
             operator_available: true,
             live_runs: 0,
             max_live_runs: settings.max_live_runs,
             bound: settings.waiting_bound,
+            aging: settings.aging,
         }
     }
 
-    /// The settings changed: everybody who waits is looked at anew.
+    /// The settings changed: everybody who waits is looked at anew. Where the aging is another one, every rank is, too, and the
+    /// caller puts each job into its queue again.
     pub fn set_settings(&mut self, settings: &Settings) {
         self.max_live_runs = settings.max_live_runs;
         self.bound = settings.waiting_bound;
-        self.touched.extend(self.clusters.keys().cloned());
+        self.aging = settings.aging;
+        self.renew_all();
     }
 
     /// An operation, if it is declared, has live runs or is named by a waiting job.
@@ -89,28 +106,46 @@ impl Gate {
     /// A cluster, if it is declared or has live runs.
     #[must_use]
     pub fn cluster(&self, name: &str) -> Option<&ClusterEntry> {
-        self.clusters.get(name)
+        self.clusters.get(*self.by_name.get(name)?)
     }
 
-    /// Every cluster.
+    /// Every cluster, by name.
     pub fn clusters(&self) -> impl Iterator<Item = (&Name, &ClusterEntry)> {
-        self.clusters.iter()
+        self.by_name.iter().filter_map(|(name, number)| Some((name, self.clusters.get(*number)?)))
     }
 
-    /// Every operation.
-    pub fn operations(&self) -> impl Iterator<Item = (&ObjectKey, &OperationEntry)> {
-        self.operations.iter()
+    /// The keys of all operations that are declared.
+    #[must_use]
+    pub fn declared_operations(&self) -> BTreeSet<ObjectKey> {
+        let declared = self.operations.iter().filter(|(_, entry)| entry.declared.is_some());
+        declared.map(|(key, _)| key.clone()).collect()
     }
 
     /// A queue by its number.
     #[must_use]
     pub fn queue(&self, number: QueueNumber) -> Option<&Queue> {
-        self.queues.get(number as usize).and_then(Option::as_ref)
+        self.queues.get(number)
     }
 
     /// Every queue.
     pub fn queues(&self) -> impl Iterator<Item = &Queue> {
-        self.queues.iter().flatten()
+        self.queues.iter().map(|(_, queue)| queue)
+    }
+
+    /// How many jobs wait that could go to a cluster; one that could go to several counts in each.
+    #[must_use]
+    pub fn queued_for(&self, entry: &ClusterEntry) -> usize {
+        entry.lanes.iter().filter_map(|lane| self.lanes.get(*lane)).map(|lane| lane.queued).sum()
+    }
+
+    /// Whether jobs wait only because a cluster is full: of those that it accepts, none fits.
+    #[must_use]
+    pub fn turns_away(&self, entry: &ClusterEntry) -> bool {
+        let Some(number) = self.by_name.get(&entry.name) else { return false };
+        let lanes = entry.lanes.iter().filter_map(|lane| self.lanes.get(*lane)).filter(|lane| lane.first().is_some());
+        let mut standings = lanes.filter_map(|lane| Some(lane.standings[lane.candidate(*number)?.0]));
+        let is_full = |it| matches!(it, WaitReason::ClusterLimitReached | WaitReason::ClusterOccupied);
+        standings.next().is_some_and(is_full) && standings.all(is_full)
     }
 
     /// Whether `SparkApplication`s can be created at all.
@@ -157,21 +192,27 @@ impl Gate {
     }
 
     /// A cluster is there or was edited.
-    pub fn set_cluster(&mut self, cluster: Box<Cluster>) {
-        let name = cluster.name.clone();
-        self.clusters.entry(name.clone()).or_default().declared = Some(cluster);
-        self.revise_all();
-        self.touched.insert(name);
+    pub fn set_cluster(&mut self, cluster: Box<Cluster>, now: Time) {
+        let number = self.number_of(&cluster.name);
+        let Some(entry) = self.clusters.get_mut(number) else { return };
+        let same = entry.declared.as_ref().is_some_and(|known| known.takes_as(&cluster));
+        entry.declared = Some(cluster);
+        if !same {
+            self.revise_all();
+        }
+        self.look_at_clock(number, now);
+        self.renew(number);
     }
 
     /// A cluster is gone; runs on it go on.
     pub fn remove_cluster(&mut self, name: &Name) {
-        if let Some(entry) = self.clusters.get_mut(name) {
+        let Some(number) = self.by_name.get(name).copied() else { return };
+        if let Some(entry) = self.clusters.get_mut(number) {
             entry.declared = None;
             self.revise_all();
-            if self.clusters.get(name).is_some_and(|entry| entry.holders.is_empty()) {
-                self.clusters.remove(name);
-            }
+            self.look_at_clock(number, Time::default());
+            self.renew(number);
+            self.forget_idle_cluster(number);
         }
     }
 
@@ -195,8 +236,48 @@ impl Gate {
     pub fn set_operator_available(&mut self, available: bool) {
         if self.operator_available != available {
             self.operator_available = available;
-            self.revise_all();
+            self.renew_all();
         }
+    }
+
+    // ---- the clock --------------------------------------------------------------------------------------------
+
+    /// When a window opens or closes next.
+    #[must_use]
+    pub fn next_edge(&self) -> Option<Time> {
+        self.edges.first().map(|(time, _)| *time)
+    }
+
+    /// Windows have opened or closed: names the clusters that accept others than before.
+    pub fn pass_edges(&mut self, now: Time) -> Vec<Name> {
+        let mut changed = Vec::new();
+        while let Some((_, number)) = self.edges.first().copied().filter(|(time, _)| *time <= now) {
+            if self.look_at_clock(number, now) {
+                self.renew(number);
+                changed.extend(self.clusters.get(number).map(|entry| entry.name.clone()));
+            }
+        }
+        changed
+    }
+
+    fn look_at_clock(&mut self, number: ClusterNumber, now: Time) -> bool {
+        let Some(entry) = self.clusters.get_mut(number) else { return false };
+        let before = entry.next_edge();
+        let changed = entry.look_at_clock(now);
+        let next = entry.next_edge();
+        if let Some(edge) = before {
+            self.edges.remove(&(edge, number));
+        }
+        self.edges.extend(next.map(|edge| (edge, number)));
+        changed
+    }
+
+    /// Whether a cluster accepts jobs of an operation and a class at present. One that is not declared any more says nothing.
+    #[must_use]
+    pub fn accepts(&self, cluster: &Name, operation: &ObjectKey, class: Priority) -> bool {
+        let Some(entry) = self.cluster(cluster) else { return true };
+        let Some(declared) = &entry.declared else { return true };
+        entries_for(&declared.accept, operation, class) & entry.open != 0
     }
 
     // ---- who waits and who holds ------------------------------------------------------------------------------
@@ -204,10 +285,12 @@ impl Gate {
     /// A job waits. Creates its queue where there is none.
     pub fn enqueue(&mut self, key: QueueKey, rank: Rank) -> QueueNumber {
         let number = self.numbers.get(&key).copied().unwrap_or_else(|| self.open_queue(key));
-        if let Some(queue) = self.queue_mut(number)
+        if let Some(queue) = self.queues.get_mut(number)
             && queue.insert(rank)
         {
-            self.count_queued(number, 1);
+            if let Some(lane) = self.lanes.get_mut(queue.lane) {
+                lane.queued += 1;
+            }
             self.enter(number);
         }
         number
@@ -215,10 +298,12 @@ impl Gate {
 
     /// A job does not wait any more. An empty queue goes.
     pub fn dequeue(&mut self, number: QueueNumber, rank: &Rank) {
-        if let Some(queue) = self.queue_mut(number)
+        if let Some(queue) = self.queues.get_mut(number)
             && queue.remove(rank)
         {
-            self.count_queued(number, -1);
+            if let Some(lane) = self.lanes.get_mut(queue.lane) {
+                lane.queued = lane.queued.saturating_sub(1);
+            }
             self.enter(number);
             self.close_empty_queue(number);
         }
@@ -232,9 +317,15 @@ impl Gate {
             return;
         }
         self.live_runs += 1;
-        let cluster = self.clusters.entry(holder.cluster.clone()).or_default();
-        cluster.holders.insert(run.clone(), holder.job.clone());
-        cluster.used = cluster.used.plus(holder.resources());
+        let number = self.number_of(&holder.cluster);
+        if let Some(cluster) = self.clusters.get_mut(number) {
+            cluster.holders.insert(run.clone(), holder.job.clone());
+            cluster.used = cluster.used.plus(holder.resources());
+        }
+        self.touched.insert(number);
+        if self.is_ledger_full() {
+            self.touch_all();
+        }
         self.enter_operation(&operation);
     }
 
@@ -247,66 +338,28 @@ impl Gate {
         }
         let was_full = self.is_ledger_full();
         self.live_runs = self.live_runs.saturating_sub(1);
-        if let Some(cluster) = self.clusters.get_mut(&holder.cluster) {
+        let number = self.number_of(&holder.cluster);
+        if let Some(cluster) = self.clusters.get_mut(number) {
             cluster.holders.remove(run);
             cluster.used = cluster.used.minus(holder.resources());
-            if cluster.declared.is_none() && cluster.holders.is_empty() {
-                self.clusters.remove(&holder.cluster);
-            } else {
-                self.touched.insert(holder.cluster.clone());
-            }
         }
+        self.touched.insert(number);
+        self.forget_idle_cluster(number);
         if was_full {
-            self.touched.extend(self.clusters.keys().cloned());
+            self.touch_all();
         }
         self.enter_operation(&operation);
         self.forget_idle_operation(&operation);
     }
 
-    /// The next job that may start, best-ranked first within a cluster. The caller takes it off its queue and lets it
-    /// [`take`](Self::take) its slots before asking again.
-    pub fn next_start(&mut self, now: Time) -> Option<Grant> {
-        while let Some(name) = self.touched.first().cloned() {
-            if let Some(grant) = self.start_on(&name, now) {
-                return Some(grant);
-            }
-            self.touched.remove(&name);
-        }
-        None
-    }
-
-    fn start_on(&mut self, name: &Name, now: Time) -> Option<Grant> {
-        let full = self.is_ledger_full();
-        let entry = self.clusters.get_mut(name)?;
-        let (pick, mut vacancy) = entry.pick(now, self.bound);
-        vacancy.at_job_limit |= full;
-        if let Some((rank, queue, _)) = pick.filter(|_| !full) {
-            let room = entry.room();
-            return self.size(name, room, &rank, queue);
-        }
-        if entry.vacancy != vacancy {
-            entry.vacancy = vacancy;
-            let waiting = entry.heads.values().flatten().map(|(_, queue)| *queue);
-            self.unsettled.extend(waiting);
-        }
-        None
-    }
-
-    fn size(&self, cluster: &Name, room: Resources, rank: &Rank, queue: QueueNumber) -> Option<Grant> {
-        let queue = self.queue(queue)?;
-        let footprint = queue.candidates.iter().find(|candidate| candidate.cluster == *cluster)?.footprint;
-        let max = footprint.largest_within(queue.key.bounds, room)?;
-        let executors = ExecutorBounds { min: queue.key.bounds.min, max };
-        Some(Grant { job: rank.job, cluster: cluster.clone(), footprint, executors })
-    }
-
     /// Queues whose reason is another one than before, and which one it was.
-    pub fn settle(&mut self) -> Vec<(QueueNumber, WaitReason)> {
+    pub fn settle(&mut self, now: Time) -> Vec<(QueueNumber, WaitReason)> {
+        self.look_at_touched(now);
         let unsettled = std::mem::take(&mut self.unsettled);
         let mut changed = Vec::new();
         for number in unsettled {
             let Some(reason) = self.queue(number).map(|queue| self.reason_of(queue)) else { continue };
-            if let Some(queue) = self.queue_mut(number)
+            if let Some(queue) = self.queues.get_mut(number)
                 && queue.reason != reason
             {
                 let before = std::mem::replace(&mut queue.reason, reason);
@@ -316,37 +369,41 @@ impl Gate {
         changed
     }
 
-    // ---- inside -----------------------------------------------------------------------------------------------
+    // ---- inside: clusters and operations ----------------------------------------------------------------------
 
-    fn queue_mut(&mut self, number: QueueNumber) -> Option<&mut Queue> {
-        self.queues.get_mut(number as usize).and_then(Option::as_mut)
-    }
-
-    fn open_queue(&mut self, key: QueueKey) -> QueueNumber {
-        let number = self.free.pop().unwrap_or_else(|| {
-            self.queues.push(None);
-            QueueNumber::try_from(self.queues.len() - 1)
-                .expect("fewer queues than jobs, and jobs are numbered in 32 bits")
-        });
-        self.operations.entry(key.operation.clone()).or_default().queues.insert(number);
-        self.numbers.insert(key.clone(), number);
-        self.queues[number as usize] = Some(Queue::new(key));
-        self.revise(number);
+    fn number_of(&mut self, name: &Name) -> ClusterNumber {
+        if let Some(number) = self.by_name.get(name) {
+            return *number;
+        }
+        let number = self.clusters.add(ClusterEntry::named(name.clone()));
+        self.by_name.insert(name.clone(), number);
         number
     }
 
-    fn close_empty_queue(&mut self, number: QueueNumber) {
-        if self.queue(number).is_none_or(|queue| !queue.is_empty()) {
-            return;
+    /// Everything about a cluster is looked at anew.
+    fn renew(&mut self, number: ClusterNumber) {
+        if let Some(entry) = self.clusters.get_mut(number) {
+            entry.least_need = None;
+            self.touched.insert(number);
         }
-        if let Some(queue) = self.queues[number as usize].take() {
-            self.numbers.remove(&queue.key);
-            self.free.push(number);
-            self.unsettled.remove(&number);
-            if let Some(entry) = self.operations.get_mut(&queue.key.operation) {
-                entry.queues.remove(&number);
-            }
-            self.forget_idle_operation(&queue.key.operation);
+    }
+
+    fn renew_all(&mut self) {
+        let all: Vec<ClusterNumber> = self.by_name.values().copied().collect();
+        all.into_iter().for_each(|number| self.renew(number));
+    }
+
+    fn touch_all(&mut self) {
+        self.touched.extend(self.by_name.values());
+    }
+
+    fn forget_idle_cluster(&mut self, number: ClusterNumber) {
+        let Some(entry) = self.clusters.get(number) else { return };
+        if entry.declared.is_none() && entry.holders.is_empty() {
+            self.by_name.remove(&entry.name);
+            self.set_best(number, None);
+            self.touched.remove(&number);
+            self.clusters.remove(number);
         }
     }
 
@@ -356,21 +413,47 @@ impl Gate {
         }
     }
 
-    fn revise_all(&mut self) {
-        for number in 0..self.queues.len() {
-            self.revise(QueueNumber::try_from(number).expect("numbered in 32 bits"));
+    // ---- inside: queues and lanes -----------------------------------------------------------------------------
+
+    fn open_queue(&mut self, key: QueueKey) -> QueueNumber {
+        let lane = self.lane_for(self.candidates(&key));
+        let number = self.queues.add(Queue::new(key.clone(), lane));
+        self.join(number, lane);
+        self.operations.entry(key.operation.clone()).or_default().queues.insert(number);
+        self.numbers.insert(key, number);
+        number
+    }
+
+    fn close_empty_queue(&mut self, number: QueueNumber) {
+        if self.queue(number).is_none_or(|queue| !queue.is_empty()) {
+            return;
+        }
+        if let Some(lane) = self.queue(number).map(|queue| queue.lane) {
+            self.leave(number, lane);
+        }
+        if let Some(queue) = self.queues.remove(number) {
+            self.numbers.remove(&queue.key);
+            self.unsettled.remove(&number);
+            if let Some(entry) = self.operations.get_mut(&queue.key.operation) {
+                entry.queues.remove(&number);
+            }
+            self.forget_idle_operation(&queue.key.operation);
         }
     }
 
-    fn revise_namespace(&mut self, name: &Name) {
-        let first = ObjectKey { namespace: name.clone(), name: "".into() };
-        let of_namespace = self.operations.range(first..).take_while(|(key, _)| key.namespace == *name);
-        let queues: Vec<_> = of_namespace.flat_map(|(_, entry)| entry.queues.iter().copied()).collect();
-        queues.into_iter().for_each(|number| self.revise(number));
+    fn revise_all(&mut self) {
+        let all: Vec<QueueNumber> = self.queues.iter().map(|(number, _)| number).collect();
+        all.into_iter().for_each(|number| self.revise(number));
     }
 
     fn revise_operation(&mut self, key: &ObjectKey) {
         let queues = self.operations.get(key).map(|entry| entry.queues.clone()).unwrap_or_default();
+        queues.into_iter().for_each(|number| self.revise(number));
+    }
+
+    fn revise_namespace(&mut self, name: &Name) {
+        let in_namespace = self.queues.iter().filter(|(_, queue)| queue.key.operation.namespace == *name);
+        let queues: Vec<QueueNumber> = in_namespace.map(|(number, _)| number).collect();
         queues.into_iter().for_each(|number| self.revise(number));
     }
 
@@ -379,31 +462,33 @@ impl Gate {
         queues.into_iter().for_each(|number| self.enter(number));
     }
 
-    /// Finds anew which clusters could take a queue's jobs, then enters its heads.
+    /// Where a queue can go may have changed: it may belong into another lane.
     fn revise(&mut self, number: QueueNumber) {
         let Some(queue) = self.queue(number) else { return };
-        let candidates = self.candidates(&queue.key);
-        let waiting = i64::try_from(queue.len()).unwrap_or(i64::MAX);
-        self.count_queued(number, -waiting);
-        if let Some(queue) = self.queue_mut(number) {
-            queue.candidates = candidates;
+        let (old, candidates) = (queue.lane, self.candidates(&queue.key));
+        if self.lanes.get(old).is_none_or(|lane| lane.candidates != candidates) {
+            let lane = self.lane_for(candidates);
+            self.leave(number, old);
+            if let Some(queue) = self.queues.get_mut(number) {
+                queue.lane = lane;
+            }
+            self.join(number, lane);
         }
-        self.count_queued(number, waiting);
         self.enter(number);
     }
 
-    fn candidates(&self, key: &QueueKey) -> Vec<Candidate> {
-        let Some(operation) = self.operations.get(&key.operation).and_then(|entry| entry.declared.as_ref()) else {
-            return Vec::new();
-        };
-        let Some(namespace) = self.namespaces.get(&key.operation.namespace).filter(|found| !found.terminating) else {
-            return Vec::new();
-        };
-        let declared = self.clusters.iter().filter_map(|(name, entry)| Some((name, entry.declared.as_ref()?)));
-        declared
-            .filter(|(name, _)| key.cluster.as_ref().is_none_or(|wanted| wanted == *name))
-            .filter(|(_, cluster)| cluster.defect.is_none() && cluster.admits(&namespace.labels))
-            .map(|(name, cluster)| {
+    fn candidates(&self, key: &QueueKey) -> Box<[Candidate]> {
+        let declared = self.operations.get(&key.operation).and_then(|entry| entry.declared.as_ref());
+        let namespace = self.namespaces.get(&key.operation.namespace).filter(|found| !found.terminating);
+        let (Some(operation), Some(namespace)) = (declared, namespace) else { return Box::default() };
+        let clusters = self.by_name.iter().filter_map(|(name, number)| {
+            let cluster = self.clusters.get(*number)?.declared.as_ref()?;
+            Some((name, *number, cluster))
+        });
+        clusters
+            .filter(|(name, ..)| key.cluster.as_ref().is_none_or(|wanted| wanted == *name))
+            .filter(|(_, _, cluster)| cluster.defect.is_none() && cluster.admits(&namespace.labels))
+            .map(|(_, number, cluster)| {
                 let whole = cluster.template.over(operation.outline);
                 let footprint = whole.footprint();
                 let need = footprint.with(key.bounds.least());
@@ -412,102 +497,111 @@ impl Gate {
                     None if need.fits(cluster.capacity) => Fit::Fits,
                     None => Fit::TooLarge,
                 };
-                Candidate { cluster: name.clone(), footprint, need, fit }
+                let entries = entries_for(&cluster.accept, &key.operation, key.class);
+                Candidate { cluster: number, footprint, need, fit, entries }
             })
             .collect()
     }
 
-    fn count_queued(&mut self, number: QueueNumber, by: i64) {
-        let Some(queue) = self.queues.get(number as usize).and_then(Option::as_ref) else { return };
-        for candidate in &queue.candidates {
-            if let Some(entry) = self.clusters.get_mut(&candidate.cluster) {
-                let queued = i64::from(entry.queued).saturating_add(by).max(0);
-                entry.queued = u32::try_from(queued).unwrap_or(u32::MAX);
+    fn lane_for(&mut self, candidates: Box<[Candidate]>) -> LaneNumber {
+        if let Some(number) = self.lane_numbers.get(&candidates) {
+            return *number;
+        }
+        let mut lane = Lane::new(candidates.clone());
+        for (standing, candidate) in lane.standings.iter_mut().zip(&candidates) {
+            *standing = self.standing(candidate);
+        }
+        let number = self.lanes.add(lane);
+        for candidate in candidates.iter().filter(|candidate| candidate.fit == Fit::Fits) {
+            if let Some(entry) = self.clusters.get_mut(candidate.cluster) {
+                entry.lanes.insert(number);
+            }
+            self.renew(candidate.cluster);
+        }
+        self.lane_numbers.insert(candidates, number);
+        number
+    }
+
+    fn join(&mut self, number: QueueNumber, lane: LaneNumber) {
+        let jobs = self.queue(number).map_or(0, Queue::len);
+        if let Some(lane) = self.lanes.get_mut(lane) {
+            lane.queues.insert(number);
+            lane.queued += jobs;
+        }
+    }
+
+    /// A queue leaves its lane, its head with it. An empty lane goes.
+    fn leave(&mut self, number: QueueNumber, lane: LaneNumber) {
+        self.exchange_head(number, None);
+        let jobs = self.queue(number).map_or(0, Queue::len);
+        let Some(found) = self.lanes.get_mut(lane) else { return };
+        found.queues.remove(&number);
+        found.queued = found.queued.saturating_sub(jobs);
+        if found.queues.is_empty()
+            && let Some(gone) = self.lanes.remove(lane)
+        {
+            self.lane_numbers.remove(&gone.candidates);
+            for candidate in &gone.candidates {
+                if let Some(entry) = self.clusters.get_mut(candidate.cluster) {
+                    entry.lanes.remove(&lane);
+                }
             }
         }
     }
 
-    /// Enters a queue's heads in the clusters that may take them now, and takes the old entries out.
+    /// A queue's head stands in its lane if its operation lets it.
     fn enter(&mut self, number: QueueNumber) {
         let Some(queue) = self.queue(number) else { return };
-        let wanted = self.entries(queue);
-        if queue.entered != wanted {
-            let old = self.queue_mut(number).map(|queue| std::mem::replace(&mut queue.entered, wanted.clone()));
-            for (cluster, need, rank) in old.unwrap_or_default() {
-                self.take_out(&cluster, need, &(rank, number));
-            }
-            for (cluster, need, rank) in wanted {
-                let entry = self.clusters.entry(cluster.clone()).or_default();
-                entry.heads.entry(need).or_default().insert((rank, number));
-                self.touched.insert(cluster);
-            }
-        }
+        let wanted = if self.blocked(queue).is_none() { queue.head() } else { None };
+        self.exchange_head(number, wanted);
         self.unsettled.insert(number);
     }
 
-    fn take_out(&mut self, cluster: &Name, need: Resources, head: &(Rank, QueueNumber)) {
-        let Some(entry) = self.clusters.get_mut(cluster) else { return };
-        if let Some(heads) = entry.heads.get_mut(&need) {
-            heads.remove(head);
-            if heads.is_empty() {
-                entry.heads.remove(&need);
-            }
-        }
-        if entry.vacancy.reserved_for.is_some() {
-            self.touched.insert(cluster.clone());
+    fn exchange_head(&mut self, number: QueueNumber, wanted: Option<Rank>) {
+        let Some(queue) = self.queues.get_mut(number) else { return };
+        let (lane, class) = (queue.lane, queue.key.class);
+        let old = std::mem::replace(&mut queue.entered, wanted);
+        if old != wanted
+            && let Some(found) = self.lanes.get_mut(lane)
+        {
+            found.exchange(class, number, old, wanted);
+            self.head_changed(lane, old, wanted);
         }
     }
 
-    fn entries(&self, queue: &Queue) -> Vec<(Name, Resources, Rank)> {
-        if self.blocked(queue).is_some() {
-            return Vec::new();
-        }
-        let open = queue.candidates.iter().filter(|candidate| self.is_open(candidate));
-        open.flat_map(|candidate| queue.heads().map(|rank| (candidate.cluster.clone(), candidate.need, rank.clone())))
-            .collect()
-    }
-
-    fn is_open(&self, candidate: &Candidate) -> bool {
-        let declared = self.clusters.get(&candidate.cluster).and_then(|entry| entry.declared.as_ref());
-        candidate.fit == Fit::Fits && declared.is_some_and(|cluster| !cluster.held)
-    }
-
-    /// What keeps a queue out of every cluster, whatever room there is.
+    /// What keeps a queue out of its lane, whatever its clusters say.
     fn blocked(&self, queue: &Queue) -> Option<WaitReason> {
         let entry = self.operations.get(&queue.key.operation)?;
         let Some(operation) = &entry.declared else { return Some(WaitReason::UnknownOperation) };
-        let alive = entry.alive();
+        let candidates = self.lanes.get(queue.lane).map(|lane| &*lane.candidates).unwrap_or_default();
         if operation.defect.is_some() || queue.key.defect.is_some() {
             Some(WaitReason::InvalidParameters)
-        } else if queue.candidates.is_empty() {
+        } else if candidates.is_empty() {
             Some(WaitReason::NoMatchingCluster)
-        } else if queue.candidates.iter().all(|candidate| matches!(candidate.fit, Fit::Unbuildable(_))) {
+        } else if candidates.iter().all(|candidate| matches!(candidate.fit, Fit::Unbuildable(_))) {
             Some(WaitReason::InvalidParameters)
-        } else if queue.candidates.iter().all(|candidate| candidate.fit != Fit::Fits) {
+        } else if candidates.iter().all(|candidate| candidate.fit != Fit::Fits) {
             Some(WaitReason::ExceedsClusterMaximum)
         } else if operation.limit == Some(0) {
             Some(WaitReason::OperationHeld)
-        } else if !self.operator_available || !queue.candidates.iter().any(|candidate| self.is_open(candidate)) {
-            Some(WaitReason::ClusterHeld)
-        } else if [operation.limit, queue.key.own_limit].into_iter().flatten().any(|limit| alive >= limit) {
+        } else if [operation.limit, queue.key.own_limit].into_iter().flatten().any(|limit| entry.alive() >= limit) {
             Some(WaitReason::OperationLimitReached)
         } else {
             None
         }
     }
 
+    /// What holds a queue: what comes first of its own reason and that of the cluster that is nearest to taking it.
     fn reason_of(&self, queue: &Queue) -> WaitReason {
-        self.blocked(queue).unwrap_or_else(|| {
-            let open = queue.candidates.iter().filter(|candidate| self.is_open(candidate));
-            let entries: Vec<_> = open.filter_map(|it| Some((it, self.clusters.get(&it.cluster)?))).collect();
-            if entries.iter().all(|(_, entry)| entry.vacancy.at_job_limit) {
-                WaitReason::ClusterLimitReached
-            } else if entries.iter().any(|(it, entry)| it.need.fits(entry.room())) {
-                let reserved = entries.iter().any(|(_, entry)| entry.vacancy.reserved_for.is_some());
-                if reserved { WaitReason::HigherPriorityFirst } else { WaitReason::PendingEvaluation }
-            } else {
-                WaitReason::ClusterOccupied
-            }
-        })
+        let own = self.blocked(queue);
+        if own.is_some_and(|own| own < WaitReason::ClusterHeld) {
+            return own.unwrap_or(WaitReason::PendingEvaluation);
+        }
+        let nearest = self.lanes.get(queue.lane).and_then(|lane| {
+            let places = lane.candidates.iter().zip(&lane.standings);
+            places.filter(|(candidate, _)| candidate.fit == Fit::Fits).map(|(_, standing)| *standing).max()
+        });
+        let nearest = nearest.unwrap_or(WaitReason::PendingEvaluation);
+        own.map_or(nearest, |own| own.min(nearest))
     }
 }

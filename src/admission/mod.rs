@@ -1,12 +1,15 @@
 //! Which waiting job starts next, and why the others do not. Pure: knows jobs by number only, no API and no clock.
 //!
-//! `queue` keeps the waiting jobs in order, `entry` counts what each operation and cluster holds, `gate` joins both and picks, `reason` puts into words what holds
-//! a queue.
+//! `queue` keeps the waiting jobs in order, `lane` the queues that are alike to every cluster, `entry` counts what each operation
+//! and cluster holds, `gate` joins them, `pick` finds who starts next, `reason` puts into words what holds a queue.
 
 mod entry;
 mod gate;
+mod lane;
+mod pick;
 mod queue;
 mod reason;
+mod slab;
 
 pub use entry::{ClusterEntry, OperationEntry, Vacancy};
 pub use gate::{Gate, Grant};

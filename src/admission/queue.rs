@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::model::{ExecutorBounds, Name, ObjectKey, Priority, Time, WaitReason};
+use super::lane::LaneNumber;
+use crate::model::{ExecutorBounds, Name, ObjectKey, Priority, Span, Time, WaitReason};
 
 /// A job's number in the index.
 pub type JobNumber = u32;
@@ -15,6 +16,8 @@ pub type QueueNumber = u32;
 pub struct QueueKey {
     /// The operation: its limit, its application.
     pub operation: ObjectKey,
+    /// The priority class: clusters may accept some only.
+    pub class: Priority,
     /// The only cluster it may go to.
     pub cluster: Option<Name>,
     /// How many executors it wants.
@@ -25,29 +28,33 @@ pub struct QueueKey {
     pub defect: Option<Box<str>>,
 }
 
-/// A job's place: class, then age, then name (creation times have whole seconds).
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+/// A job's place in the one order of all jobs: the smaller, the earlier.
+///
+/// The key is the time of creation, put back by so much for each class ("aging"): a job of a higher class stands as if it
+/// had waited longer. Since that is the same for all, the order of two jobs never changes while they wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Rank {
-    class: std::cmp::Reverse<Priority>,
-    /// When the job was created.
-    pub created: Time,
-    name: Name,
+    key: i64,
+    arrival: u32,
     /// The job.
     pub job: JobNumber,
 }
 
 impl Rank {
-    /// The place of a job.
+    /// The place of a job. `arrival` is the order in which jobs were heard of: creation times have whole seconds.
     #[must_use]
-    pub fn new(priority: Priority, created: Time, name: Name, job: JobNumber) -> Self {
-        Self { class: std::cmp::Reverse(priority), created, name, job }
+    pub fn new(class: Priority, created: Time, arrival: u32, job: JobNumber, aging: Span) -> Self {
+        Self { key: created.0.saturating_sub(head_start(class, aging).0), arrival, job }
     }
 
-    /// Its priority class.
-    #[must_use]
-    pub fn priority(&self) -> Priority {
-        self.class.0
+    /// When the job was created, which is of this class.
+    pub(super) fn created(self, class: Priority, aging: Span) -> Time {
+        Time(self.key.saturating_add(head_start(class, aging).0))
     }
+}
+
+fn head_start(class: Priority, aging: Span) -> Span {
+    Span(aging.0.saturating_mul(class as i64))
 }
 
 /// Jobs that wait under one key.
@@ -55,58 +62,47 @@ impl Rank {
 pub struct Queue {
     /// What they have in common.
     pub key: QueueKey,
-    jobs: [BTreeSet<Rank>; Priority::DESCENDING.len()],
+    jobs: BTreeSet<Rank>,
     /// What holds them, as last found.
     pub reason: WaitReason,
-    /// Clusters that could ever take them, and what the smallest run of theirs needs there.
-    pub(super) candidates: Vec<super::entry::Candidate>,
-    /// Where the heads are entered at present.
-    pub(super) entered: Vec<(Name, crate::model::Resources, Rank)>,
+    /// The lane in which its head waits when its operation lets it.
+    pub(super) lane: LaneNumber,
+    /// The head that stands in the lane.
+    pub(super) entered: Option<Rank>,
 }
 
 impl Queue {
-    pub(super) fn new(key: QueueKey) -> Self {
-        Self {
-            key,
-            jobs: Default::default(),
-            reason: WaitReason::PendingEvaluation,
-            candidates: Vec::new(),
-            entered: Vec::new(),
-        }
-    }
-
-    fn class(priority: Priority) -> usize {
-        Priority::Critical as usize - priority as usize
+    pub(super) fn new(key: QueueKey, lane: LaneNumber) -> Self {
+        Self { key, jobs: BTreeSet::new(), reason: WaitReason::PendingEvaluation, lane, entered: None }
     }
 
     pub(super) fn insert(&mut self, rank: Rank) -> bool {
-        self.jobs[Self::class(rank.priority())].insert(rank)
+        self.jobs.insert(rank)
     }
 
     pub(super) fn remove(&mut self, rank: &Rank) -> bool {
-        self.jobs[Self::class(rank.priority())].remove(rank)
+        self.jobs.remove(rank)
     }
 
     /// How many wait.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.jobs.iter().map(BTreeSet::len).sum()
+        self.jobs.len()
     }
 
     /// Whether nobody waits.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.jobs.iter().all(BTreeSet::is_empty)
+        self.jobs.is_empty()
     }
 
     /// Everybody, in order.
     pub fn iter(&self) -> impl Iterator<Item = &Rank> {
-        self.jobs.iter().flatten()
+        self.jobs.iter()
     }
 
-    /// The first of each class, in order.
-    pub fn heads(&self) -> impl Iterator<Item = &Rank> {
-        self.jobs.iter().filter_map(BTreeSet::first)
+    pub(super) fn head(&self) -> Option<Rank> {
+        self.jobs.first().copied()
     }
 }
 
@@ -114,28 +110,26 @@ impl Queue {
 mod tests {
     use super::*;
 
-    fn queue(jobs: &[(Priority, i64, &str)]) -> Queue {
-        let operation = ObjectKey::new("jobs", "report");
-        let bounds = ExecutorBounds::default();
-        let mut queue = Queue::new(QueueKey { operation, cluster: None, bounds, own_limit: None, defect: None });
-        for (number, (priority, created, name)) in jobs.iter().enumerate() {
-            queue.insert(Rank::new(*priority, Time(*created), (*name).into(), u32::try_from(number).unwrap()));
-        }
-        queue
+    #[test]
+    fn a_higher_class_stands_as_if_it_had_waited_longer() {
+        let aging = Span::seconds(60);
+        let rank = |class, created: i64, number| Rank::new(class, Time(created * 1000), number, number, aging);
+        let mut ranks = [
+            rank(Priority::Low, 0, 1),
+            rank(Priority::High, 150, 2),
+            rank(Priority::Normal, 59, 3),
+            rank(Priority::Normal, 61, 4),
+            rank(Priority::Critical, 150, 5),
+        ];
+        ranks.sort();
+        assert_eq!(ranks.map(|rank| rank.job), [5, 3, 1, 4, 2]);
+        assert_eq!(ranks[0].created(Priority::Critical, aging), Time(150_000));
     }
 
     #[test]
-    fn class_goes_before_age_and_age_before_name() {
-        let queue = queue(&[
-            (Priority::Low, 1, "a"),
-            (Priority::High, 9, "b"),
-            (Priority::Normal, 5, "d"),
-            (Priority::Normal, 5, "c"),
-            (Priority::Critical, 99, "e"),
-        ]);
-        let order: Vec<_> = queue.iter().map(|rank| rank.job).collect();
-        assert_eq!(order, [4, 1, 3, 2, 0]);
-        let heads: Vec<_> = queue.heads().map(|rank| rank.job).collect();
-        assert_eq!(heads, [4, 1, 3, 0]);
+    fn among_equals_the_first_that_came_goes_first() {
+        let rank = |arrival, number| Rank::new(Priority::Normal, Time(5), arrival, number, Span(0));
+        assert!(rank(1, 9) < rank(2, 0));
+        assert_eq!(size_of::<Rank>(), 16);
     }
 }

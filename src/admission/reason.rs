@@ -1,9 +1,10 @@
 //! What holds a waiting job, in words. Short: the first blocker's message stands in a column of `kubectl get`.
 
-use super::entry::{Candidate, ClusterEntry, Fit, OperationEntry};
+use super::entry::{ClusterEntry, OperationEntry};
 use super::gate::Gate;
+use super::lane::{Candidate, Fit};
 use super::queue::Queue;
-use crate::model::{Blocker, Name, Resources, WaitReason};
+use crate::model::{Accept, Blocker, Name, Resources, Time, WaitReason};
 
 const NAMED_HOLDERS: usize = 10;
 
@@ -11,7 +12,7 @@ impl Gate {
     /// Everything that holds the jobs of a queue, in order of precedence. Names of other namespaces' jobs are not told,
     /// only their number.
     #[must_use]
-    pub fn blockers(&self, queue: &Queue) -> Vec<Blocker> {
+    pub fn blockers(&self, queue: &Queue, now: Time) -> Vec<Blocker> {
         let Some(operation) = self.operation(&queue.key.operation) else { return Vec::new() };
         match queue.reason {
             WaitReason::UnknownOperation
@@ -21,10 +22,11 @@ impl Gate {
             | WaitReason::PendingEvaluation => vec![self.unqueueable(queue, operation)],
             WaitReason::OperationHeld
             | WaitReason::ClusterHeld
+            | WaitReason::OutsideWindow
             | WaitReason::OperationLimitReached
             | WaitReason::ClusterLimitReached
             | WaitReason::ClusterOccupied
-            | WaitReason::HigherPriorityFirst => self.queued(queue, operation),
+            | WaitReason::HigherPriorityFirst => self.queued(queue, operation, now),
         }
     }
 
@@ -36,7 +38,7 @@ impl Gate {
             WaitReason::InvalidParameters => match (defect, queue.key.defect.as_deref()) {
                 (Some(defect), _) => format!("Operation {name}: {defect}"),
                 (None, Some(defect)) => defect.to_owned(),
-                (None, None) => unbuildable(queue),
+                (None, None) => self.unbuildable(queue),
             },
             WaitReason::NoMatchingCluster => self.no_cluster(queue),
             WaitReason::ExceedsClusterMaximum => self.never_fits(queue),
@@ -63,20 +65,31 @@ impl Gate {
     }
 
     fn never_fits(&self, queue: &Queue) -> String {
-        let large = queue.candidates.iter().filter(|candidate| candidate.fit == Fit::TooLarge);
+        let large = self.candidates_of(queue).iter().filter(|candidate| candidate.fit == Fit::TooLarge);
         let nearest = large.filter_map(|candidate| {
-            let capacity = self.cluster(&candidate.cluster)?.declared.as_ref()?.capacity;
-            Some(short_of(candidate.need, capacity, &candidate.cluster, "has"))
+            let entry = self.clusters.get(candidate.cluster)?;
+            Some(short_of(candidate.need, entry.declared.as_ref()?.capacity, &entry.name, "has"))
         });
         nearest.into_iter().next().unwrap_or_default()
     }
 
+    /// Why nothing can be built on any of the clusters; the first one's reason stands for all.
+    fn unbuildable(&self, queue: &Queue) -> String {
+        let problems = self.candidates_of(queue).iter().filter_map(|candidate| match candidate.fit {
+            Fit::Unbuildable(problem) => Some((&self.clusters.get(candidate.cluster)?.name, problem)),
+            Fit::Fits | Fit::TooLarge => None,
+        });
+        let Some((cluster, problem)) = problems.into_iter().next() else { return String::new() };
+        let operation = &queue.key.operation.name;
+        format!("Operation {operation} on {cluster}: spec.application.{} {}", problem.field, problem.words)
+    }
+
     /// All that hold, first the one that is the reason.
-    fn queued(&self, queue: &Queue, operation: &OperationEntry) -> Vec<Blocker> {
+    fn queued(&self, queue: &Queue, operation: &OperationEntry, now: Time) -> Vec<Blocker> {
         let mut blockers = Vec::new();
         blockers.extend(operation_blockers(queue, operation));
-        let fitting: Vec<_> = queue.candidates.iter().filter(|candidate| candidate.fit == Fit::Fits).collect();
-        blockers.extend(fitting.iter().filter_map(|candidate| self.cluster_blocker(queue, candidate)));
+        let fitting = self.candidates_of(queue).iter().filter(|candidate| candidate.fit == Fit::Fits);
+        blockers.extend(fitting.filter_map(|candidate| self.cluster_blocker(queue, candidate, now)));
         blockers.sort_by_key(|blocker| blocker.reason);
         if let Some(first) = blockers.iter().position(|blocker| blocker.reason == queue.reason) {
             blockers[..=first].rotate_right(1);
@@ -84,10 +97,14 @@ impl Gate {
         blockers
     }
 
-    fn cluster_blocker(&self, queue: &Queue, candidate: &Candidate) -> Option<Blocker> {
-        let entry = self.cluster(&candidate.cluster)?;
+    fn candidates_of(&self, queue: &Queue) -> &[Candidate] {
+        self.lanes.get(queue.lane).map(|lane| &*lane.candidates).unwrap_or_default()
+    }
+
+    fn cluster_blocker(&self, queue: &Queue, candidate: &Candidate, now: Time) -> Option<Blocker> {
+        let entry = self.clusters.get(candidate.cluster)?;
         let declared = entry.declared.as_ref()?;
-        let name = &candidate.cluster;
+        let name = &entry.name;
         let reader = &queue.key.operation.namespace;
         let blocker = |reason, message, limit, in_use, holders| Blocker { reason, message, limit, in_use, holders };
         if !self.operator_available() {
@@ -97,6 +114,10 @@ impl Gate {
         if declared.held {
             let message = format!("ComputeCluster {name} is held (stopPolicy Hold)");
             return Some(blocker(WaitReason::ClusterHeld, message, None, None, Vec::new()));
+        }
+        if candidate.entries & entry.open == 0 {
+            let message = outside_window(entry, candidate, now);
+            return Some(blocker(WaitReason::OutsideWindow, message, None, None, Vec::new()));
         }
         let holders = || visible_holders(entry, reader);
         if self.is_ledger_full() {
@@ -125,15 +146,22 @@ impl Gate {
     }
 }
 
-/// Why nothing can be built on any of the clusters; the first one's reason stands for all.
-fn unbuildable(queue: &Queue) -> String {
-    let problems = queue.candidates.iter().filter_map(|candidate| match candidate.fit {
-        Fit::Unbuildable(problem) => Some((&candidate.cluster, problem)),
-        Fit::Fits | Fit::TooLarge => None,
-    });
-    let Some((cluster, problem)) = problems.into_iter().next() else { return String::new() };
-    let operation = &queue.key.operation.name;
-    format!("Operation {operation} on {cluster}: spec.application.{} {}", problem.field, problem.words)
+/// When the cluster accepts these jobs again: `business accepts it from 2026-11-30 08:00 Europe/Berlin`.
+fn outside_window(entry: &ClusterEntry, candidate: &Candidate, now: Time) -> String {
+    let name = &entry.name;
+    let Some(declared) = entry.declared.as_ref().filter(|_| candidate.entries != 0) else {
+        return format!("{name} accepts no job of this operation and priority");
+    };
+    match entry.opens_at(candidate.entries, now) {
+        None => format!("{name} does not accept it, and no window changes that"),
+        Some(time) => {
+            let mine = declared.accept.iter().zip(0..).filter(|(_, bit)| candidate.entries >> bit & 1 == 1);
+            let windows = mine.flat_map(|(entry, _): (&Accept, u32)| entry.during.iter().chain(&entry.outside));
+            let zone = windows.filter_map(|window| declared.windows.get(*window)).map(|window| &window.zone).next();
+            let shown = zone.map(|zone| zone.show(time)).unwrap_or_default();
+            format!("{name} accepts it from {shown}")
+        }
+    }
 }
 
 fn operation_blockers(queue: &Queue, operation: &OperationEntry) -> Option<Blocker> {

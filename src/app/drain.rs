@@ -15,7 +15,7 @@ use crate::config::Settings;
 use crate::lease::seize;
 use crate::model::ApplicationState;
 use crate::spark::SparkApplication;
-use crate::spark::marks::{MANAGED_BY, MANAGED_BY_LABEL, RUN_FINALIZER};
+use crate::spark::marks::{JOB_UID_LABEL, RUN_FINALIZER};
 
 /// Why draining failed. It can be tried again at any time.
 #[derive(Debug, thiserror::Error)]
@@ -121,7 +121,7 @@ impl Drain {
     /// One round: every application that carries our finalizer loses it. With `patient`, but for those in submission.
     async fn let_go(&self, patient: bool) -> Result<Round, DrainError> {
         let all: Api<SparkApplication> = Api::all(self.client.clone());
-        let mut params = ListParams::default().labels(&format!("{MANAGED_BY_LABEL}={MANAGED_BY}")).limit(500);
+        let mut params = ListParams::default().labels(JOB_UID_LABEL).limit(500);
         let mut round = Round::default();
         loop {
             self.hold_lease().await?;

@@ -45,6 +45,7 @@ pub(super) fn ranges(settings: &Settings) -> Result<(), ConfigError> {
         ("leaderElection.retrySeconds", election.retry_seconds, 1, 300, "1 to 300"),
         ("ledger.maxLiveRuns", settings.ledger.max_live_runs, 1, 1000, "1 to 1000"),
         ("admission.waitingBoundSeconds", settings.admission.waiting_bound_seconds, 1, WEEK, "1 to 604800"),
+        ("admission.agingSecondsPerClass", settings.admission.aging_seconds_per_class, 1, DECADE, "1 to 315360000"),
         ("admission.quarantineSeconds", settings.admission.quarantine_seconds, 1, 3600, "1 to 3600"),
         ("runs.lingeringSeconds", settings.runs.lingering_seconds, 1, 3600, "1 to 3600"),
         ("runs.startTimeoutSeconds", settings.runs.start_timeout_seconds, 1, WEEK, "1 to 604800"),
@@ -66,6 +67,7 @@ pub(super) fn ranges(settings: &Settings) -> Result<(), ConfigError> {
 }
 
 const WEEK: u32 = 7 * 24 * 3600;
+const DECADE: u32 = 3650 * 24 * 3600;
 
 fn texts(settings: &Settings) -> Result<(), ConfigError> {
     const NAME: &str = "a lower-case DNS name";

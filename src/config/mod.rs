@@ -118,13 +118,15 @@ impl Default for LedgerSettings {
 pub struct Admission {
     /// How long a job that does not fit is passed over before room is reserved for it.
     pub waiting_bound_seconds: u32,
+    /// How much longer a job has to have waited to stand equal to one of the next higher priority class.
+    pub aging_seconds_per_class: u32,
     /// How long nothing is admitted after the ledger was lost, and how long a refused create is tried again.
     pub quarantine_seconds: u32,
 }
 
 impl Default for Admission {
     fn default() -> Self {
-        Self { waiting_bound_seconds: 600, quarantine_seconds: 60 }
+        Self { waiting_bound_seconds: 600, aging_seconds_per_class: 86_400, quarantine_seconds: 60 }
     }
 }
 
@@ -270,6 +272,7 @@ impl Settings {
         let count = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
         model::Settings {
             waiting_bound: span(self.admission.waiting_bound_seconds),
+            aging: span(self.admission.aging_seconds_per_class),
             quarantine: span(self.admission.quarantine_seconds),
             tombstone: span(self.tombstones.keep_seconds),
             max_tombstones: count(self.tombstones.max),

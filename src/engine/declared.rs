@@ -41,11 +41,11 @@ impl Engine {
         let status = ClusterStatus {
             observed_generation: declared.generation,
             running: entry.alive(),
-            queued: entry.queued,
+            queued: u32::try_from(self.gate.queued_for(entry)).unwrap_or(u32::MAX),
             executors_in_use: entry.used.executors,
             executors_max: bounded(declared.capacity.executors),
             occupancy_percent: occupancy(entry.used, declared.capacity),
-            saturated: entry.turns_away(),
+            saturated: self.gate.turns_away(entry),
             held: declared.held,
             spark_operator_available: self.gate.operator_available(),
             defect: declared.defect.clone(),

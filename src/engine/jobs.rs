@@ -2,7 +2,7 @@
 
 use super::Engine;
 use crate::admission::{JobNumber, QueueKey, Rank};
-use crate::index::Stage;
+use crate::index::{JobEntry, Stage};
 use crate::lifecycle::Errand;
 use crate::model::{Job, JobState, ObjectKey, Operation, RunId, Uid};
 
@@ -158,7 +158,7 @@ impl Engine {
 
     fn queue(&mut self, number: JobNumber) {
         let Some(entry) = self.jobs.get(number) else { return };
-        let (key, rank) = self.queue_key(&entry.job, number);
+        let (key, rank) = self.queue_key(entry, number);
         if let Stage::Waiting(queue, old) = &entry.stage {
             if *old == rank && self.gate.queue(*queue).is_some_and(|queue| queue.key == key) {
                 return;
@@ -166,7 +166,7 @@ impl Engine {
             self.leave_queue(number);
         }
         let operation = key.operation.clone();
-        let queue = self.gate.enqueue(key, rank.clone());
+        let queue = self.gate.enqueue(key, rank);
         if let Some(entry) = self.jobs.get_mut(number) {
             // It was held back, or its last run was ended for that.
             if matches!(entry.state, JobState::Suspended | JobState::Finishing) {
@@ -179,19 +179,21 @@ impl Engine {
     }
 
     /// What decides where a job waits: its own fields, then the operation's defaults.
-    fn queue_key(&self, job: &Job, number: JobNumber) -> (QueueKey, Rank) {
+    fn queue_key(&self, entry: &JobEntry, number: JobNumber) -> (QueueKey, Rank) {
+        let job = &entry.job;
         let operation = ObjectKey { namespace: job.key.namespace.clone(), name: job.operation.clone() };
         let declared = self.gate.operation(&operation).and_then(|entry| entry.declared.as_deref());
         let defaults = declared.map(|declared| &declared.defaults);
-        let priority = job.priority.or_else(|| defaults?.priority).unwrap_or_default();
+        let class = job.priority.or_else(|| defaults?.priority).unwrap_or_default();
         let key = QueueKey {
+            class,
             cluster: job.cluster.clone().or_else(|| defaults?.cluster.clone()),
             bounds: job.executors.or_else(|| defaults?.executors).unwrap_or_default(),
             own_limit: job.own_limit.or_else(|| defaults?.own_limit),
             defect: job.defect.clone().or_else(|| lacking(job, declared?)),
             operation,
         };
-        (key, Rank::new(priority, job.created, job.key.name.clone(), number))
+        (key, Rank::new(class, job.created, entry.arrival, number, self.settings.aging))
     }
 
     /// Takes a job out of its queue, if it waits in one.

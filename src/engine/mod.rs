@@ -43,6 +43,8 @@ enum Wake {
     Clusters,
     End(JobNumber),
     Queue(QueueNumber),
+    /// A window opens or closes.
+    Edge,
 }
 
 /// Where the protocol stands; see `docs/decisions/0001-engine-and-protocol.md`.
@@ -221,8 +223,12 @@ impl Engine {
 
     /// The new ones hold from now on; times that were set before may still come, and are judged anew then.
     fn set_settings(&mut self, settings: Settings) {
+        let is_ranked_anew = self.settings.aging != settings.aging;
         self.gate.set_settings(&settings);
         self.settings = settings;
+        if is_ranked_anew && self.synced {
+            self.jobs.numbers().into_iter().for_each(|number| self.place(number));
+        }
         self.dirty_runs.extend(self.runs.keys().cloned());
         self.time_tombstones();
         self.cap_tombstones();
@@ -272,6 +278,7 @@ impl Engine {
                 Wake::Clusters => self.publish_clusters(),
                 Wake::End(number) => self.write_end(number),
                 Wake::Queue(number) => self.publish_queue(number),
+                Wake::Edge => self.windows_changed(),
             }
         }
     }

@@ -47,7 +47,7 @@ impl Engine {
 
     /// Queues whose reason changed: everybody in them says so, if it still holds after a while.
     pub(super) fn settle_reasons(&mut self) {
-        for (number, before) in self.gate.settle() {
+        for (number, before) in self.gate.settle(self.now) {
             let Some(queue) = self.gate.queue(number) else { continue };
             // Who was pending and is queued now, or the other way round, comes into another state at once.
             if queue.reason.is_accepted() == before.is_accepted() {
@@ -102,7 +102,7 @@ impl Engine {
     pub(super) fn first_of(&self, key: &ObjectKey) -> Vec<Rank> {
         let Some(operation) = self.gate.operation(key) else { return Vec::new() };
         let queues = operation.queues.iter().filter_map(|number| self.gate.queue(*number));
-        let mut first: Vec<Rank> = queues.flat_map(|queue| queue.iter().take(NEAR_HEAD).cloned()).collect();
+        let mut first: Vec<Rank> = queues.flat_map(|queue| queue.iter().take(NEAR_HEAD).copied()).collect();
         first.sort();
         first.truncate(NEAR_HEAD);
         first

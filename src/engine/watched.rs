@@ -1,6 +1,6 @@
 //! Takes in what the watches show: which lists are complete, what is declared, and to whom the rest goes.
 
-use super::Engine;
+use super::{Engine, Wake};
 use crate::command::{Change, Kind};
 use crate::model::{Cluster, Name, ObjectKey, Operation};
 
@@ -123,8 +123,7 @@ impl Engine {
     }
 
     fn declared_operations(&self) -> Vec<ObjectKey> {
-        let declared = self.gate.operations().filter(|(_, entry)| entry.declared.is_some());
-        declared.map(|(key, _)| key.clone()).collect()
+        self.gate.declared_operations().into_iter().collect()
     }
 
     fn cluster_seen(&mut self, mut cluster: Box<Cluster>) {
@@ -133,10 +132,27 @@ impl Engine {
         self.clusters.entry(name.clone()).or_default().said = published;
         let known = self.gate.cluster(&name).and_then(|entry| entry.declared.as_ref());
         if known != Some(&cluster) {
-            self.gate.set_cluster(cluster);
+            self.gate.set_cluster(cluster, self.now);
+            self.wake_at_edge();
             self.limits_changed();
         }
         self.clusters_changed();
+    }
+
+    /// Windows of clusters open and close.
+    pub(super) fn windows_changed(&mut self) {
+        for name in self.gate.pass_edges(self.now) {
+            let runs = self.gate.cluster(&name).map(|entry| entry.holders.keys().cloned().collect::<Vec<_>>());
+            self.dirty_runs.extend(runs.unwrap_or_default());
+            self.clusters_changed();
+        }
+        self.wake_at_edge();
+    }
+
+    fn wake_at_edge(&mut self) {
+        if let Some(edge) = self.gate.next_edge() {
+            self.wakes.set(Wake::Edge, edge);
+        }
     }
 
     fn cluster_gone(&mut self, name: &Name) {

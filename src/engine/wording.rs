@@ -10,7 +10,7 @@ use crate::model::{EndReason, JobState, JobStatus, Outcome, QueueStatus, Report,
 impl Engine {
     pub(super) fn status_of_waiting(&self, entry: &JobEntry, number: QueueNumber, rank: &Rank) -> JobStatus {
         let Some(queue) = self.gate.queue(number) else { return blank(entry, entry.state) };
-        let mut blockers = self.gate.blockers(queue);
+        let mut blockers = self.gate.blockers(queue, self.now);
         let first = self.first_of(&queue.key.operation);
         let position = first.iter().position(|other| other == rank);
         if position.is_none() {

@@ -41,6 +41,8 @@ pub struct JobEntry {
     pub accepted: Option<Time>,
     /// Since when it waits for its start, or waited for that of its newest run.
     pub waiting_since: Time,
+    /// The order in which jobs were heard of: the place among those of one second.
+    pub arrival: u32,
     /// What stands in its status, as far as we know.
     pub said: Option<Said>,
     /// The state that people were told of last.
@@ -109,6 +111,7 @@ impl<T: ?Sized + Eq + Hash> Shared<T> {
 pub struct Jobs {
     entries: Vec<Option<Box<JobEntry>>>,
     free: Vec<JobNumber>,
+    arrivals: u32,
     by_key: HashTable<JobNumber>,
     by_uid: HashTable<JobNumber>,
     hasher: RandomState,
@@ -180,6 +183,7 @@ impl Jobs {
             details: None,
         });
         *self.by_state.entry(state).or_default() += 1;
+        self.arrivals = self.arrivals.wrapping_add(1);
         let last_end = published.runs.iter().filter_map(|run| run.completion).max();
         let entry = JobEntry {
             accepted: published.accepted,
@@ -187,6 +191,7 @@ impl Jobs {
             stage: Stage::New,
             state,
             since: published.since.unwrap_or(job.created.min(now)),
+            arrival: self.arrivals,
             said,
             announced: published.state,
             again: false,

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::name::Name;
+use super::name::{Name, ObjectKey};
 use super::resources::Resources;
-use super::{ClusterStatus, Outline};
+use super::{ClusterStatus, Outline, Priority, Window};
 
 /// A `ComputeCluster`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -21,6 +21,12 @@ pub struct Cluster {
     pub capacity: Resources,
     /// Nothing starts on it while this is set.
     pub held: bool,
+    /// Its windows.
+    pub windows: Vec<Window>,
+    /// Whom it accepts: jobs to which any of these applies; none: every job.
+    pub accept: Vec<Accept>,
+    /// Runs that it does not accept any more are ended, and their jobs wait again.
+    pub ends_with_window: bool,
     /// What its template forces on every application.
     pub template: Outline,
     /// What is wrong with it so that nothing can be placed on it.
@@ -34,6 +40,45 @@ impl Cluster {
     #[must_use]
     pub fn admits(&self, labels: &BTreeMap<Box<str>, Box<str>>) -> bool {
         self.selector.as_ref().is_some_and(|selector| selector.matches(labels))
+    }
+
+    /// Whether it takes jobs as another does: what is left is a matter of its present state.
+    #[must_use]
+    pub fn takes_as(&self, other: &Self) -> bool {
+        let of = |it: &Self| (it.capacity, it.template, it.defect.is_some());
+        of(self) == of(other) && self.selector == other.selector && self.accept == other.accept
+    }
+}
+
+/// Jobs that a cluster accepts: those to which all of it applies.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct Accept {
+    /// While one of these windows is open, by their place among the cluster's; none: at any time.
+    pub during: Box<[usize]>,
+    /// While none of these is open.
+    pub outside: Box<[usize]>,
+    /// Of these classes; none: of any.
+    pub priorities: Box<[Priority]>,
+    /// Of these operations, by name and, where it is said, by namespace; none: of any.
+    pub operations: Box<[(Option<Name>, Name)]>,
+}
+
+impl Accept {
+    /// Whether it applies to jobs of an operation and a class, at its time.
+    #[must_use]
+    pub fn may_apply(&self, operation: &ObjectKey, class: Priority) -> bool {
+        let is_named = |(namespace, name): &(Option<Name>, Name)| {
+            *name == operation.name && namespace.as_ref().is_none_or(|namespace| *namespace == operation.namespace)
+        };
+        (self.priorities.is_empty() || self.priorities.contains(&class))
+            && (self.operations.is_empty() || self.operations.iter().any(is_named))
+    }
+
+    /// Whether it is its time, with these windows open.
+    #[must_use]
+    pub fn applies_now(&self, is_open: impl Fn(usize) -> bool) -> bool {
+        (self.during.is_empty() || self.during.iter().any(|window| is_open(*window)))
+            && !self.outside.iter().any(|window| is_open(*window))
     }
 }
 

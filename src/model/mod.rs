@@ -15,7 +15,7 @@ mod status;
 mod time;
 mod window;
 
-pub use cluster::{Cluster, NamespaceSelector, Requirement, RequirementOperator};
+pub use cluster::{Accept, Cluster, NamespaceSelector, Requirement, RequirementOperator};
 pub use job::{Job, Published, TimeLimits};
 pub use ledger::{Holder, Ledger, LedgerVersion};
 pub use name::{Name, ObjectKey, Uid, child_name};

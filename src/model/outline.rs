@@ -91,7 +91,7 @@ impl Essentials {
 }
 
 /// Why nothing can be built of an application that is merged from all its parts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Problem {
     /// The field, below `application`.
     pub field: &'static str,

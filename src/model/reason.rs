@@ -15,6 +15,8 @@ pub enum WaitReason {
     OperationHeld,
     /// The cluster starts nothing.
     ClusterHeld,
+    /// No cluster accepts it at this time.
+    OutsideWindow,
     /// As many runs of the operation are alive as it, or the job itself, allows.
     OperationLimitReached,
     /// The cluster runs as many jobs as it may.
@@ -38,6 +40,7 @@ impl WaitReason {
             Self::ExceedsClusterMaximum => "ExceedsClusterMaximum",
             Self::OperationHeld => "OperationHeld",
             Self::ClusterHeld => "ClusterHeld",
+            Self::OutsideWindow => "OutsideWindow",
             Self::OperationLimitReached => "OperationLimitReached",
             Self::ClusterLimitReached => "ClusterLimitReached",
             Self::ClusterOccupied => "ClusterOccupied",

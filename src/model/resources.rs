@@ -79,6 +79,16 @@ impl Resources {
         }
     }
 
+    /// The smaller of each component.
+    #[must_use]
+    pub fn at_most(self, other: Self) -> Self {
+        Self {
+            executors: self.executors.min(other.executors),
+            milli_cores: self.milli_cores.min(other.milli_cores),
+            memory_mib: self.memory_mib.min(other.memory_mib),
+        }
+    }
+
     /// Room without bound.
     pub const UNBOUNDED: Self = Self { executors: u64::MAX, milli_cores: u64::MAX, memory_mib: u64::MAX };
 }

@@ -7,6 +7,8 @@ use super::Span;
 pub struct Settings {
     /// How long a job that does not fit is passed over before room is reserved for it.
     pub waiting_bound: Span,
+    /// How much longer a job has to have waited to stand equal to one of the next higher class.
+    pub aging: Span,
     /// How long nothing is admitted after the ledger was lost, and how long a refused create is tried again.
     pub quarantine: Span,
     /// How long a closed run's `SparkApplication` stays as its own tombstone.
@@ -31,6 +33,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             waiting_bound: Span::seconds(600),
+            aging: Span::seconds(86_400),
             quarantine: Span::seconds(60),
             tombstone: Span::seconds(3600),
             max_tombstones: 1000,

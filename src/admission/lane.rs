@@ -1,0 +1,85 @@
+//! Queues that are alike to every cluster share a lane. Whatever a cluster decides by - is it held, does it accept them now,
+//! has it room - it decides once for a lane, however many queues and jobs wait in it.
+
+use std::collections::BTreeSet;
+
+use super::queue::{QueueNumber, Rank};
+use crate::model::{Footprint, Priority, Problem, Resources, Span, Time, WaitReason};
+
+/// A cluster's number in the gate.
+pub(super) type ClusterNumber = u32;
+/// A lane's number in the gate.
+pub(super) type LaneNumber = u32;
+
+/// Whether a cluster could ever take a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Fit {
+    /// When it is empty, at least.
+    Fits,
+    /// Not even then.
+    TooLarge,
+    /// With its template nothing can be built of the operation.
+    Unbuildable(Problem),
+}
+
+/// A cluster that admits the jobs of a lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Candidate {
+    pub(super) cluster: ClusterNumber,
+    pub(super) footprint: Footprint,
+    /// What the smallest run needs there.
+    pub(super) need: Resources,
+    pub(super) fit: Fit,
+    /// A bit for each entry of its `accept` that may apply to them; the lowest where it has none.
+    pub(super) entries: u32,
+}
+
+/// Queues that are alike to every cluster.
+#[derive(Debug)]
+pub(super) struct Lane {
+    /// Clusters that admit them, by name.
+    pub(super) candidates: Box<[Candidate]>,
+    /// What stands between them and each cluster, as last looked at.
+    pub(super) standings: Box<[WaitReason]>,
+    pub(super) queues: BTreeSet<QueueNumber>,
+    /// Jobs in them.
+    pub(super) queued: usize,
+    /// The heads of queues whose operation lets them start, by class, the lowest first.
+    heads: [BTreeSet<(Rank, QueueNumber)>; Priority::DESCENDING.len()],
+}
+
+impl Lane {
+    pub(super) fn new(candidates: Box<[Candidate]>) -> Self {
+        let standings = vec![WaitReason::PendingEvaluation; candidates.len()].into();
+        Self { candidates, standings, queues: BTreeSet::new(), queued: 0, heads: Default::default() }
+    }
+
+    /// The first in rank.
+    pub(super) fn first(&self) -> Option<(Rank, QueueNumber)> {
+        self.heads.iter().filter_map(BTreeSet::first).min().copied()
+    }
+
+    /// A head comes, goes, or is another one.
+    pub(super) fn exchange(&mut self, class: Priority, queue: QueueNumber, old: Option<Rank>, new: Option<Rank>) {
+        let heads = &mut self.heads[class as usize];
+        if let Some(old) = old {
+            heads.remove(&(old, queue));
+        }
+        heads.extend(new.map(|new| (new, queue)));
+    }
+
+    /// The first in rank that was created before a time. In a class the first in rank is the oldest.
+    pub(super) fn first_before(&self, time: Time, aging: Span) -> Option<Rank> {
+        let old = Priority::DESCENDING.into_iter().filter_map(|class| {
+            let (rank, _) = self.heads[class as usize].first()?;
+            (rank.created(class, aging) <= time).then_some(*rank)
+        });
+        old.min()
+    }
+
+    /// What the smallest run needs on a cluster that could take it.
+    pub(super) fn candidate(&self, cluster: ClusterNumber) -> Option<(usize, Candidate)> {
+        let found = self.candidates.iter().position(|candidate| candidate.cluster == cluster)?;
+        Some((found, self.candidates[found]))
+    }
+}

@@ -1,0 +1,285 @@
+//! Drives the gate through a story and compares it with the rule after every event.
+
+use std::collections::BTreeMap;
+use std::iter::Sum;
+
+use slowlane::admission::{Gate, QueueKey, QueueNumber, Rank};
+use slowlane::model::{
+    Accept, Cluster, Cron, Defaults, Essentials, ExecutorBounds, Holder, Language, MainFile, NamespaceSelector,
+    ObjectKey, Operation, Outline, PodSizing, Priority, Recurrence, Requirement, RequirementOperator, Resources, RunId,
+    Settings, Span, Time, Window, Zone,
+};
+
+use crate::rng::Rng;
+use crate::rule::{Amounts, Job, World};
+use crate::story::{self, Event};
+
+const EVENTS: usize = 24;
+const CLASSES: [Priority; 4] = [Priority::Low, Priority::Normal, Priority::High, Priority::Critical];
+
+/// How often each thing came about, to know that it was tried.
+#[derive(Debug, Default)]
+pub(crate) struct Seen(BTreeMap<&'static str, u64>);
+
+impl Sum for Seen {
+    fn sum<I: Iterator<Item = Self>>(parts: I) -> Self {
+        parts.fold(Self::default(), |mut all, part| {
+            part.0.into_iter().for_each(|(what, number)| *all.0.entry(what).or_default() += number);
+            all
+        })
+    }
+}
+
+impl Seen {
+    /// Every reason was met, and starts.
+    pub(crate) fn is_worth_it(&self) {
+        for what in [
+            "start",
+            "UnknownOperation",
+            "InvalidParameters",
+            "NoMatchingCluster",
+            "ExceedsClusterMaximum",
+            "OperationHeld",
+            "ClusterHeld",
+            "OutsideWindow",
+            "OperationLimitReached",
+            "ClusterLimitReached",
+            "ClusterOccupied",
+            "HigherPriorityFirst",
+        ] {
+            assert!(self.0.get(what).is_some_and(|number| *number > 100), "{what} was hardly met: {self:?}");
+        }
+    }
+}
+
+/// One world: panics where the gate and the rule disagree.
+pub(crate) fn compare(seed: u64, told: bool) -> Seen {
+    let mut rng = Rng::new(seed);
+    let mut world = story::world(&mut rng);
+    let mut driven = Driven::new(&world);
+    let mut met = Seen::default();
+    let tell = |words: String| told.then(|| println!("{words}"));
+    tell(format!("{world:#?}"));
+    for born in 0..EVENTS {
+        let event = story::event(&mut rng, &mut world, u32::try_from(born).unwrap());
+        tell(format!("at {}: {event:?}", world.now));
+        driven.apply(&event, &world);
+        let (said, ruled) = (driven.starts(&world), world.decide());
+        let ruled: Vec<_> = ruled.into_iter().map(|start| (start.job, start.cluster, start.executors)).collect();
+        tell(format!("starts {said:?}"));
+        assert_eq!(said, ruled, "seed {seed}, after {event:?}: starts (job, cluster, executors), said and ruled");
+        *met.0.entry("start").or_default() += ruled.len() as u64;
+        driven.gate.settle(Time(world.now));
+        for job in &world.jobs {
+            let (said, ruled) = (driven.reason(job.number), world.reason(job));
+            assert_eq!(said, ruled, "seed {seed}, after {event:?}: reason of {job:?}");
+            *met.0.entry(ruled).or_default() += 1;
+        }
+    }
+    met
+}
+
+struct Driven {
+    gate: Gate,
+    waiting: BTreeMap<u32, (QueueNumber, Rank)>,
+    running: BTreeMap<u32, Holder>,
+    jobs: BTreeMap<u32, Job>,
+    aging: Span,
+}
+
+impl Driven {
+    fn new(world: &World) -> Self {
+        let gate = Gate::new(&settings(world));
+        let aging = Span(world.aging);
+        let (waiting, running, jobs) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let mut driven = Self { gate, waiting, running, jobs, aging };
+        (0..2).for_each(|number| driven.show_namespace(number, world));
+        (0..world.operations.len()).for_each(|number| driven.show_operation(number, world));
+        (0..world.clusters.len()).for_each(|number| driven.show_cluster(number, world));
+        driven
+    }
+
+    fn apply(&mut self, event: &Event, world: &World) {
+        match event {
+            Event::Comes(job) => {
+                self.jobs.insert(job.number, job.clone());
+                let class = CLASSES[usize::try_from(job.class).unwrap()];
+                let rank = Rank::new(class, Time(job.created), job.arrival, job.number, self.aging);
+                let queue = self.gate.enqueue(queue_key(job, class, world), rank);
+                self.waiting.insert(job.number, (queue, rank));
+            }
+            Event::Goes(job) => self.leave(*job),
+            Event::Ends(job) => {
+                let holder = self.running.remove(job).unwrap();
+                self.gate.give_back(&run(*job), &holder);
+            }
+            Event::Operation(number) => self.show_operation(*number, world),
+            Event::Cluster(number) => self.show_cluster(*number, world),
+            Event::Namespace(number) => self.show_namespace(*number, world),
+            Event::Served(served) => self.gate.set_operator_available(*served),
+            Event::Limits => self.gate.set_settings(&settings(world)),
+            Event::Later => {}
+        }
+        // The engine is woken at every edge; one that has passed is passed once.
+        if self.gate.next_edge().is_some_and(|edge| edge.0 <= world.now) {
+            self.gate.pass_edges(Time(world.now));
+        }
+    }
+
+    fn leave(&mut self, job: u32) {
+        let (queue, rank) = self.waiting.remove(&job).unwrap();
+        self.gate.dequeue(queue, &rank);
+    }
+
+    /// As the engine does it.
+    fn starts(&mut self, world: &World) -> Vec<(u32, usize, u64)> {
+        let mut starts = Vec::new();
+        while let Some(grant) = self.gate.next_start(Time(world.now)) {
+            self.leave(grant.job);
+            let operation = &world.operations[self.jobs[&grant.job].operation];
+            let holder = Holder {
+                job: ObjectKey::new(namespace(operation.namespace), format!("job-{}", grant.job)),
+                operation: operation_key(self.jobs[&grant.job].operation, world).name,
+                cluster: grant.cluster.clone(),
+                footprint: grant.footprint,
+                min_executors: grant.executors.min,
+                max_executors: grant.executors.max,
+                granted: Time(world.now),
+                seen: false,
+            };
+            self.gate.take(&run(grant.job), &holder);
+            self.running.insert(grant.job, holder);
+            let cluster = grant.cluster.rsplit('-').next().unwrap().parse().unwrap();
+            starts.push((grant.job, cluster, grant.executors.max));
+        }
+        starts
+    }
+
+    fn reason(&self, job: u32) -> &'static str {
+        self.gate.queue(self.waiting[&job].0).unwrap().reason.as_str()
+    }
+
+    fn show_namespace(&mut self, number: usize, world: &World) {
+        let labels = [("number".into(), number.to_string().into())].into();
+        self.gate.set_namespace(&namespace(number).into(), labels, world.terminating[number]);
+    }
+
+    fn show_operation(&mut self, number: usize, world: &World) {
+        let (key, it) = (operation_key(number, world), &world.operations[number]);
+        if !it.declared {
+            return self.gate.remove_operation(&key);
+        }
+        self.gate.set_operation(Box::new(Operation {
+            key,
+            generation: 1,
+            limit: it.limit,
+            defaults: Defaults::default(),
+            outline: Outline { essentials: essentials(), executor: sized(Some(it.cores)), ..Outline::default() },
+            parameters: Vec::new(),
+            result_parameters: Vec::new(),
+            needs_result: false,
+            defect: it.defect.then(|| "odd".into()),
+            published: None,
+        }));
+    }
+
+    fn show_cluster(&mut self, number: usize, world: &World) {
+        let (name, it) = (cluster_name(number), &world.clusters[number]);
+        if !it.declared {
+            return self.gate.remove_cluster(&name.into());
+        }
+        let requirement = Requirement {
+            key: "number".into(),
+            operator: RequirementOperator::In,
+            values: it.namespaces.iter().map(|number| number.to_string().into()).collect(),
+        };
+        let operation_name = |number: &usize| {
+            let key = operation_key(*number, world);
+            (Some(key.namespace).filter(|_| number.is_multiple_of(2)), key.name)
+        };
+        let cluster = Cluster {
+            name: name.into(),
+            generation: 1,
+            selector: Some(NamespaceSelector { requirements: vec![requirement] }),
+            max_jobs: it.most_jobs,
+            capacity: resources(it.capacity),
+            held: it.held,
+            windows: it.windows.iter().map(|it| window(it.period, it.minutes)).collect(),
+            accept: it
+                .accept
+                .iter()
+                .map(|entry| Accept {
+                    during: entry.during.iter().copied().collect(),
+                    outside: entry.outside.iter().copied().collect(),
+                    priorities: entry.classes.iter().map(|class| CLASSES[usize::try_from(*class).unwrap()]).collect(),
+                    operations: entry.operations.iter().map(operation_name).collect(),
+                })
+                .collect(),
+            ends_with_window: false,
+            template: Outline { executor: sized(it.cores), ..Outline::default() },
+            defect: it.defect.then(|| "odd".into()),
+            published: None,
+        };
+        self.gate.set_cluster(Box::new(cluster), Time(world.now));
+    }
+}
+
+fn settings(world: &World) -> Settings {
+    Settings {
+        waiting_bound: Span(world.bound),
+        aging: Span(world.aging),
+        max_live_runs: world.most_runs,
+        ..Settings::default()
+    }
+}
+
+fn queue_key(job: &Job, class: Priority, world: &World) -> QueueKey {
+    QueueKey {
+        operation: operation_key(job.operation, world),
+        class,
+        cluster: job.cluster.map(|cluster| cluster_name(cluster).into()),
+        bounds: ExecutorBounds { min: job.min, max: job.max },
+        own_limit: job.own_limit,
+        defect: job.defect.then(|| "odd".into()),
+    }
+}
+
+fn essentials() -> Essentials {
+    Essentials {
+        language: Some(Language::Jvm),
+        main_file: Some(MainFile::Jar),
+        main_class: true,
+        image: true,
+        spark_version: true,
+    }
+}
+
+fn sized(cores: Option<u64>) -> PodSizing {
+    PodSizing { cores, ..PodSizing::default() }
+}
+
+fn window(period: i64, minutes: i64) -> Window {
+    let recurrence =
+        Recurrence::Cron(Cron::parse(&format!("*/{period} * * * *")).unwrap(), Span::seconds(minutes * 60));
+    Window { name: "w".into(), zone: Zone::named("UTC").unwrap(), recurrence }
+}
+
+fn resources([executors, milli_cores, memory_mib]: Amounts) -> Resources {
+    Resources { executors, milli_cores, memory_mib }
+}
+
+fn namespace(number: usize) -> &'static str {
+    ["left", "right"][number]
+}
+
+fn cluster_name(number: usize) -> String {
+    format!("cluster-{number}")
+}
+
+fn operation_key(number: usize, world: &World) -> ObjectKey {
+    ObjectKey::new(namespace(world.operations[number].namespace), format!("operation-{number}"))
+}
+
+fn run(job: u32) -> RunId {
+    RunId { job: format!("job-{job}").into(), number: 1 }
+}

@@ -1,0 +1,144 @@
+//! Small worlds, and what happens in them.
+
+use crate::rng::Rng;
+use crate::rule::{Cluster, Entry, Job, Operation, Window, World};
+
+/// What happens; the numbers say to whom.
+#[derive(Debug, Clone)]
+pub(crate) enum Event {
+    Comes(Job),
+    Goes(u32),
+    Ends(u32),
+    Operation(usize),
+    Cluster(usize),
+    Namespace(usize),
+    Served(bool),
+    Later,
+    Limits,
+}
+
+const MINUTE: i64 = 60_000;
+
+pub(crate) fn world(rng: &mut Rng) -> World {
+    let mut world = World {
+        now: 1_700_000_000_000 / 3_600_000 * 3_600_000,
+        aging: [1, 30_000, 5 * MINUTE, 86_400_000][rng.below(4)],
+        bound: [1000, 2 * MINUTE, 20 * MINUTE][rng.below(3)],
+        most_runs: if rng.chance(200) { 3 } else { 1000 },
+        served: true,
+        terminating: vec![false; 2],
+        operations: vec![Operation::default(); 1 + rng.below(4)],
+        clusters: vec![Cluster::default(); 1 + rng.below(3)],
+        ..World::default()
+    };
+    for number in 0..world.operations.len() {
+        world.operations[number] = operation(rng);
+    }
+    for number in 0..world.clusters.len() {
+        world.clusters[number] = cluster(rng, world.operations.len());
+    }
+    world
+}
+
+fn operation(rng: &mut Rng) -> Operation {
+    Operation {
+        declared: rng.chance(950),
+        namespace: rng.below(2),
+        limit: [None, None, Some(1), Some(2), Some(0)][if rng.chance(100) { 4 } else { rng.below(4) }],
+        defect: rng.chance(40),
+        cores: 1 + rng.below(3) as u64,
+    }
+}
+
+fn cluster(rng: &mut Rng, operations: usize) -> Cluster {
+    let executors = 1 + rng.below(6) as u64;
+    let windows: Vec<Window> = (0..rng.below(3)).map(|_| window(rng)).collect();
+    let entries = if rng.chance(500) { 0 } else { 1 + rng.below(3) };
+    Cluster {
+        declared: rng.chance(950),
+        defect: rng.chance(30),
+        namespaces: [vec![0, 1], vec![0, 1], vec![0, 1], vec![0, 1], vec![0], vec![1], vec![]][rng.below(7)].clone(),
+        capacity: [[executors, u64::MAX, u64::MAX], [executors, executors * 2000, executors * 2816], [u64::MAX; 3]]
+            [rng.below(3)],
+        most_jobs: [None, None, Some(1), Some(2)][rng.below(4)],
+        held: rng.chance(40),
+        accept: (0..entries).map(|_| entry(rng, windows.len(), operations)).collect(),
+        windows,
+        cores: rng.chance(200).then(|| 1 + rng.below(3) as u64),
+    }
+}
+
+fn window(rng: &mut Rng) -> Window {
+    let period = [5, 10, 20, 30][rng.below(4)];
+    Window { period, minutes: rng.between(1, period) }
+}
+
+fn entry(rng: &mut Rng, windows: usize, operations: usize) -> Entry {
+    let some = |rng: &mut Rng, of: usize| (0..of).filter(|_| rng.chance(400)).collect::<Vec<_>>();
+    let classes = if rng.chance(400) { (0..4).filter(|_| rng.chance(500)).collect() } else { Vec::new() };
+    Entry {
+        during: some(rng, windows),
+        outside: some(rng, windows),
+        classes,
+        operations: if rng.chance(300) { some(rng, operations) } else { Vec::new() },
+    }
+}
+
+/// What happens next; the world is changed with it, except for starts.
+pub(crate) fn event(rng: &mut Rng, world: &mut World, born: u32) -> Event {
+    match rng.below(20) {
+        0..8 => {
+            let job = job(rng, world, born);
+            world.jobs.push(job.clone());
+            Event::Comes(job)
+        }
+        8 if !world.jobs.is_empty() => Event::Goes(world.jobs.swap_remove(rng.below(world.jobs.len())).number),
+        9..14 if !world.runs.is_empty() => Event::Ends(world.runs.swap_remove(rng.below(world.runs.len())).job),
+        14 => {
+            let number = rng.below(world.operations.len());
+            let namespace = world.operations[number].namespace;
+            world.operations[number] = Operation { namespace, ..operation(rng) };
+            Event::Operation(number)
+        }
+        15 => {
+            let number = rng.below(world.clusters.len());
+            world.clusters[number] = cluster(rng, world.operations.len());
+            Event::Cluster(number)
+        }
+        16 if rng.chance(if world.terminating.contains(&true) { 800 } else { 100 }) => {
+            let number = world.terminating.iter().position(|it| *it).unwrap_or(rng.below(2));
+            world.terminating[number] = !world.terminating[number];
+            Event::Namespace(number)
+        }
+        17 if rng.chance(if world.served { 100 } else { 800 }) => {
+            world.served = !world.served;
+            Event::Served(world.served)
+        }
+        18 if rng.chance(200) => {
+            world.bound = [1000, 2 * MINUTE, 20 * MINUTE][rng.below(3)];
+            world.most_runs = if rng.chance(300) { 3 } else { 1000 };
+            Event::Limits
+        }
+        _ => {
+            world.now += [rng.between(1, 1000), rng.between(1, 90) * 1000, rng.between(1, 40) * MINUTE][rng.below(3)];
+            Event::Later
+        }
+    }
+}
+
+fn job(rng: &mut Rng, world: &World, born: u32) -> Job {
+    let min = rng.below(4) as u64;
+    Job {
+        number: born,
+        arrival: born,
+        operation: rng.below(world.operations.len()),
+        class: rng.between(0, 3),
+        // Whole seconds, and some have been underway for a while.
+        created: (world.now - if rng.chance(200) { rng.between(0, 30) * MINUTE } else { 0 }) / 1000 * 1000,
+        cluster: rng.chance(200).then(|| rng.below(world.clusters.len())),
+        min,
+        max: min.max(1) + rng.below(3) as u64,
+        own_limit: rng.chance(150).then(|| 1 + u32::try_from(rng.below(2)).unwrap()),
+        defect: rng.chance(20),
+    }
+}
