@@ -304,7 +304,6 @@ fn cluster() -> Cluster {
         held: false,
         windows: Vec::new(),
         accept: Vec::new(),
-        ends_with_window: false,
         template: Outline { essentials, ..Outline::default() },
         defect: None,
         published: None,

@@ -51,8 +51,8 @@ pub struct ClusterEntry {
     pub used: Resources,
     /// As last looked at.
     pub vacancy: Vacancy,
-    /// Its windows at present, and since when that stands.
-    pub windows: Vec<Aperture>,
+    /// Its windows at present.
+    windows: Vec<Aperture>,
     /// A bit for each entry of `accept` that applies at present; the lowest where there is none.
     pub(super) open: u32,
     /// Lanes that could ever go to it.

@@ -11,8 +11,7 @@ use super::lane::{Candidate, ClusterNumber, Fit, Lane, LaneNumber};
 use super::queue::{JobNumber, Queue, QueueKey, QueueNumber, Rank};
 use super::slab::Slab;
 use crate::model::{
-    Cluster, ExecutorBounds, Footprint, Holder, Name, ObjectKey, Operation, Priority, RunId, Settings, Span, Time,
-    WaitReason,
+    Cluster, ExecutorBounds, Footprint, Holder, Name, ObjectKey, Operation, RunId, Settings, Span, Time, WaitReason,
 };
 
 /// Labels of a namespace.
@@ -143,7 +142,8 @@ impl Gate {
     pub fn turns_away(&self, entry: &ClusterEntry) -> bool {
         let Some(number) = self.by_name.get(&entry.name) else { return false };
         let lanes = entry.lanes.iter().filter_map(|lane| self.lanes.get(*lane)).filter(|lane| lane.first().is_some());
-        let mut standings = lanes.filter_map(|lane| Some(lane.standings[lane.candidate(*number)?.0]));
+        let standings = lanes.filter_map(|lane| Some(lane.standings[lane.candidate(*number)?.0]));
+        let mut standings = standings.filter(|standing| *standing != WaitReason::OutsideWindow);
         let is_full = |it| matches!(it, WaitReason::ClusterLimitReached | WaitReason::ClusterOccupied);
         standings.next().is_some_and(is_full) && standings.all(is_full)
     }
@@ -248,16 +248,13 @@ impl Gate {
         self.edges.first().map(|(time, _)| *time)
     }
 
-    /// Windows have opened or closed: names the clusters that accept others than before.
-    pub fn pass_edges(&mut self, now: Time) -> Vec<Name> {
-        let mut changed = Vec::new();
+    /// Windows have opened or closed.
+    pub fn pass_edges(&mut self, now: Time) {
         while let Some((_, number)) = self.edges.first().copied().filter(|(time, _)| *time <= now) {
             if self.look_at_clock(number, now) {
                 self.renew(number);
-                changed.extend(self.clusters.get(number).map(|entry| entry.name.clone()));
             }
         }
-        changed
     }
 
     fn look_at_clock(&mut self, number: ClusterNumber, now: Time) -> bool {
@@ -270,14 +267,6 @@ impl Gate {
         }
         self.edges.extend(next.map(|edge| (edge, number)));
         changed
-    }
-
-    /// Whether a cluster accepts jobs of an operation and a class at present. One that is not declared any more says nothing.
-    #[must_use]
-    pub fn accepts(&self, cluster: &Name, operation: &ObjectKey, class: Priority) -> bool {
-        let Some(entry) = self.cluster(cluster) else { return true };
-        let Some(declared) = &entry.declared else { return true };
-        entries_for(&declared.accept, operation, class) & entry.open != 0
     }
 
     // ---- who waits and who holds ------------------------------------------------------------------------------
@@ -569,11 +558,16 @@ impl Gate {
         }
     }
 
+    /// Clusters that admit the jobs of a queue.
+    pub(super) fn candidates_of(&self, queue: &Queue) -> &[Candidate] {
+        self.lanes.get(queue.lane).map(|lane| &*lane.candidates).unwrap_or_default()
+    }
+
     /// What keeps a queue out of its lane, whatever its clusters say.
     fn blocked(&self, queue: &Queue) -> Option<WaitReason> {
         let entry = self.operations.get(&queue.key.operation)?;
         let Some(operation) = &entry.declared else { return Some(WaitReason::UnknownOperation) };
-        let candidates = self.lanes.get(queue.lane).map(|lane| &*lane.candidates).unwrap_or_default();
+        let candidates = self.candidates_of(queue);
         if operation.defect.is_some() || queue.key.defect.is_some() {
             Some(WaitReason::InvalidParameters)
         } else if candidates.is_empty() {

@@ -14,3 +14,4 @@ mod slab;
 pub use entry::{ClusterEntry, OperationEntry, Vacancy};
 pub use gate::{Gate, Grant};
 pub use queue::{JobNumber, Queue, QueueKey, QueueNumber, Rank};
+pub(crate) use slab::Slab;

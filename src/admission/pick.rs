@@ -9,6 +9,15 @@ use super::lane::{Candidate, ClusterNumber, LaneNumber};
 use super::queue::{QueueNumber, Rank};
 use crate::model::{ExecutorBounds, Resources, Span, Time, WaitReason};
 
+/// A lane at a cluster.
+struct Place {
+    lane: LaneNumber,
+    /// Which of the lane's candidates the cluster is.
+    at: usize,
+    need: Resources,
+    standing: WaitReason,
+}
+
 impl Gate {
     /// The next job that may start, first in rank of all. The caller takes it off its queue and lets it
     /// [`take`](Self::take) its slots before asking again.
@@ -40,44 +49,48 @@ impl Gate {
 
     fn look_at(&mut self, number: ClusterNumber, now: Time) {
         let is_full = self.is_ledger_full();
-        let Some(entry) = self.clusters.get(number) else { return };
-        let room = entry.room();
+        let Some(entry) = self.clusters.get_mut(number) else { return };
         let vacancy = Vacancy { at_job_limit: is_full || entry.is_at_job_limit(), reserved_for: None };
         // Nothing fitted before, and even the least of it does not fit now.
-        if vacancy == entry.vacancy && entry.least_need.is_some_and(|least| !least.fits(room)) {
+        if vacancy == entry.vacancy && entry.least_need.is_some_and(|least| !least.fits(entry.room())) {
             return;
         }
-        let closed = vacancy.at_job_limit || entry.is_held() || !self.operator_available;
-        let (mut best, mut least) = (None::<(Rank, QueueNumber)>, None::<Resources>);
-        let mut nothing_fits = true;
-        let open = entry.open;
-        for lane in entry.lanes.iter().filter_map(|lane| self.lanes.get(*lane)) {
-            let Some((_, candidate)) = lane.candidate(number) else { continue };
-            least = Some(least.map_or(candidate.need, |least| least.at_most(candidate.need)));
-            let fits = candidate.need.fits(room);
-            nothing_fits &= !fits;
-            if fits && !closed && candidate.entries & open != 0 {
-                best = [best, lane.first()].into_iter().flatten().min();
-            }
-        }
-        let reserved = best.and_then(|(rank, _)| self.reserved_above(number, rank, room, now));
+        entry.vacancy = vacancy;
+        let places = self.places(number);
+        let may_start = places.iter().filter(|place| place.standing == WaitReason::PendingEvaluation);
+        let best = may_start.filter_map(|place| self.lanes.get(place.lane)?.first()).min();
+        let reserved = best.and_then(|(rank, _)| self.reserved_above(&places, rank, now));
         self.set_best(number, best.filter(|_| reserved.is_none()));
         if let Some(entry) = self.clusters.get_mut(number) {
-            entry.vacancy = Vacancy { reserved_for: reserved.map(|rank| rank.job), ..vacancy };
+            let room = entry.room();
+            let nothing_fits = places.iter().all(|place| !place.need.fits(room));
+            let least = places.iter().map(|place| place.need).reduce(Resources::at_most);
             entry.least_need = least.filter(|_| nothing_fits);
+            entry.vacancy.reserved_for = reserved.map(|rank| rank.job);
         }
-        self.set_standings(number);
+        for place in places {
+            let is_passed_over = reserved.is_some() && place.standing == WaitReason::PendingEvaluation;
+            let standing = if is_passed_over { WaitReason::HigherPriorityFirst } else { place.standing };
+            self.set_standing(&place, standing);
+        }
     }
 
-    /// The first in rank that does not fit, ranks above `candidate` and has waited longer than the bound.
-    fn reserved_above(&self, number: ClusterNumber, candidate: Rank, room: Resources, now: Time) -> Option<Rank> {
-        let entry = self.clusters.get(number)?;
-        let lanes = entry.lanes.iter().filter_map(|lane| self.lanes.get(*lane));
-        let waiting = lanes.filter(|lane| {
-            lane.candidate(number).is_some_and(|(_, it)| !it.need.fits(room) && it.entries & entry.open != 0)
-        });
+    /// Every lane that could ever go to a cluster, and what stands between them, reservations aside.
+    fn places(&self, number: ClusterNumber) -> Vec<Place> {
+        let lanes = self.clusters.get(number).into_iter().flat_map(|entry| &entry.lanes);
+        let place = |lane: &LaneNumber| {
+            let (at, candidate) = self.lanes.get(*lane)?.candidate(number)?;
+            Some(Place { lane: *lane, at, need: candidate.need, standing: self.standing(&candidate) })
+        };
+        lanes.filter_map(place).collect()
+    }
+
+    /// The first in rank that lacks only room, ranks above `candidate` and has waited longer than the bound.
+    fn reserved_above(&self, places: &[Place], candidate: Rank, now: Time) -> Option<Rank> {
+        let lacking = places.iter().filter(|place| place.standing == WaitReason::ClusterOccupied);
         let before = now + Span(-self.bound.0);
-        waiting.filter_map(|lane| lane.first_before(before, self.aging)).filter(|rank| *rank < candidate).min()
+        let overdue = lacking.filter_map(|place| self.lanes.get(place.lane)?.first_before(before, self.aging));
+        overdue.filter(|rank| *rank < candidate).min()
     }
 
     pub(super) fn set_best(&mut self, number: ClusterNumber, best: Option<(Rank, QueueNumber)>) {
@@ -88,21 +101,13 @@ impl Gate {
         self.order.extend(best.map(|(rank, _)| (rank, number)));
     }
 
-    /// What stands between each lane and a cluster; where that changed, the lane's queues may have another reason.
-    fn set_standings(&mut self, number: ClusterNumber) {
-        let Some(entry) = self.clusters.get(number) else { return };
-        let lanes: Vec<LaneNumber> = entry.lanes.iter().copied().collect();
-        for lane_number in lanes {
-            let Some((place, candidate)) = self.lanes.get(lane_number).and_then(|lane| lane.candidate(number)) else {
-                continue;
-            };
-            let standing = self.standing(&candidate);
-            if let Some(lane) = self.lanes.get_mut(lane_number)
-                && lane.standings[place] != standing
-            {
-                lane.standings[place] = standing;
-                self.unsettled.extend(&lane.queues);
-            }
+    /// Where something else stands between a lane and a cluster than before, the lane's queues may have another reason.
+    fn set_standing(&mut self, place: &Place, standing: WaitReason) {
+        if let Some(lane) = self.lanes.get_mut(place.lane)
+            && lane.standings[place.at] != standing
+        {
+            lane.standings[place.at] = standing;
+            self.unsettled.extend(&lane.queues);
         }
     }
 

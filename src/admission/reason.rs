@@ -97,10 +97,6 @@ impl Gate {
         blockers
     }
 
-    fn candidates_of(&self, queue: &Queue) -> &[Candidate] {
-        self.lanes.get(queue.lane).map(|lane| &*lane.candidates).unwrap_or_default()
-    }
-
     fn cluster_blocker(&self, queue: &Queue, candidate: &Candidate, now: Time) -> Option<Blocker> {
         let entry = self.clusters.get(candidate.cluster)?;
         let declared = entry.declared.as_ref()?;

@@ -68,7 +68,7 @@ impl Engine {
                 }
             }
             Kind::Operation => {
-                for key in self.declared_operations() {
+                for key in self.gate.declared_operations() {
                     if !named.contains(&key) {
                         self.operation_gone(&key);
                     }
@@ -122,10 +122,6 @@ impl Engine {
         declared.map(|(name, _)| name.clone()).collect()
     }
 
-    fn declared_operations(&self) -> Vec<ObjectKey> {
-        self.gate.declared_operations().into_iter().collect()
-    }
-
     fn cluster_seen(&mut self, mut cluster: Box<Cluster>) {
         let name = cluster.name.clone();
         let published = cluster.published.take();
@@ -141,11 +137,8 @@ impl Engine {
 
     /// Windows of clusters open and close.
     pub(super) fn windows_changed(&mut self) {
-        for name in self.gate.pass_edges(self.now) {
-            let runs = self.gate.cluster(&name).map(|entry| entry.holders.keys().cloned().collect::<Vec<_>>());
-            self.dirty_runs.extend(runs.unwrap_or_default());
-            self.clusters_changed();
-        }
+        self.gate.pass_edges(self.now);
+        self.clusters_changed();
         self.wake_at_edge();
     }
 

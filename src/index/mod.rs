@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use hashbrown::HashTable;
 
-use crate::admission::{JobNumber, QueueNumber, Rank};
+use crate::admission::{JobNumber, QueueNumber, Rank, Slab};
 use crate::command::Kind;
 use crate::model::{ApplicationSeen, Job, JobState, JobStatus, Name, ObjectKey, PodSeen, RunId, Time, Uid};
 
@@ -109,8 +109,7 @@ impl<T: ?Sized + Eq + Hash> Shared<T> {
 /// Every job that is in the API. The tables hold numbers only: keys and UIDs are compared where they stand.
 #[derive(Debug, Default)]
 pub struct Jobs {
-    entries: Vec<Option<Box<JobEntry>>>,
-    free: Vec<JobNumber>,
+    entries: Slab<Box<JobEntry>>,
     arrivals: u32,
     by_key: HashTable<JobNumber>,
     by_uid: HashTable<JobNumber>,
@@ -124,12 +123,12 @@ impl Jobs {
     /// A job by its number.
     #[must_use]
     pub fn get(&self, number: JobNumber) -> Option<&JobEntry> {
-        self.entries.get(number as usize).and_then(Option::as_deref)
+        self.entries.get(number).map(Box::as_ref)
     }
 
     /// A job by its number, to change.
     pub fn get_mut(&mut self, number: JobNumber) -> Option<&mut JobEntry> {
-        self.entries.get_mut(number as usize).and_then(Option::as_deref_mut)
+        self.entries.get_mut(number).map(Box::as_mut)
     }
 
     /// The number of the job with this key.
@@ -155,8 +154,7 @@ impl Jobs {
     /// Every number in use.
     #[must_use]
     pub fn numbers(&self) -> Vec<JobNumber> {
-        let used = self.entries.iter().enumerate().filter(|(_, entry)| entry.is_some());
-        used.filter_map(|(number, _)| JobNumber::try_from(number).ok()).collect()
+        self.entries.iter().map(|(number, _)| number).collect()
     }
 
     /// How many jobs are in each state.
@@ -166,14 +164,7 @@ impl Jobs {
     }
 
     /// Adds a job that was not there.
-    ///
-    /// # Panics
-    /// With more than 2^32 jobs: no API server holds that many.
     pub fn add(&mut self, mut job: Job, now: Time) -> JobNumber {
-        let number = self.free.pop().unwrap_or_else(|| {
-            self.entries.push(None);
-            JobNumber::try_from(self.entries.len() - 1).expect("an API server holds fewer than 2^32 jobs")
-        });
         let published = job.published.take().unwrap_or_default();
         let state = published.state.unwrap_or(JobState::Pending);
         let reason = published.reason.as_deref().unwrap_or_default();
@@ -201,12 +192,11 @@ impl Jobs {
             job: Job { published: Some(published).filter(|published| published.is_worth_keeping()), ..job },
         };
         let (by_key, by_uid) = (self.hasher.hash_one(&entry.job.key), self.hasher.hash_one(&entry.job.uid));
-        self.entries[number as usize] = Some(Box::new(entry));
+        let number = self.entries.add(Box::new(entry));
         let Self { entries, hasher, .. } = self;
-        let entry = |number: &JobNumber| entries.get(*number as usize).and_then(Option::as_deref);
-        let again = |number: &JobNumber| entry(number).map_or(0, |entry| hasher.hash_one(&entry.job.key));
+        let again = |number: &JobNumber| entries.get(*number).map_or(0, |entry| hasher.hash_one(&entry.job.key));
         self.by_key.insert_unique(by_key, number, again);
-        let again = |number: &JobNumber| entry(number).map_or(0, |entry| hasher.hash_one(&entry.job.uid));
+        let again = |number: &JobNumber| entries.get(*number).map_or(0, |entry| hasher.hash_one(&entry.job.uid));
         self.by_uid.insert_unique(by_uid, number, again);
         number
     }
@@ -220,7 +210,7 @@ impl Jobs {
 
     /// Takes a job out.
     pub fn remove(&mut self, number: JobNumber) -> Option<Box<JobEntry>> {
-        let entry = self.entries.get_mut(number as usize)?.take()?;
+        let entry = self.entries.remove(number)?;
         let (by_key, by_uid) = (self.hasher.hash_one(&entry.job.key), self.hasher.hash_one(&entry.job.uid));
         if let Ok(found) = self.by_key.find_entry(by_key, |other| *other == number) {
             found.remove();
@@ -229,7 +219,6 @@ impl Jobs {
             found.remove();
         }
         self.uncount(entry.state);
-        self.free.push(number);
         Some(entry)
     }
 

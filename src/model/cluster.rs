@@ -25,8 +25,6 @@ pub struct Cluster {
     pub windows: Vec<Window>,
     /// Whom it accepts: jobs to which any of these applies; none: every job.
     pub accept: Vec<Accept>,
-    /// Runs that it does not accept any more are ended, and their jobs wait again.
-    pub ends_with_window: bool,
     /// What its template forces on every application.
     pub template: Outline,
     /// What is wrong with it so that nothing can be placed on it.

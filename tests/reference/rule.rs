@@ -245,20 +245,22 @@ impl World {
     }
 }
 
+/// Every reason, in the order of precedence.
+pub(crate) const REASONS: [&str; 12] = [
+    "UnknownOperation",
+    "InvalidParameters",
+    "NoMatchingCluster",
+    "ExceedsClusterMaximum",
+    "OperationHeld",
+    "ClusterHeld",
+    "OutsideWindow",
+    "OperationLimitReached",
+    "ClusterLimitReached",
+    "ClusterOccupied",
+    "HigherPriorityFirst",
+    "PendingEvaluation",
+];
+
 fn precedence(reason: &str) -> usize {
-    const ORDER: [&str; 12] = [
-        "UnknownOperation",
-        "InvalidParameters",
-        "NoMatchingCluster",
-        "ExceedsClusterMaximum",
-        "OperationHeld",
-        "ClusterHeld",
-        "OutsideWindow",
-        "OperationLimitReached",
-        "ClusterLimitReached",
-        "ClusterOccupied",
-        "HigherPriorityFirst",
-        "PendingEvaluation",
-    ];
-    ORDER.iter().position(|word| *word == reason).unwrap()
+    REASONS.iter().position(|word| *word == reason).unwrap()
 }

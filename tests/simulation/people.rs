@@ -202,7 +202,6 @@ impl Simulation {
             held: false,
             windows: Vec::new(),
             accept: Vec::new(),
-            ends_with_window: false,
             template: Outline { essentials, ..Outline::default() },
             defect: None,
             published: None,

@@ -25,7 +25,6 @@ pub fn cluster(meta: &ObjectMeta, spec: &ComputeClusterSpec, status: Option<&Com
         held: spec.stop_policy == StopPolicy::Hold,
         windows: Vec::new(),
         accept: Vec::new(),
-        ends_with_window: false,
         template: spec.template.as_ref().map(outline).unwrap_or_default(),
         defect: None,
         published: status.and_then(published),

@@ -9,7 +9,8 @@ use serde_json::{Map, Value};
 
 use super::{ManagedJobStatus, bounds, rules, schema};
 
-/// Order in the queue: a higher class starts first, within a class the older job.
+/// Order in the queue: a higher class starts first, within a class the older job. The keeper's setting
+/// `admission.agingSecondsPerClass` says how much longer a job has to have waited to stand one class higher.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum Priority {
     /// May wait for everything else.
