@@ -49,7 +49,7 @@ impl Engine {
         if let (Some(told), Some(ApplicationState::New)) = (told, run.last_state)
             && let Some(number) = self.jobs.by_uid(&run.id.job)
         {
-            self.wakes.set(Wake::Job(number), told);
+            self.wakes.set(Wake::Silence(number), told);
         }
     }
 

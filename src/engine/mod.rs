@@ -35,6 +35,8 @@ enum Wake {
     Quarantine,
     Place(JobNumber),
     Job(JobNumber),
+    /// Its application was left alone long enough to tell. Not `Job`: an earlier one of those would stand for it.
+    Silence(JobNumber),
     Run(RunId),
     Tombstone(RunId),
     Operation(ObjectKey),
@@ -269,7 +271,7 @@ impl Engine {
                 Wake::Ledger => self.ledger_woken(),
                 Wake::Quarantine => self.quarantine_over(),
                 Wake::Place(number) => self.place(number),
-                Wake::Job(number) => self.publish_job(number),
+                Wake::Job(number) | Wake::Silence(number) => self.publish_job(number),
                 Wake::Run(run) => _ = self.dirty_runs.insert(run),
                 Wake::Tombstone(run) => self.tombstone_due(&run),
                 Wake::Operation(key) => self.publish_operation(&key),

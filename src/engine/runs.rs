@@ -32,7 +32,6 @@ impl Engine {
             return self.end_closed(run);
         }
         self.remember_limits(run);
-        self.wake_when_late(run);
         if !run.own_grant
             && let Some(published) = self.jobs.of(&run.id.job).and_then(|entry| entry.job.published.as_ref())
             && let Some((last, seen)) = published.run
@@ -46,6 +45,7 @@ impl Engine {
         let intent = self.intent(run, &view);
         let step = next(run, &view, &intent, &self.settings, self.now);
         let application = view.application.map(|application| (application.key.clone(), application.uid.clone()));
+        self.wake_when_late(run);
         match step {
             Step::Wait(Some(until)) => self.wakes.set(Wake::Run(run.id.clone()), until),
             Step::Wait(None) => {}
@@ -63,7 +63,7 @@ impl Engine {
                 run.deleted = true;
                 self.out.push(Command::DeleteApplication { run: run.id.clone(), key, uid });
             }
-            Step::Close(_) if view.application.is_none() && !self.is_given_up(&run.id) => {
+            Step::Close(_) if application.is_none() && !self.is_given_up(&run.id) => {
                 // Nothing in the cluster holds its name: the ledger has to tell every later leader not to create it.
                 run.holder.seen = true;
                 self.ledger_dirty = true;

@@ -2,7 +2,7 @@
 //! nothing is left behind, and the keeper is quiet.
 
 use slowlane::command::Input;
-use slowlane::model::{Cluster, NamespaceSelector, ObjectKey, Operation, Span, Time};
+use slowlane::model::{ApplicationState, Cluster, JobState, NamespaceSelector, ObjectKey, Operation, Span, Time};
 
 use crate::profile::Profile;
 use crate::simulation::Simulation;
@@ -14,12 +14,18 @@ const WAKES: usize = 3_000;
 const GONE_BY: Span = Span::seconds(900);
 /// A keeper that has nothing to do sleeps at least so long.
 const LONG: Span = Span::seconds(6 * 3600);
+/// So long the spark-operator stays away in some worlds, and by then the jobs whose applications wait for it say so.
+const AWAY: Span = Span::seconds(120);
+const TOLD: Span = Span::seconds(60);
 
 impl Simulation {
     pub(crate) fn settle(&mut self) -> Result<(), String> {
         self.note(|| "---- the faults stop ----".to_owned());
         self.world.auditor.saw("cases");
         self.make_everything_possible();
+        if self.rng.chance(300) {
+            self.keep_the_operator_away()?;
+        }
         let began = self.world.now;
         let mut checked = false;
         for _ in 0..WAKES {
@@ -34,14 +40,51 @@ impl Simulation {
             if checked && next > self.world.now + LONG {
                 return self.check_the_end();
             }
-            // Never at exactly the time that was asked for.
-            let late = Span(self.rng.between(0, 300));
-            self.pass(Span((next - self.world.now).0.max(0)));
-            self.pass(late);
-            self.tick(0);
-            self.verdict()?;
+            self.wait_until(next)?;
         }
         Err(format!("the keeper is never quiet: {:?}", self.keepers.first().map(|keeper| keeper.engine.next_wake())))
+    }
+
+    /// Never at exactly the time that was asked for.
+    fn wait_until(&mut self, time: Time) -> Result<(), String> {
+        let late = Span(self.rng.between(0, 300));
+        self.pass(Span((time - self.world.now).0.max(0)));
+        self.pass(late);
+        self.tick(0);
+        self.verdict()
+    }
+
+    /// All is well but for the spark-operator: whoever waits for it says so, and goes on saying so.
+    fn keep_the_operator_away(&mut self) -> Result<(), String> {
+        self.world.operator_up = false;
+        let until = self.world.now + AWAY;
+        while self.world.now < until {
+            self.until_nothing_moves()?;
+            let wake = self.keepers.first().and_then(|keeper| keeper.engine.next_wake());
+            self.wait_until(wake.map_or(until, |wake| wake.min(until)))?;
+        }
+        self.until_nothing_moves()?;
+        let world = &self.world;
+        let untouched = world.apps.values().filter(|app| {
+            app.state == ApplicationState::New
+                && app.created + TOLD < world.now
+                && !app.foreign
+                && app.deleting.is_none()
+                && app.placeholder.is_none()
+        });
+        let mut told = 0;
+        for app in untouched {
+            let job = world.jobs.values().find(|object| object.job.uid == app.run.job);
+            let Some(job) = job.filter(|object| !object.job.cancel && !object.job.deleting) else { continue };
+            let Some(status) = job.status.as_ref().filter(|status| status.state == JobState::Starting) else { continue };
+            told += 1;
+            if status.reason != "SparkOperatorSilent" {
+                return Err(format!("{} waits for a spark-operator and says {}", job.job.key, status.reason));
+            }
+        }
+        (0..told).for_each(|_| self.world.auditor.saw("a spark-operator that is away was told of"));
+        self.world.operator_up = true;
+        Ok(())
     }
 
     /// No more faults; limits, clusters and namespaces so that jobs may run.
