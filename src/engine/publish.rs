@@ -7,7 +7,7 @@ use super::wording::blank;
 use super::{Engine, Wake, WriteKind};
 use crate::admission::{JobNumber, QueueNumber, Rank};
 use crate::command::{Announcement, Command, Failure};
-use crate::index::{JobEntry, Said, Stage};
+use crate::index::{JobEntry, Said, Stage, Unsaid};
 use crate::lifecycle::{Errand, RETRY, Run};
 use crate::model::{Blocker, EndReason, JobState, JobStatus, ObjectKey, RunId, Span, Time, Uid};
 
@@ -126,7 +126,7 @@ impl Engine {
         }
         if self.writing.contains_key(&entry.job.uid) {
             if let Some(entry) = self.jobs.get_mut(number) {
-                entry.again = true;
+                entry.again = entry.again.max(if details { Unsaid::Words } else { Unsaid::Headline });
             }
             return;
         }
@@ -186,7 +186,7 @@ impl Engine {
         let is_transition = entry.announced != Some(status.state);
         entry.announced = Some(status.state);
         entry.said = Some(said);
-        entry.again = false;
+        entry.again = Unsaid::Nothing;
         let (key, uid) = (entry.job.key.clone(), entry.job.uid.clone());
         self.writing.insert(uid.clone(), kind);
         if is_transition {
@@ -246,8 +246,8 @@ impl Engine {
             } else {
                 self.write_record(number, &run);
             }
-        } else if again {
-            self.publish_job(number);
+        } else if again != Unsaid::Nothing {
+            self.publish_if_changed(number, again == Unsaid::Words);
         }
     }
 

@@ -47,14 +47,26 @@ pub struct JobEntry {
     pub said: Option<Said>,
     /// The state that people were told of last.
     pub announced: Option<JobState>,
-    /// Something changed while a status write was on its way.
-    pub again: bool,
+    /// What changed while a status write was on its way.
+    pub again: Unsaid,
     /// The terminal status, until it stands in the API.
     pub ending: Option<Box<JobStatus>>,
     /// The highest run number that was used up without a start.
     pub used_up: u32,
     /// Its place among the statuses that wait to be written.
     pub backlogged: Option<Time>,
+}
+
+/// What of a status has changed since it was said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Unsaid {
+    /// Nothing that is known.
+    #[default]
+    Nothing,
+    /// The state or its reason, perhaps.
+    Headline,
+    /// The words, perhaps.
+    Words,
 }
 
 /// What tells one status from another for readers: two hashes, because as many jobs wait as have a status.
@@ -185,7 +197,7 @@ impl Jobs {
             arrival: self.arrivals,
             said,
             announced: published.state,
-            again: false,
+            again: Unsaid::Nothing,
             ending: None,
             used_up: 0,
             backlogged: None,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::model::{
     ApplicationSeen, ApplicationState, EndReason, Holder, Name, ObjectKey, Outcome, Placeholder, PodPhase, PodRole,
-    PodSeen, Report, RunId, Settings, Span, Time, TimeLimits, child_name,
+    PodSeen, Report, RunId, Settings, Span, Time, TimeLimits, Uid, child_name,
 };
 
 /// How long to wait before a command that did not work is tried again.
@@ -91,6 +91,8 @@ pub struct Run {
     pub confirmed: bool,
     /// When its application was first seen here; the API server's clock is not ours.
     pub sighted: Option<Time>,
+    /// Its application, once that was seen.
+    pub application: Option<Uid>,
     /// When its application was first seen being deleted.
     pub leaving: Option<Time>,
     /// Where its application was when it was last seen, placeholders aside.
@@ -135,6 +137,7 @@ impl Run {
             outdated: false,
             confirmed: false,
             sighted: None,
+            application: None,
             leaving: None,
             last_state: None,
             settled: None,
@@ -151,10 +154,11 @@ impl Run {
     }
 
     /// Whether a pod is its driver. A label can be put on any pod: the spark-operator's name for it counts, which no other
-    /// pod can have.
+    /// pod can have, and an application can give its driver any name: one that another application owns is not ours.
     #[must_use]
     pub fn is_driver(&self, pod: &PodSeen) -> bool {
-        pod.role == PodRole::Driver && pod.key.name.strip_suffix("-driver") == Some(&*self.key.name)
+        let is_anothers = matches!((&pod.owner, &self.application), (Some(owner), Some(own)) if owner != own);
+        pod.role == PodRole::Driver && pod.key.name.strip_suffix("-driver") == Some(&*self.key.name) && !is_anothers
     }
 }
 
@@ -208,6 +212,7 @@ pub fn observe(run: &mut Run, view: &View<'_>, now: Time) {
         run.denied = None;
         run.trouble = None;
         run.sighted.get_or_insert(now);
+        run.application.get_or_insert_with(|| application.uid.clone());
         if application.placeholder.is_none() {
             run.holder.seen = true;
             run.last_state = Some(application.state);

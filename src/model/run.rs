@@ -149,6 +149,8 @@ pub struct PodSeen {
     pub uid: Uid,
     /// The run it belongs to.
     pub run: RunId,
+    /// The application that owns it, where it says so: the spark-operator's webhook writes that.
+    pub owner: Option<Uid>,
     /// Driver or executor.
     pub role: PodRole,
     /// Where it is.

@@ -22,7 +22,7 @@ use super::marks::{
 use super::pods::Pods;
 use super::substitute::{Values, for_kubelet, replace};
 use super::types::{GROUP, KIND, VERSION};
-use super::uri::check_result_uri;
+use super::uri::{check_result_uri, shown};
 
 /// All arguments, and all environment variables, of a run in bytes: an object in etcd holds 1.5 MiB, and both pod
 /// templates carry the environment.
@@ -119,7 +119,7 @@ pub fn declared_result(input: &BuildInput<'_>) -> Result<Option<String>, BuildEr
     let path = "result.uri";
     let Some(template) = input.result_uri else { return Ok(None) };
     let uri = replace(path, template, &values(input, None))?;
-    check_result_uri(&uri).map_err(|problem| BuildError::conflict(path, format!("is {uri:?}: {problem}")))?;
+    check_result_uri(&uri).map_err(|problem| BuildError::conflict(path, format!("is {}: {problem}", shown(&uri))))?;
     Ok(Some(uri))
 }
 

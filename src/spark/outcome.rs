@@ -11,7 +11,7 @@ use crate::api::v1alpha1::ReportedBy;
 use super::failure::exception;
 use super::marks::RESULT_URI_ANNOTATION;
 use super::pods::DRIVER_CONTAINER;
-use super::uri::check_result_uri;
+use super::uri::{check_result_uri, shown};
 use crate::text::clean;
 
 /// The kubelet keeps 4 KiB; whoever writes pod statuses may write more.
@@ -187,7 +187,7 @@ fn read_report(end: &mut DriverEnd, message: &str, pod: &Pod) {
                 return;
             }
             Err(problem) if end.refused_report.is_none() => {
-                end.refused_report = Some(format!("{:?}: {problem}", clean(&found.uri, MAX_REASON)));
+                end.refused_report = Some(format!("{}: {problem}", shown(&found.uri)));
             }
             Err(_) => {}
         }

@@ -67,6 +67,17 @@ pub fn check_result_uri(uri: &str) -> Result<(), UriRefused> {
     if is_plain(scheme, rest) { Ok(()) } else { Err(UriRefused::NotPlain) }
 }
 
+/// What may be said of a URI that is refused: its scheme and host. All else of it may be a key or a signature.
+pub(super) fn shown(uri: &str) -> String {
+    let withheld = || format!("a text of {} characters", uri.chars().count());
+    let Some((scheme, rest)) = uri.split_once("://") else { return withheld() };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    let is_word =
+        |text: &str| text.len() <= 63 && text.chars().all(|c| c.is_ascii_alphanumeric() || ".-_:[]".contains(c));
+    if is_word(scheme) && is_word(host) { format!("{scheme}://{host}/...") } else { withheld() }
+}
+
 fn is_plain(scheme: &str, rest: &str) -> bool {
     let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
     let default_store = matches!(scheme, "hdfs" | "viewfs" | "dbfs") && authority.is_empty() && !path.is_empty();
@@ -143,6 +154,20 @@ mod tests {
             "s3a://lake/day=2025-11-01/part-0.parquet",
         ] {
             assert_eq!(check_result_uri(uri), Ok(()), "{uri}");
+        }
+    }
+
+    #[test]
+    fn of_a_refused_uri_its_place_is_said_and_nothing_that_may_be_a_secret() {
+        for (uri, words) in [
+            ("s3a://key:secret@lake/x", "s3a://lake/..."),
+            ("https://lake.example.com?X-Amz-Signature=1", "https://lake.example.com/..."),
+            ("abfss://a:b@c@d.net/x#y", "abfss://d.net/..."),
+            ("javascript:alert(1)", "a text of 19 characters"),
+            ("key:secret@lake", "a text of 15 characters"),
+            ("s3a://la\nke/", "a text of 12 characters"),
+        ] {
+            assert_eq!(shown(uri), words);
         }
     }
 

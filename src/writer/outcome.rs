@@ -56,6 +56,7 @@ fn of_status(status: &Status, said: Box<str>) -> Verdict {
         403 if is_leaving_kind(status) => Verdict::calm(Failure::KindMissing),
         403 if is_terminating(status) => Verdict::calm(Failure::NamespaceTerminating),
         403 if lacks_a_right(status) => Verdict::calm(Failure::NotSent(said)),
+        403 | 422 if is_taken_for_another(status) => Verdict::calm(Failure::NotSent(said)),
         429 => Verdict { failure: Failure::NotSent(said), overloaded: true },
         // 401: the token is being rotated. 410: a list's continuation is too old.
         401 | 410 => Verdict::calm(Failure::NotSent(said)),
@@ -90,6 +91,12 @@ fn is_leaving_kind(status: &Status) -> bool {
 /// has just come up knows no roles for a moment, so no job is judged by it.
 fn lacks_a_right(status: &Status) -> bool {
     status.message.contains(" is forbidden: User \"") && status.message.contains("\" cannot ")
+}
+
+/// The policies that Slowlane ships let the keeper do all that it does. One that refuses it names another account as the
+/// keeper's (an upgrade is under way, or the manifests were changed): no job is judged by that either.
+fn is_taken_for_another(status: &Status) -> bool {
+    status.message.contains("ValidatingAdmissionPolicy 'slowlane-") && status.message.contains("denied request")
 }
 
 /// The object that was meant is gone: another one has its name.
@@ -178,6 +185,10 @@ mod tests {
         for words in ["exceeded quota: pods", "ValidatingAdmissionPolicy 'x' denied request: User \"a\" cannot"] {
             assert!(matches!(by(words), Failure::Denied(_)), "{words}");
         }
+        let own =
+            "ValidatingAdmissionPolicy 'slowlane-ledger' with binding 'slowlane-ledger' denied request: the keeper's";
+        assert!(matches!(by(own), Failure::NotSent(_)));
+        assert!(matches!(failure(422, "Invalid", own, None), Failure::NotSent(_)));
     }
 
     #[test]

@@ -1,10 +1,11 @@
-//! The keeper's own account, with the rights that the chart gives it and no others: what no rule of its roles allows,
+//! The keeper's own account, with the rights that the chart gives it and no others, and the policies of that chart: what no rule of its roles allows,
 //! no test of a keeper can show to work.
 
 use std::fmt::Debug;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
+use k8s_openapi::api::admissionregistration::v1::{ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding};
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::authorization::v1::SubjectAccessReview;
 use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
@@ -31,12 +32,18 @@ pub(crate) fn kubeconfig() -> &'static str {
 pub(crate) async fn install(client: &Client) {
     let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": KEEPER}});
     apply(&Api::<Namespace>::all(client.clone()), &namespace).await;
+    let policies = Api::<ValidatingAdmissionPolicy>::all(client.clone());
+    let bindings = Api::<ValidatingAdmissionPolicyBinding>::all(client.clone());
     let accounts = Api::<ServiceAccount>::namespaced(client.clone(), KEEPER);
-    for object in keeper(&["--show-only", "templates/serviceaccount.yaml", "--show-only", "templates/rbac.yaml"]) {
+    let shown = ["serviceaccount", "rbac", "policies"].map(|name| format!("templates/{name}.yaml"));
+    let arguments: Vec<&str> = shown.iter().flat_map(|file| ["--show-only", file]).collect();
+    for object in keeper(&arguments) {
         match object["kind"].as_str().expect("it has a kind") {
             "ServiceAccount" => apply(&accounts, &object).await,
             "ClusterRole" => apply(&Api::<ClusterRole>::all(client.clone()), &object).await,
             "ClusterRoleBinding" => apply(&Api::<ClusterRoleBinding>::all(client.clone()), &object).await,
+            "ValidatingAdmissionPolicy" => apply(&policies, &object).await,
+            "ValidatingAdmissionPolicyBinding" => apply(&bindings, &object).await,
             _ => {}
         }
     }

@@ -11,7 +11,7 @@ use slowlane::model::child_name;
 use crate::keeper::Keeper;
 use crate::operator::{Operator, Play, ended};
 use crate::scene::{all_is_well, one_runs_and_one_waits};
-use crate::world::{World, eventually, message_of, reason_of};
+use crate::world::{World, eventually, message_of, reason_of, state_of};
 
 const FORGED: &str = "s3a://evil/forged";
 
@@ -79,18 +79,37 @@ async fn logs_events_and_statuses_carry_no_secrets_and_no_control_characters() {
     let (keeper, operator) = (Keeper::start(&world), Operator::start(&world));
     let loud = "Traceback (most recent call last):\n  File \"x\"\nValueError: \u{1b}[31mred\u{1b}[0m\u{7}\r\u{202e}end";
     operator.play("fails", Play::Fail(1, "Error", loud.into()));
+    let signed = "https://lake.example.com/x?X-Amz-Signature=secret-of-the-signature";
+    operator.play("signs", Play::Succeed(json!({"resultUri": signed}).to_string()));
+    let keyed = Play::Succeed(json!({"resultUri": "s3a://key:secret-of-the-uri@lake/x"}).to_string());
+    operator.play("keyed", keyed);
     operator.play("late", Play::Wait("ErrImagePull", "cannot\npull\u{1b}[31m it".into()));
     operator.play("unsubmitted", Play::FailToSubmit("spark-submit\n\u{1b}[31mException: no\u{0} room".into()));
     let more = |timeout: u32| {
         json!({"parameters": {"token": "secret-of-the-parameters"}, "context": {"key": "secret-of-the-context"},
             "correlationId": "c\n1\u{1b}[31m", "submittedBy": "a\nb", "startTimeoutSeconds": timeout})
     };
-    for (job, operation) in [("fails", "report"), ("late", "report"), ("unsubmitted", "report"), ("waits", "lacking")] {
+    for (job, operation) in [
+        ("fails", "report"),
+        ("late", "report"),
+        ("unsubmitted", "report"),
+        ("waits", "lacking"),
+        ("signs", "report"),
+        ("keyed", "report"),
+    ] {
         world.job(job, operation, more(6)).await;
     }
+    let mut declares = more(6);
+    declares["result"] = json!({"uri": "s3a://key:$(params.token)@lake/x"});
+    world.job("declares", "report", declares).await;
     for job in ["fails", "late", "unsubmitted"] {
         world.job_in(job, JobState::Failed).await;
     }
+    for (job, place) in [("signs", "https://lake.example.com/..."), ("keyed", "s3a://lake/...")] {
+        let done = world.job_in(job, JobState::Succeeded).await;
+        assert!(message_of(&done).contains(place), "{}", message_of(&done));
+    }
+    world.job_that("declares", |job| message_of(job).contains("s3a://lake/...")).await;
     world.job_that("waits", |job| reason_of(job) == "InvalidParameters").await;
     let events = world.api::<Event>().list(&ListParams::default()).await.unwrap().items;
     assert!(events.len() >= 4, "{} events", events.len());
@@ -185,6 +204,44 @@ async fn a_pod_with_the_labels_of_a_run_tells_nothing_of_its_end_and_holds_its_s
     world.remove().await;
 }
 
+/// The spark-operator gives a driver the name that its application asks for, and its webhook writes the owner.
+#[tokio::test]
+async fn a_driver_of_another_application_under_the_name_of_ours_tells_nothing() {
+    let world = World::new().await;
+    world.operation("report", json!({})).await;
+    let (keeper, operator) = (Keeper::start(&world), Operator::start(&world));
+    let theirs = make_application(&world, json!({"name": "theirs"})).await;
+    operator.play("first", Play::Ignore);
+    world.job("first", "report", json!({})).await;
+    let uid = world.job_in("first", JobState::Starting).await.uid().unwrap();
+    let name = child_name("first", &uid, 1);
+    let applications = world.applications();
+    eventually(|| applications.get(&name)).await;
+    let mut metadata = reserved(&uid, "1");
+    metadata["ownerReferences"] = json!([{"apiVersion": "sparkoperator.k8s.io/v1beta2", "kind": "SparkApplication",
+        "name": theirs.name_any(), "uid": theirs.uid(), "controller": true}]);
+    forge_pod(&world, &format!("{name}-driver"), metadata, "Succeeded").await;
+    world.job("other", "report", json!({})).await;
+    world.job_in("other", JobState::Succeeded).await;
+    let first = world.jobs().get("first").await.unwrap();
+    assert_eq!((state_of(&first), result_of(&first)), (Some(JobState::Starting), None));
+    world.api::<Pod>().delete(&format!("{name}-driver"), &DeleteParams::default()).await.unwrap();
+    operator.play("first", Play::Succeed(json!({"resultUri": "s3a://lake/first"}).to_string()));
+    assert_eq!(result_of(&world.job_in("first", JobState::Succeeded).await), Some("s3a://lake/first"));
+    assert_eq!(operator.submissions("first"), 1);
+    drop(keeper);
+    world.remove().await;
+}
+
+/// Somebody's own application.
+async fn make_application(world: &World, metadata: Value) -> DynamicObject {
+    let mut object = DynamicObject::new("", &slowlane::spark::api_resource());
+    object.metadata = serde_json::from_value(metadata).unwrap();
+    object.data = json!({"spec": {"type": "Scala", "mode": "cluster", "sparkVersion": "4.0.1", "suspend": true,
+        "mainClass": "theirs", "mainApplicationFile": "local:///theirs", "driver": {}, "executor": {}}});
+    world.applications().create(&PostParams::default(), &object).await.unwrap()
+}
+
 #[tokio::test]
 async fn an_application_with_reserved_labels_that_is_not_ours_is_left_alone() {
     let (world, keeper, operator) = one_runs_and_one_waits().await;
@@ -192,11 +249,7 @@ async fn an_application_with_reserved_labels_that_is_not_ours_is_left_alone() {
     let odd = [(uid.as_str(), "1"), (uid.as_str(), "2"), (uid.as_str(), "x"), ("nobody", "1"), ("", "")];
     let mut made = Vec::new();
     for (number, (uid, run)) in odd.into_iter().enumerate() {
-        let mut object = DynamicObject::new("", &slowlane::spark::api_resource());
-        object.metadata = serde_json::from_value(with_name(reserved(uid, run), &format!("theirs-{number}"))).unwrap();
-        object.data = json!({"spec": {"type": "Scala", "mode": "cluster", "sparkVersion": "4.0.1", "suspend": true,
-            "mainClass": "theirs", "mainApplicationFile": "local:///theirs", "driver": {}, "executor": {}}});
-        made.push(world.applications().create(&PostParams::default(), &object).await.unwrap());
+        made.push(make_application(&world, with_name(reserved(uid, run), &format!("theirs-{number}"))).await);
     }
     all_is_well(&world, &operator).await;
     for theirs in made {

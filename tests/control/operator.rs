@@ -56,6 +56,8 @@ pub(crate) struct Operator {
 #[derive(Debug, Default)]
 struct Peak {
     alive: usize,
+    /// By operation: of the applications that were submitted.
+    of: BTreeMap<String, usize>,
     seen: BTreeMap<String, usize>,
 }
 
@@ -107,6 +109,11 @@ impl Operator {
     /// The most applications that were alive at once: not ended, or with a pod that was not.
     pub(crate) fn peak(&self) -> usize {
         lock(&self.peak).alive
+    }
+
+    /// The most submitted applications of an operation that were alive at once.
+    pub(crate) fn peak_of(&self, operation: &str) -> usize {
+        lock(&self.peak).of.get(operation).copied().unwrap_or(0)
     }
 
     /// How many applications of a job were ever submitted.
@@ -166,8 +173,17 @@ impl Stage {
             lived.iter().any(|pod| pod.strip_suffix("-driver").or(pod.strip_suffix("-executor")) == Some(name))
         };
         let alive = applications.iter().filter(|application| is_alive(application) || has_pod(&application.name_any()));
+        let alive: Vec<&DynamicObject> = alive.collect();
+        let mut of = BTreeMap::<&str, usize>::new();
+        for one in alive.iter().filter(|one| self.submitted.contains_key(&one.name_any())) {
+            *of.entry(one.labels().get("slowlane.dev/operation").map_or("", String::as_str)).or_default() += 1;
+        }
         let mut peak = lock(&self.peak);
-        peak.alive = peak.alive.max(alive.count());
+        peak.alive = peak.alive.max(alive.len());
+        for (operation, now) in of {
+            let most = peak.of.entry(operation.to_owned()).or_default();
+            *most = now.max(*most);
+        }
     }
 
     async fn live_pods(&mut self) -> BTreeSet<String> {

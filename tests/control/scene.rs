@@ -40,6 +40,7 @@ pub(crate) async fn all_is_well(world: &World, operator: &Operator) {
         let done = world.job_in(job, JobState::Succeeded).await;
         assert_eq!((operator.submissions(job), done.status.unwrap().runs.len()), (1, 1), "{job}");
     }
+    assert_eq!(operator.peak_of("report"), 1, "the limit of the operation");
 }
 
 /// All is well soon enough after a fault has ended, with a job of another operation that was handed in meanwhile.

@@ -113,6 +113,7 @@ impl Pod {
             key: self.key.clone(),
             uid: self.uid.clone(),
             run: self.run.clone(),
+            owner: (self.role == PodRole::Driver).then(|| self.app.clone()),
             role: self.role,
             phase: self.phase,
             waiting: self.stuck.then(|| "ImagePullBackOff".into()),

@@ -76,7 +76,9 @@ impl Simulation {
         for app in untouched {
             let job = world.jobs.values().find(|object| object.job.uid == app.run.job);
             let Some(job) = job.filter(|object| !object.job.cancel && !object.job.deleting) else { continue };
-            let Some(status) = job.status.as_ref().filter(|status| status.state == JobState::Starting) else { continue };
+            let Some(status) = job.status.as_ref().filter(|status| status.state == JobState::Starting) else {
+                continue;
+            };
             told += 1;
             if status.reason != "SparkOperatorSilent" {
                 return Err(format!("{} waits for a spark-operator and says {}", job.job.key, status.reason));

@@ -6,7 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use super::application::run;
 use super::{key, uid};
 use crate::api::v1alpha1::ReportedBy;
-use crate::model::{DriverEnd, PodPhase, PodRole, PodSeen, Report, ReportedResult, ResultSource};
+use crate::model::{DriverEnd, PodPhase, PodRole, PodSeen, Report, ReportedResult, ResultSource, Uid};
 use crate::spark::{self, ApplicationState, driver_end, failure_sentence};
 use crate::text::clean;
 
@@ -24,11 +24,20 @@ pub fn pod(meta: &ObjectMeta, status: &PodStatus) -> Option<PodSeen> {
         key: key(meta),
         uid: uid(meta),
         run,
+        owner: owner(meta),
         role: if is_driver { PodRole::Driver } else { PodRole::Executor },
         phase,
         waiting: if is_driver && phase == PodPhase::Pending { waiting(status) } else { None },
         end: finished_driver.then(|| end(meta, status)),
     })
+}
+
+/// The `SparkApplication` that owns a driver.
+fn owner(meta: &ObjectMeta) -> Option<Uid> {
+    let owners = meta.owner_references.iter().flatten();
+    let mut applications =
+        owners.filter(|it| it.kind == "SparkApplication" && it.api_version.starts_with("sparkoperator.k8s.io/"));
+    applications.next().map(|it| it.uid.as_str().into())
 }
 
 /// What keeps a pending pod from running, beyond what every pod goes through: the container's word (an image that does
