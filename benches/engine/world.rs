@@ -339,6 +339,7 @@ fn seen(run: &RunId, holder: &Holder, now: Time) -> (ApplicationSeen, PodSeen) {
         key: ObjectKey::new("jobs", format!("{name}-driver")),
         uid: format!("pod-{name}").into(),
         run: run.clone(),
+        owner: None,
         role: PodRole::Driver,
         phase: PodPhase::Pending,
         waiting: None,

@@ -20,7 +20,10 @@ impl Engine {
                     self.unreadable_jobs.insert(key);
                 }
             }
-            Change::NamespaceGone(name) => self.gate.remove_namespace(&name),
+            Change::NamespaceGone(name) => {
+                self.touched.remove(&name);
+                self.gate.remove_namespace(&name);
+            }
             Change::Cluster(cluster) => {
                 self.relists.name(Kind::Cluster, &cluster_key(&cluster.name));
                 self.cluster_seen(cluster);

@@ -12,7 +12,7 @@ use slowlane::api::v1alpha1::JobState;
 use crate::keeper::Keeper;
 use crate::operator::{Operator, Play, ended};
 use crate::proxy::{Moment, Proxy, Weather};
-use crate::scene::{BOUND, all_is_well_since, begin, ledger_names, one_runs_and_one_waits};
+use crate::scene::{BOUND, all_is_well_since, begin_through, ledger_names, one_runs_and_one_waits};
 use crate::world::{World, eventually, reason_of, release_names};
 
 // ---- the keeper dies ------------------------------------------------------------------------------------------------
@@ -138,12 +138,6 @@ async fn a_keeper_that_is_killed_at_any_of_its_writes_loses_nothing_and_starts_n
 
 // ---- the way to the API server --------------------------------------------------------------------------------------
 
-/// The scene with a keeper that reaches the API server through a proxy.
-async fn begin_through(proxy: &Proxy) -> (World, Keeper, Operator) {
-    let kubeconfig = proxy.kubeconfig();
-    begin(|world| Keeper::start_through(world, kubeconfig.to_str().unwrap())).await
-}
-
 /// Things go on behind the keeper's back for a while.
 async fn meanwhile(world: &World, operator: &Operator, job: &str) {
     operator.play("first", Play::Succeed(String::new()));
@@ -194,6 +188,7 @@ async fn a_watch_that_falls_silent_is_noticed() {
     // Connections that went silent stay so, when all is well otherwise.
     proxy.weather(Weather::Fair);
     all_is_well_since(Instant::now(), "watches that went silent", &world, &operator).await;
+    assert!(proxy.silenced() >= 6, "a watch of each kind fell silent: {}", proxy.silenced());
     drop(keeper);
     world.remove().await;
 }

@@ -86,6 +86,8 @@ struct Shared {
     trap: Arc<Mutex<Option<Trap>>>,
     weather: watch::Sender<Weather>,
     passed: Arc<AtomicUsize>,
+    writes: Arc<AtomicUsize>,
+    silenced: Arc<AtomicUsize>,
 }
 
 /// A running proxy. Ends when it is dropped.
@@ -101,7 +103,15 @@ impl Proxy {
         config.default_retry = false;
         let client = Client::try_from(config).expect("a client");
         let (weather, _) = watch::channel(Weather::Fair);
-        let shared = Shared { client, rules: Arc::default(), trap: Arc::default(), weather, passed: Arc::default() };
+        let shared = Shared {
+            client,
+            rules: Arc::default(),
+            trap: Arc::default(),
+            weather,
+            passed: Arc::default(),
+            writes: Arc::default(),
+            silenced: Arc::default(),
+        };
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address").to_string();
         let router = Router::new().fallback(pass).with_state(shared.clone());
@@ -140,6 +150,16 @@ impl Proxy {
     /// Requests that came here.
     pub(crate) fn requests(&self) -> usize {
         self.shared.passed.load(Ordering::SeqCst)
+    }
+
+    /// Writes that came here, those of the lease aside: whether it is still held is told by trying.
+    pub(crate) fn writes(&self) -> usize {
+        self.shared.writes.load(Ordering::SeqCst)
+    }
+
+    /// Watches that fell silent for good.
+    pub(crate) fn silenced(&self) -> usize {
+        self.shared.silenced.load(Ordering::SeqCst)
     }
 
     /// A client that goes through it and repeats nothing.
@@ -214,6 +234,8 @@ impl Shared {
 
 async fn pass(State(shared): State<Shared>, request: Request) -> Response {
     shared.passed.fetch_add(1, Ordering::SeqCst);
+    let is_write = request.method() != Method::GET && !request.uri().path().contains("/leases");
+    shared.writes.fetch_add(usize::from(is_write), Ordering::SeqCst);
     match shared.trapped(request.method(), request.uri().path()) {
         None => {}
         Some(Trapped::Held) => return never().await,
@@ -251,26 +273,30 @@ async fn forward(shared: &Shared, request: Request) -> Response {
     parts.uri = uri;
     let request = http::Request::from_parts(parts, kube::client::Body::from(bytes.to_vec()));
     match shared.client.send(request).await {
-        Ok(answer) if is_watch => answer.map(|body| exposed(Body::new(body), shared.weather.subscribe())),
+        Ok(answer) if is_watch => answer.map(|body| exposed(Body::new(body), shared)),
         Ok(answer) => answer.map(Body::new),
         Err(error) => (StatusCode::BAD_GATEWAY, error.to_string()).into_response(),
     }
 }
 
 /// What a watch says, as far as the weather lets it through.
-fn exposed(body: Body, weather: watch::Receiver<Weather>) -> Body {
+fn exposed(body: Body, shared: &Shared) -> Body {
+    let (weather, silenced) = (shared.weather.subscribe(), Arc::clone(&shared.silenced));
     let events = body.into_data_stream().map(|event| event.map_err(std::io::Error::other));
-    let said = stream::unfold((events.boxed(), weather), |(mut events, mut weather)| async move {
+    let said = stream::unfold((events.boxed(), weather, silenced), |(mut events, mut weather, silenced)| async move {
         let is_bad = |weather: &Weather| matches!(weather, Weather::Hanging | Weather::Mute | Weather::Cutting);
         let event = tokio::select! {
             biased;
-            bad = async { weather.wait_for(is_bad).await.map(|weather| *weather).ok() } => match bad {
-                Some(Weather::Cutting) => Some(Err(std::io::Error::other("cut"))),
-                _ => std::future::pending().await,
-            },
+            bad = async { weather.wait_for(is_bad).await.map(|weather| *weather).ok() } => {
+                if bad != Some(Weather::Cutting) {
+                    silenced.fetch_add(1, Ordering::SeqCst);
+                    return std::future::pending().await;
+                }
+                Some(Err(std::io::Error::other("cut")))
+            }
             event = events.next() => event,
         };
-        event.map(|event: Result<Bytes, std::io::Error>| (event, (events, weather)))
+        event.map(|event: Result<Bytes, std::io::Error>| (event, (events, weather, silenced)))
     });
     Body::from_stream(said)
 }

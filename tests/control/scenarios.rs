@@ -284,7 +284,12 @@ async fn a_keeper_that_is_killed_in_mid_run_loses_nothing() {
     world.job_in("first", JobState::Running).await;
     keeper.kill();
     operator.play("first", Play::Succeed("{\"resultUri\": \"s3a://lake/first\"}".into()));
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    eventually(|| async {
+        let all = world.all_applications().await;
+        let state = all[0].data["status"]["applicationState"]["state"].clone();
+        if state == "COMPLETED" { Ok(()) } else { Err(state) }
+    })
+    .await;
     let next = Keeper::start(&world);
     let done = world.job_in("first", JobState::Succeeded).await;
     assert_eq!(result_of(&done), Some("s3a://lake/first"));

@@ -8,6 +8,7 @@ use slowlane::api::v1alpha1::{JobState, RunLedger};
 
 use crate::keeper::Keeper;
 use crate::operator::{Operator, Play};
+use crate::proxy::Proxy;
 use crate::world::{World, eventually};
 
 /// How long after a fault has ended all has to be well.
@@ -31,6 +32,12 @@ pub(crate) async fn begin(start: impl FnOnce(&World) -> Keeper) -> (World, Keepe
     world.job("second", "report", json!({})).await;
     world.job_in("second", JobState::Queued).await;
     (world, keeper, operator)
+}
+
+/// The scene with a keeper that reaches the API server through a proxy.
+pub(crate) async fn begin_through(proxy: &Proxy) -> (World, Keeper, Operator) {
+    let kubeconfig = proxy.kubeconfig();
+    begin(|world| Keeper::start_through(world, kubeconfig.to_str().unwrap())).await
 }
 
 /// Both jobs end as they should, one after the other, each with one run.
