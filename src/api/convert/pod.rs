@@ -135,7 +135,7 @@ mod tests {
     fn a_result_that_may_not_be_published_is_refused_in_words() {
         let seen = read("driver", ended(0, "Completed", r#"{"resultUri": "file:///etc/passwd"}"#));
         let Report::Refused(why) = seen.end.unwrap().report else { panic!("not refused") };
-        assert!(why.contains("file:///etc/passwd"), "{why}");
+        assert!(why.starts_with("file:///...: its scheme"), "{why}");
     }
 
     #[test]

@@ -300,8 +300,8 @@ fn what_the_job_lacks_is_named() {
 #[test]
 fn a_result_that_may_not_be_published_is_refused_before_the_run() {
     for (template, said) in [
-        ("file:///tmp/$(params.day)", "result.uri is \"file:///tmp/2025-11-01\": its scheme"),
-        ("$(params.tenant)", "result.uri is \"7\": its scheme"),
+        ("file:///tmp/$(params.day)", "result.uri is file:///...: its scheme"),
+        ("$(params.tenant)", "result.uri is a text of 1 characters: its scheme"),
         ("s3a://lake/$(result.uri)", "result.uri refers to $(result.uri), but no result.uri is declared"),
         ("s3a://lake/$(params.none)", "result.uri refers to $(params.none), but the job has no parameter"),
     ] {
