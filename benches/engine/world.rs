@@ -10,8 +10,8 @@ use slowlane::command::{Change, Command, Input, Kind, Receipt};
 use slowlane::engine::Engine;
 use slowlane::model::{
     ApplicationSeen, ApplicationState, Cluster, Defaults, DriverEnd, Essentials, Holder, Job, JobStatus, Language,
-    MainFile, Name, NamespaceSelector, ObjectKey, Operation, Outline, PodPhase, PodRole, PodSeen, Published, Report,
-    Resources, RunId, RunStatus, Settings, Time, TimeLimits, Uid, child_name,
+    MainFile, Name, ObjectKey, Operation, Outline, PodPhase, PodRole, PodSeen, Published, Report, Resources, RunId,
+    RunStatus, Selector, Settings, Time, TimeLimits, Uid, child_name,
 };
 
 /// Operations, each with jobs in its queue and one slot.
@@ -298,12 +298,14 @@ fn cluster() -> Cluster {
     Cluster {
         name: "business".into(),
         generation: 1,
-        selector: Some(NamespaceSelector::default()),
+        labels: BTreeMap::new(),
+        selector: Some(Selector::default()),
         max_jobs: Some(500),
         capacity: Resources { executors: 1_000, milli_cores: 2_000_000, memory_mib: 8_000_000 },
         held: false,
         windows: Vec::new(),
         accept: Vec::new(),
+        cancels_at_window_end: false,
         template: Outline { essentials, ..Outline::default() },
         defect: None,
         published: None,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::lane::LaneNumber;
 use super::queue::{JobNumber, QueueNumber, Rank};
-use crate::model::{Accept, Aperture, Cluster, Name, ObjectKey, Operation, Priority, Resources, RunId, Time};
+use crate::model::{Accept, Aperture, Cluster, Name, ObjectKey, Operation, Priority, Resources, RunId, Time, Window};
 
 /// An operation, declared or only named by jobs.
 #[derive(Debug, Default)]
@@ -98,6 +98,37 @@ impl ClusterEntry {
         let applies = |entry: &Accept| entry.applies_now(|window| self.windows.get(window).is_some_and(|it| it.open));
         let open = bits(&declared.accept, applies);
         std::mem::replace(&mut self.open, open) != open
+    }
+
+    /// Whether it ends the runs that it does not accept any more.
+    #[must_use]
+    pub fn ends_runs(&self) -> bool {
+        self.declared.as_ref().is_some_and(|declared| declared.cancels_at_window_end)
+    }
+
+    /// Whether it accepts jobs of an operation and a class at this time.
+    #[must_use]
+    pub fn accepts_now(&self, operation: &ObjectKey, class: Priority) -> bool {
+        let declared = self.declared.as_ref();
+        declared.is_some_and(|declared| entries_for(&declared.accept, operation, class) & self.open != 0)
+    }
+
+    /// Whether it accepts some jobs at this time.
+    #[must_use]
+    pub fn is_within_window(&self) -> bool {
+        self.open != 0
+    }
+
+    /// The next of its windows to open, and when.
+    #[must_use]
+    pub fn next_opening(&self) -> Option<(Name, Time)> {
+        let windows = &self.declared.as_ref()?.windows;
+        let opens = |(window, aperture): (&Window, &Aperture)| {
+            let until = aperture.until?;
+            let then = if aperture.open { window.at(until) } else { *aperture };
+            Some((then.until.filter(|_| !then.open)?, window.name.clone()))
+        };
+        windows.iter().zip(&self.windows).filter_map(opens).min().map(|(opens, name)| (name, opens))
     }
 
     /// When its clock has to be looked at again.

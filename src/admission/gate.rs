@@ -475,7 +475,9 @@ impl Gate {
             Some((name, *number, cluster))
         });
         clusters
-            .filter(|(name, ..)| key.cluster.as_ref().is_none_or(|wanted| wanted == *name))
+            .filter(|(name, _, cluster)| {
+                key.cluster.as_ref().is_none_or(|choice| choice.includes(name, &cluster.labels))
+            })
             .filter(|(_, _, cluster)| cluster.defect.is_none() && cluster.admits(&namespace.labels))
             .map(|(_, number, cluster)| {
                 let whole = cluster.template.over(operation.outline);

@@ -1,9 +1,10 @@
 //! Waiting jobs in order. Jobs of one queue are interchangeable but for their order, so none blocks another.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::lane::LaneNumber;
-use crate::model::{ExecutorBounds, Name, ObjectKey, Priority, Span, Time, WaitReason};
+use crate::model::{ClusterChoice, ExecutorBounds, ObjectKey, Priority, Span, Time, WaitReason};
 
 /// A job's number in the index.
 pub type JobNumber = u32;
@@ -18,8 +19,8 @@ pub struct QueueKey {
     pub operation: ObjectKey,
     /// The priority class: clusters may accept some only.
     pub class: Priority,
-    /// The only cluster it may go to.
-    pub cluster: Option<Name>,
+    /// The clusters that it may go to, where that is said.
+    pub cluster: Option<Arc<ClusterChoice>>,
     /// How many executors it wants.
     pub bounds: ExecutorBounds,
     /// The jobs' own limit on live runs of the operation.

@@ -4,7 +4,7 @@ use super::entry::{ClusterEntry, OperationEntry};
 use super::gate::Gate;
 use super::lane::{Candidate, Fit};
 use super::queue::Queue;
-use crate::model::{Accept, Blocker, Name, Resources, Time, WaitReason};
+use crate::model::{Accept, Blocker, ClusterChoice, Name, Resources, Time, WaitReason};
 
 const NAMED_HOLDERS: usize = 10;
 
@@ -52,9 +52,12 @@ impl Gate {
         if self.is_terminating(namespace) {
             return format!("namespace {namespace} is being deleted");
         }
-        match &queue.key.cluster {
+        match queue.key.cluster.as_deref() {
+            Some(ClusterChoice::Selected(selector)) => {
+                format!("no ComputeCluster with labels {selector} admits namespace {namespace}")
+            }
             None => format!("no ComputeCluster admits namespace {namespace}"),
-            Some(name) => match self.cluster(name).and_then(|entry| entry.declared.as_ref()) {
+            Some(ClusterChoice::Named(name)) => match self.cluster(name).and_then(|entry| entry.declared.as_ref()) {
                 None => format!("no ComputeCluster {name}"),
                 Some(cluster) => match &cluster.defect {
                     Some(defect) => format!("ComputeCluster {name}: {defect}"),

@@ -45,6 +45,8 @@ impl Engine {
             executors_in_use: entry.used.executors,
             executors_max: bounded(declared.capacity.executors),
             occupancy_percent: occupancy(entry.used, declared.capacity),
+            within_window: entry.is_within_window(),
+            next_window: entry.next_opening(),
             saturated: self.gate.turns_away(entry),
             held: declared.held,
             spark_operator_available: self.gate.operator_available(),

@@ -3,7 +3,9 @@
 use super::{Engine, Wake};
 use crate::index::{JobEntry, Stage};
 use crate::lifecycle::{Ending, Intent, Run, View};
-use crate::model::{ApplicationSeen, ApplicationState, EndReason, ObjectKey, Outcome, RunStatus, Span, TimeLimits};
+use crate::model::{
+    ApplicationSeen, ApplicationState, EndReason, Interruption, ObjectKey, Outcome, RunStatus, Span, TimeLimits,
+};
 
 use crate::admission::JobNumber;
 
@@ -20,20 +22,39 @@ impl Engine {
             _ if view.application.is_some_and(|it| it.edited && !it.state.is_terminal()) => {
                 Intent::End(Ending::Failed(EndReason::ApplicationEdited, EDITED.into()))
             }
-            _ if entry.job.suspend => Intent::Suspend,
+            _ if entry.job.suspend => Intent::Suspend(Interruption::JobSuspended),
+            _ if self.is_turned_out(run, entry) => Intent::Suspend(Interruption::WindowEnded),
             Some(None) => Intent::Run,
             None => self.late(run, entry, view).map_or(Intent::Run, Intent::End),
         }
     }
 
-    /// What the job's owner asked for that its run has not come to yet, in words.
-    pub(super) fn asked_for(entry: &JobEntry) -> Option<&'static str> {
+    /// What ends a run that goes on, in words.
+    pub(super) fn asked_for(&self, entry: &JobEntry, run: &Run) -> Option<&'static str> {
         match &entry.job {
             job if job.deleting => Some("it is being deleted: its run ends with all its pods"),
             job if job.cancel => Some("it is being cancelled: its run ends with all its pods"),
             job if job.suspend => Some("it is being suspended: its run ends with all its pods"),
+            _ if self.is_turned_out(run, entry) => {
+                Some("its cluster accepts it no more at this time: its run ends with all its pods, and it queues again")
+            }
             _ => None,
         }
+    }
+
+    /// Whether its cluster accepts it no more, and ends the runs that it does not accept.
+    fn is_turned_out(&self, run: &Run, entry: &JobEntry) -> bool {
+        let Some(cluster) = self.gate.cluster(&run.holder.cluster).filter(|cluster| cluster.ends_runs()) else {
+            return false;
+        };
+        let operation = ObjectKey { namespace: run.key.namespace.clone(), name: run.holder.operation.clone() };
+        !cluster.accepts_now(&operation, self.class_of(&entry.job))
+    }
+
+    /// Clusters that end the runs that they do not accept accept others than before.
+    pub(super) fn look_after_turned_out(&mut self) {
+        let clusters = self.gate.clusters().filter(|(_, cluster)| cluster.ends_runs());
+        self.dirty_runs.extend(clusters.flat_map(|(_, cluster)| cluster.holders.keys().cloned()));
     }
 
     /// A run is looked at again when its time is up.

@@ -129,7 +129,7 @@ impl Engine {
         };
         let Some(entry) = self.jobs.get(number) else { return false };
         let is_current = entry.stage == Stage::Granted(run.id.number);
-        if is_current && run.outcome == Some(Outcome::Suspended) {
+        if is_current && matches!(run.outcome, Some(Outcome::Suspended(_))) {
             return self.end_suspended(number, run);
         }
         // A run without an outcome was closed to be planned anew: its job goes on.
@@ -180,7 +180,7 @@ impl Engine {
             && entry.stage == Stage::Granted(id.number)
         {
             entry.stage = Stage::New;
-            let is_suspended = entry.job.suspend || run.outcome == Some(Outcome::Suspended);
+            let is_suspended = entry.job.suspend || matches!(run.outcome, Some(Outcome::Suspended(_)));
             let pause = if is_suspended { Span(0) } else { REPLAN };
             self.wakes.set(Wake::Place(number), self.now + pause);
         }

@@ -174,7 +174,12 @@ impl Engine {
         let holder = Holder {
             job: entry.job.key.clone(),
             operation: entry.job.operation.clone(),
-            cluster: entry.job.cluster.clone().unwrap_or_else(|| "unknown".into()),
+            cluster: entry
+                .job
+                .cluster
+                .as_ref()
+                .and_then(|choice| choice.name().cloned())
+                .unwrap_or_else(|| "unknown".into()),
             footprint: Footprint::default(),
             min_executors: 0,
             max_executors: 0,

@@ -132,6 +132,7 @@ impl Engine {
         let known = self.gate.cluster(&name).and_then(|entry| entry.declared.as_ref());
         if known != Some(&cluster) {
             self.gate.set_cluster(cluster, self.now);
+            self.look_after_turned_out();
             self.wake_at_edge();
             self.limits_changed();
         }
@@ -141,6 +142,7 @@ impl Engine {
     /// Windows of clusters open and close.
     pub(super) fn windows_changed(&mut self) {
         self.gate.pass_edges(self.now);
+        self.look_after_turned_out();
         self.clusters_changed();
         self.wake_at_edge();
     }

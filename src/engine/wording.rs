@@ -28,7 +28,7 @@ impl Engine {
     }
 
     pub(super) fn status_of_run(&self, entry: &JobEntry, run: &Run) -> JobStatus {
-        let (reason, message) = match (entry.state, Self::asked_for(entry)) {
+        let (reason, message) = match (entry.state, self.asked_for(entry, run)) {
             (JobState::Starting | JobState::Running, Some(words)) => ("Ending", words.to_owned()),
             (JobState::Starting, None) => match self.not_started(run, &self.view_of(run)) {
                 (ADMITTED, _) => (ADMITTED, format!("as {}", run.key.name)),
@@ -71,7 +71,7 @@ impl Engine {
                 (JobState::Succeeded, EndReason::Completed, message, None)
             }
             Some(Outcome::Failed(reason, words)) => (JobState::Failed, *reason, words.to_string(), None),
-            Some(Outcome::Cancelled | Outcome::Suspended) | None => {
+            Some(Outcome::Cancelled | Outcome::Suspended(_)) | None => {
                 let ran = if run.running_since.is_some() { "while it ran" } else { "before it ran" };
                 (JobState::Cancelled, EndReason::Cancelled, format!("cancelled {ran}"), None)
             }
@@ -103,7 +103,7 @@ impl Engine {
             }
             Some(Outcome::Failed(reason, words)) => (Some("Failed"), Some(*reason), Some(words.clone()), None),
             Some(Outcome::Cancelled) => (Some("Cancelled"), Some(EndReason::Cancelled), None, None),
-            Some(Outcome::Suspended) => (Some("Suspended"), Some(EndReason::Suspended), None, None),
+            Some(Outcome::Suspended(why)) => (Some("Suspended"), Some(why.reason()), None, None),
         };
         RunStatus {
             number: run.id.number,

@@ -9,7 +9,9 @@ use hashbrown::HashTable;
 
 use crate::admission::{JobNumber, QueueNumber, Rank, Slab};
 use crate::command::Kind;
-use crate::model::{ApplicationSeen, Job, JobState, JobStatus, Name, ObjectKey, PodSeen, RunId, Time, Uid};
+use crate::model::{
+    ApplicationSeen, ClusterChoice, Job, JobState, JobStatus, Name, ObjectKey, PodSeen, RunId, Time, Uid,
+};
 
 /// Where a job stands in the keeper's hands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -127,6 +129,7 @@ pub struct Jobs {
     by_uid: HashTable<JobNumber>,
     hasher: RandomState,
     names: Shared<str>,
+    choices: Shared<ClusterChoice>,
     parameters: Shared<[Box<str>]>,
     by_state: BTreeMap<JobState, u64>,
 }
@@ -215,8 +218,9 @@ impl Jobs {
 
     /// What a job has in common with others is kept once; done before it is added or replaced.
     pub fn share(&mut self, job: &mut Job) {
-        let names = [&mut job.key.namespace, &mut job.operation].into_iter().chain(&mut job.cluster);
+        let names = [&mut job.key.namespace, &mut job.operation].into_iter();
         names.for_each(|name| self.names.share(name));
+        job.cluster.iter_mut().for_each(|choice| self.choices.share(choice));
         self.parameters.share(&mut job.parameters);
     }
 

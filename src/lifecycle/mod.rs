@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use crate::model::{
-    ApplicationSeen, ApplicationState, EndReason, Holder, Name, ObjectKey, Outcome, Placeholder, PodPhase, PodRole,
-    PodSeen, Report, RunId, Settings, Span, Time, TimeLimits, Uid, child_name,
+    ApplicationSeen, ApplicationState, EndReason, Holder, Interruption, Name, ObjectKey, Outcome, Placeholder,
+    PodPhase, PodRole, PodSeen, Report, RunId, Settings, Span, Time, TimeLimits, Uid, child_name,
 };
 
 /// How long to wait before a command that did not work is tried again.
@@ -17,7 +17,7 @@ pub enum Intent {
     /// Let it run.
     Run,
     /// End it; the job goes on as its next run.
-    Suspend,
+    Suspend(Interruption),
     /// End it, and the job with it.
     End(Ending),
 }
@@ -37,7 +37,7 @@ impl Intent {
     pub fn outcome(&self) -> Option<Outcome> {
         match self {
             Self::Run => None,
-            Self::Suspend => Some(Outcome::Suspended),
+            Self::Suspend(why) => Some(Outcome::Suspended(*why)),
             Self::End(Ending::Cancelled) => Some(Outcome::Cancelled),
             Self::End(Ending::Failed(reason, words)) => Some(Outcome::Failed(*reason, words.clone())),
         }
@@ -48,7 +48,7 @@ impl Intent {
     pub fn behind(outcome: &Outcome) -> Option<Self> {
         match outcome {
             _ if !outcome.is_decided() => None,
-            Outcome::Suspended => Some(Self::Suspend),
+            Outcome::Suspended(why) => Some(Self::Suspend(*why)),
             Outcome::Failed(reason, words) => Some(Self::End(Ending::Failed(*reason, words.clone()))),
             Outcome::Cancelled | Outcome::Succeeded(_) => Some(Self::End(Ending::Cancelled)),
         }
@@ -310,7 +310,7 @@ fn without_application(run: &Run, view: &View<'_>, intent: &Intent, settings: &S
     let placeholder = match intent {
         _ if run.holder.seen => Some(Placeholder::End),
         Intent::End(_) => Some(Placeholder::End),
-        Intent::Suspend => Some(Placeholder::Replan),
+        Intent::Suspend(_) => Some(Placeholder::Replan),
         Intent::Run => run.outdated.then_some(Placeholder::Replan),
     };
     Step::Create(placeholder)
@@ -334,7 +334,7 @@ fn with_application(
         return with_deleted(run, application, view, intent, settings, now);
     }
     match (intent, run.unconfirmed_since) {
-        (Intent::Suspend | Intent::End(_), _) => end(run, application, settings, now),
+        (Intent::Suspend(_) | Intent::End(_), _) => end(run, application, settings, now),
         (Intent::Run, None) => Step::Wait(None),
         // The spark-operator is away, it seems. What its driver said stands; its slot shall not wait for more.
         (Intent::Run, Some(since)) => match since + settings.operator_absent {
@@ -414,10 +414,10 @@ fn with_terminal(
         // The application's word is not the truth; what is wanted of the run still holds.
         return match intent {
             Intent::Run => Step::Wait(None),
-            Intent::Suspend | Intent::End(_) if application.deleting.is_some() && application.foreground => {
+            Intent::Suspend(_) | Intent::End(_) if application.deleting.is_some() && application.foreground => {
                 Step::Wait(None)
             }
-            Intent::Suspend | Intent::End(_) => end(run, application, settings, now),
+            Intent::Suspend(_) | Intent::End(_) => end(run, application, settings, now),
         };
     }
     if view.has_live_pod() {

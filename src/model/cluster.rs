@@ -1,6 +1,7 @@
 //! A named share of Spark capacity, as far as deciding needs it.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use super::name::{Name, ObjectKey};
 use super::resources::Resources;
@@ -13,8 +14,10 @@ pub struct Cluster {
     pub name: Name,
     /// `metadata.generation`.
     pub generation: i64,
+    /// Its labels, by which jobs may select it.
+    pub labels: BTreeMap<Box<str>, Box<str>>,
     /// Which namespaces may use it; `None` = none.
-    pub selector: Option<NamespaceSelector>,
+    pub selector: Option<Selector>,
     /// Runs that may be alive on it at once; `None` = no limit.
     pub max_jobs: Option<u32>,
     /// What it holds. A dimension that nobody declared is unbounded.
@@ -25,6 +28,8 @@ pub struct Cluster {
     pub windows: Vec<Window>,
     /// Whom it accepts: jobs to which any of these applies; none: every job.
     pub accept: Vec<Accept>,
+    /// Runs that it does not accept any more are ended, and their jobs queue again.
+    pub cancels_at_window_end: bool,
     /// What its template forces on every application.
     pub template: Outline,
     /// What is wrong with it so that nothing can be placed on it.
@@ -44,7 +49,10 @@ impl Cluster {
     #[must_use]
     pub fn takes_as(&self, other: &Self) -> bool {
         let of = |it: &Self| (it.capacity, it.template, it.defect.is_some());
-        of(self) == of(other) && self.selector == other.selector && self.accept == other.accept
+        of(self) == of(other)
+            && self.selector == other.selector
+            && self.accept == other.accept
+            && self.labels == other.labels
     }
 }
 
@@ -80,15 +88,44 @@ impl Accept {
     }
 }
 
-/// A label selector. Empty = every namespace.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
-pub struct NamespaceSelector {
+/// Which clusters a job may go to.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ClusterChoice {
+    /// The one of this name.
+    Named(Name),
+    /// Those whose labels match.
+    Selected(Selector),
+}
+
+impl ClusterChoice {
+    /// Whether it takes in a cluster of this name with these labels.
+    #[must_use]
+    pub fn includes(&self, name: &str, labels: &BTreeMap<Box<str>, Box<str>>) -> bool {
+        match self {
+            Self::Named(wanted) => **wanted == *name,
+            Self::Selected(selector) => selector.matches(labels),
+        }
+    }
+
+    /// The name, if it is one.
+    #[must_use]
+    pub fn name(&self) -> Option<&Name> {
+        match self {
+            Self::Named(name) => Some(name),
+            Self::Selected(_) => None,
+        }
+    }
+}
+
+/// A label selector. Empty: everything.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Selector {
     /// All must hold.
     pub requirements: Vec<Requirement>,
 }
 
 /// One requirement of a selector.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Requirement {
     /// Label key.
     pub key: Box<str>,
@@ -99,7 +136,7 @@ pub struct Requirement {
 }
 
 /// Kubernetes' selector operators.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RequirementOperator {
     /// The label has one of the values.
     In,
@@ -111,7 +148,7 @@ pub enum RequirementOperator {
     DoesNotExist,
 }
 
-impl NamespaceSelector {
+impl Selector {
     /// Whether the labels satisfy every requirement.
     #[must_use]
     pub fn matches(&self, labels: &BTreeMap<Box<str>, Box<str>>) -> bool {
@@ -127,6 +164,24 @@ impl NamespaceSelector {
     }
 }
 
+/// As `kubectl --selector` takes it: `tier=night,env in (a,b)`.
+impl fmt::Display for Selector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, it) in self.requirements.iter().enumerate() {
+            let comma = if number > 0 { "," } else { "" };
+            let (key, values) = (&it.key, it.values.join(","));
+            match it.operator {
+                RequirementOperator::In if it.values.len() == 1 => write!(f, "{comma}{key}={values}")?,
+                RequirementOperator::In => write!(f, "{comma}{key} in ({values})")?,
+                RequirementOperator::NotIn => write!(f, "{comma}{key} notin ({values})")?,
+                RequirementOperator::Exists => write!(f, "{comma}{key}")?,
+                RequirementOperator::DoesNotExist => write!(f, "{comma}!{key}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -135,9 +190,9 @@ mod tests {
         pairs.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect()
     }
 
-    fn requirement(operator: RequirementOperator, values: &[&str]) -> NamespaceSelector {
+    fn requirement(operator: RequirementOperator, values: &[&str]) -> Selector {
         let values = values.iter().map(|value| (*value).into()).collect();
-        NamespaceSelector { requirements: vec![Requirement { key: "team".into(), operator, values }] }
+        Selector { requirements: vec![Requirement { key: "team".into(), operator, values }] }
     }
 
     #[test]
@@ -146,7 +201,7 @@ mod tests {
         let data = labels(&[("team", "data")]);
         let bare = labels(&[]);
         for (selector, on_data, on_bare) in [
-            (NamespaceSelector::default(), true, true),
+            (Selector::default(), true, true),
             (requirement(In, &["data", "web"]), true, false),
             (requirement(NotIn, &["data"]), false, true),
             (requirement(Exists, &[]), true, false),
@@ -154,5 +209,14 @@ mod tests {
         ] {
             assert_eq!((selector.matches(&data), selector.matches(&bare)), (on_data, on_bare), "{selector:?}");
         }
+    }
+
+    #[test]
+    fn a_selector_is_shown_as_kubectl_takes_it() {
+        use RequirementOperator::{DoesNotExist, Exists, In, NotIn};
+        let all = [(In, &["a"][..]), (In, &["a", "b"]), (NotIn, &["c"]), (Exists, &[]), (DoesNotExist, &[])];
+        let requirements = all.iter().flat_map(|(operator, values)| requirement(*operator, values).requirements);
+        let shown = Selector { requirements: requirements.collect() }.to_string();
+        assert_eq!(shown, "team=a,team in (a,b),team notin (c),team,!team");
     }
 }

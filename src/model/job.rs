@@ -3,6 +3,7 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
+use super::cluster::ClusterChoice;
 use super::name::{Name, ObjectKey, Uid};
 use super::resources::ExecutorBounds;
 use super::{JobState, Outcome, Priority, Time};
@@ -42,7 +43,7 @@ pub struct Job {
     /// It starts only while fewer than this many runs of its operation are alive.
     pub own_limit: Option<u32>,
     /// The only cluster it may run on, where it says one.
-    pub cluster: Option<Name>,
+    pub cluster: Option<Arc<ClusterChoice>>,
     /// Its executor bounds, where it says some.
     pub executors: Option<ExecutorBounds>,
     /// Names of the parameters that it gives, sorted. Shared, since the jobs of an operation mostly give the same.

@@ -15,7 +15,7 @@ mod status;
 mod time;
 mod window;
 
-pub use cluster::{Accept, Cluster, NamespaceSelector, Requirement, RequirementOperator};
+pub use cluster::{Accept, Cluster, ClusterChoice, Requirement, RequirementOperator, Selector};
 pub use job::{Job, Published, TimeLimits};
 pub use ledger::{Holder, Ledger, LedgerVersion};
 pub use name::{Name, ObjectKey, Uid, child_name};
@@ -24,8 +24,8 @@ pub use outline::{Essentials, Language, MainFile, Outline, PodMakeup, PodSizing,
 pub use reason::{EndReason, WaitReason};
 pub use resources::{ExecutorBounds, Footprint, PodSize, Resources};
 pub use run::{
-    ApplicationSeen, ApplicationState, DriverEnd, Outcome, Placeholder, PodPhase, PodRole, PodSeen, Report,
-    ReportedResult, RunId,
+    ApplicationSeen, ApplicationState, DriverEnd, Interruption, Outcome, Placeholder, PodPhase, PodRole, PodSeen,
+    Report, ReportedResult, RunId,
 };
 pub use settings::Settings;
 pub use status::{Blocker, ClusterStatus, JobState, JobStatus, OperationStatus, QueueStatus, ResultSource, RunStatus};

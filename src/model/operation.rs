@@ -1,6 +1,9 @@
 //! A declared kind of job, as far as deciding needs it.
 
-use super::name::{Name, ObjectKey};
+use std::sync::Arc;
+
+use super::cluster::ClusterChoice;
+use super::name::ObjectKey;
 use super::resources::ExecutorBounds;
 use super::{Outline, Priority, TimeLimits};
 
@@ -37,7 +40,7 @@ pub struct Defaults {
     /// The job's own limit on live runs of the operation.
     pub own_limit: Option<u32>,
     /// The cluster.
-    pub cluster: Option<Name>,
+    pub cluster: Option<Arc<ClusterChoice>>,
     /// Executor bounds.
     pub executors: Option<ExecutorBounds>,
     /// How long a run may take.

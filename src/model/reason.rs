@@ -81,11 +81,13 @@ pub enum EndReason {
     Cancelled,
     /// Its job was suspended, which ends the run and not the job.
     Suspended,
+    /// Its cluster accepts it no more at this time and ends what it does not accept, which ends the run and not the job.
+    WindowEnded,
 }
 
 impl EndReason {
     /// Every reason.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Completed,
         Self::ApplicationFailed,
         Self::OutOfMemory,
@@ -97,6 +99,7 @@ impl EndReason {
         Self::DeadlineExceeded,
         Self::Cancelled,
         Self::Suspended,
+        Self::WindowEnded,
     ];
 
     /// The word in conditions, columns and metrics.
@@ -114,6 +117,7 @@ impl EndReason {
             Self::DeadlineExceeded => "DeadlineExceeded",
             Self::Cancelled => "Cancelled",
             Self::Suspended => "Suspended",
+            Self::WindowEnded => "WindowEnded",
         }
     }
 }

@@ -204,8 +204,34 @@ pub enum Outcome {
     Failed(EndReason, Box<str>),
     /// Somebody asked for its end before it ended.
     Cancelled,
-    /// Its job was suspended before it ended; the job goes on as its next run.
-    Suspended,
+    /// It was ended before it came to its end; the job goes on as its next run.
+    Suspended(Interruption),
+}
+
+/// Why a run is ended while its job goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Interruption {
+    /// Its job was suspended.
+    JobSuspended,
+    /// Its cluster accepts it no more at this time.
+    WindowEnded,
+}
+
+impl Interruption {
+    /// The reason in the run's status.
+    #[must_use]
+    pub fn reason(self) -> EndReason {
+        match self {
+            Self::JobSuspended => EndReason::Suspended,
+            Self::WindowEnded => EndReason::WindowEnded,
+        }
+    }
+
+    /// The one with this reason.
+    #[must_use]
+    pub fn of(reason: Option<&str>) -> Self {
+        if reason == Some(EndReason::WindowEnded.as_str()) { Self::WindowEnded } else { Self::JobSuspended }
+    }
 }
 
 impl Outcome {
@@ -213,7 +239,7 @@ impl Outcome {
     #[must_use]
     pub fn is_decided(&self) -> bool {
         match self {
-            Self::Cancelled | Self::Suspended => true,
+            Self::Cancelled | Self::Suspended(_) => true,
             Self::Failed(reason, _) => {
                 matches!(reason, EndReason::StartTimeout | EndReason::DeadlineExceeded | EndReason::ApplicationEdited)
             }

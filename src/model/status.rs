@@ -211,6 +211,10 @@ pub struct ClusterStatus {
     pub executors_max: Option<u64>,
     /// The fullest dimension, in percent; `None` when nothing is bounded.
     pub occupancy_percent: Option<u32>,
+    /// Some jobs are accepted at this time.
+    pub within_window: bool,
+    /// The next of its windows to open, and when.
+    pub next_window: Option<(Name, Time)>,
     /// Jobs wait because it is full.
     pub saturated: bool,
     /// Nothing starts on it.

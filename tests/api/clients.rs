@@ -41,7 +41,7 @@ async fn another_client_is_warned_and_the_field_is_dropped() {
 async fn what_later_versions_may_offer_is_unknown_today() {
     let server = Server::connect().await;
     let path = Kind::Job.path(&server.namespace().await);
-    let later = ["application", "retry", "dependsOn", "forEach", "queueTimeoutSeconds", "clusterSelector"];
+    let later = ["application", "retry", "dependsOn", "forEach", "queueTimeoutSeconds"];
     for field in later {
         let mut object = Kind::Job.object(&json!({"operation": "daily"}));
         object["spec"][field] = json!({});
@@ -146,7 +146,7 @@ async fn a_held_cluster_and_the_default_are_told_apart() {
     let mut object = Kind::Cluster.object(&json!({}));
     object["metadata"]["name"] = json!(unique("plain"));
     let made = server.create(&Kind::Cluster.path(""), &object, Fields::Strict, true).await.accepted();
-    assert_eq!(made["spec"], json!({"stopPolicy": "None"}));
+    assert_eq!(made["spec"], json!({"stopPolicy": "None", "onWindowEnd": "Finish"}));
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! One object of each kind in which every field is set.
+//! Objects of each kind in which, taken together, every field is set: some fields exclude each other.
 
 use serde_json::{Value, json};
 
@@ -28,6 +28,9 @@ pub(crate) fn spec(kind: Kind) -> Value {
             "executors": {"max": 20},
             "executor": {"cores": 2, "memory": "4Gi"},
             "stopPolicy": "Hold",
+            "windows": [{"name": "day", "days": ["Mon"], "from": "08:00", "to": "18:00", "timeZone": "Europe/Berlin"}],
+            "accept": [{"during": ["day"], "outside": ["day"], "priorities": ["High"], "operations": ["jobs/daily"]}],
+            "onWindowEnd": "Cancel",
             "template": application(),
         }),
         Kind::Ledger => json!({
@@ -43,6 +46,26 @@ pub(crate) fn spec(kind: Kind) -> Value {
     }
 }
 
+/// Specs of this kind that together have all its fields.
+pub(crate) fn specs(kind: Kind) -> Vec<Value> {
+    let first = spec(kind);
+    let mut other = first.clone();
+    let selector = json!({"matchLabels": {"tier": "night"},
+        "matchExpressions": [{"key": "stage", "operator": "In", "values": ["prod"]}]});
+    let at = match kind {
+        Kind::Job => &mut other,
+        Kind::Operation => &mut other["defaults"],
+        Kind::Cluster => {
+            other["windows"] = json!([{"name": "day", "schedule": "0 8 * * *", "duration": "10h", "timeZone": "UTC"}]);
+            return vec![first, other];
+        }
+        Kind::Ledger => return vec![first],
+    };
+    at.as_object_mut().expect("an object").remove("clusterName");
+    at["clusterSelector"] = selector;
+    vec![first, other]
+}
+
 /// Status of an object of this kind with all its fields; a ledger has none.
 pub(crate) fn status(kind: Kind) -> Option<Value> {
     match kind {
@@ -52,7 +75,8 @@ pub(crate) fn status(kind: Kind) -> Option<Value> {
         })),
         Kind::Cluster => Some(json!({
             "observedGeneration": 1, "executors": {"inUse": 3, "max": 20}, "jobs": {"running": 1, "queued": 2},
-            "occupancyPercent": 15, "conditions": [condition("Ready", "True")],
+            "occupancyPercent": 15, "nextWindow": {"name": "day", "opens": "2026-11-22T10:00:00Z"},
+            "conditions": [condition("Ready", "True")],
         })),
         Kind::Ledger => None,
     }

@@ -19,6 +19,7 @@ mod lease;
 mod meddling;
 mod operator;
 mod outage;
+mod places;
 mod proxy;
 mod scenarios;
 mod scene;

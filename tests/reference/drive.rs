@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::iter::Sum;
+use std::sync::Arc;
 
 use slowlane::admission::{Gate, QueueKey, QueueNumber, Rank};
 use slowlane::model::{
-    Accept, Cluster, Cron, Defaults, Essentials, ExecutorBounds, Holder, Language, MainFile, NamespaceSelector,
-    ObjectKey, Operation, Outline, PodSizing, Priority, Recurrence, Requirement, RequirementOperator, Resources, RunId,
+    Accept, Cluster, ClusterChoice, Cron, Defaults, Essentials, ExecutorBounds, Holder, Language, MainFile, ObjectKey,
+    Operation, Outline, PodSizing, Priority, Recurrence, Requirement, RequirementOperator, Resources, RunId, Selector,
     Settings, Span, Time, Window, Zone,
 };
 
@@ -189,7 +190,8 @@ impl Driven {
         let cluster = Cluster {
             name: name.into(),
             generation: 1,
-            selector: Some(NamespaceSelector { requirements: vec![requirement] }),
+            labels: [("number".into(), number.to_string().into())].into(),
+            selector: Some(Selector { requirements: vec![requirement] }),
             max_jobs: it.most_jobs,
             capacity: resources(it.capacity),
             held: it.held,
@@ -204,6 +206,7 @@ impl Driven {
                     operations: entry.operations.iter().map(operation_name).collect(),
                 })
                 .collect(),
+            cancels_at_window_end: false,
             template: Outline { executor: sized(it.cores), ..Outline::default() },
             defect: it.defect.then(|| "odd".into()),
             published: None,
@@ -225,11 +228,21 @@ fn queue_key(job: &Job, class: Priority, world: &World) -> QueueKey {
     QueueKey {
         operation: operation_key(job.operation, world),
         class,
-        cluster: job.cluster.map(|cluster| cluster_name(cluster).into()),
+        cluster: choice(job).map(Arc::new),
         bounds: ExecutorBounds { min: job.min, max: job.max },
         own_limit: job.own_limit,
         defect: job.defect.then(|| "odd".into()),
     }
+}
+
+fn choice(job: &Job) -> Option<ClusterChoice> {
+    let selected = |numbers: &Vec<usize>| {
+        let values = numbers.iter().map(|number| number.to_string().into()).collect();
+        let requirement = Requirement { key: "number".into(), operator: RequirementOperator::In, values };
+        ClusterChoice::Selected(Selector { requirements: vec![requirement] })
+    };
+    let named = job.cluster.map(|cluster| ClusterChoice::Named(cluster_name(cluster).into()));
+    named.or_else(|| job.selected.as_ref().map(selected))
 }
 
 fn essentials() -> Essentials {

@@ -12,6 +12,8 @@ pub(crate) struct Job {
     pub(crate) class: i64,
     pub(crate) created: i64,
     pub(crate) cluster: Option<usize>,
+    /// Any of these, by their labels.
+    pub(crate) selected: Option<Vec<usize>>,
     pub(crate) min: u64,
     pub(crate) max: u64,
     pub(crate) own_limit: Option<u32>,
@@ -166,6 +168,7 @@ impl World {
             && !self.terminating[namespace]
             && it.namespaces.contains(&namespace)
             && job.cluster.is_none_or(|wanted| wanted == cluster)
+            && job.selected.as_ref().is_none_or(|selected| selected.contains(&cluster))
     }
 
     fn possible(&self, job: &Job, cluster: usize) -> bool {

@@ -128,6 +128,8 @@ pub(crate) fn event(rng: &mut Rng, world: &mut World, born: u32) -> Event {
 
 fn job(rng: &mut Rng, world: &World, born: u32) -> Job {
     let min = rng.below(4) as u64;
+    let cluster = rng.chance(200).then(|| rng.below(world.clusters.len()));
+    let selects = cluster.is_none() && rng.chance(200);
     Job {
         number: born,
         arrival: born,
@@ -135,7 +137,8 @@ fn job(rng: &mut Rng, world: &World, born: u32) -> Job {
         class: rng.between(0, 3),
         // Whole seconds, and some have been underway for a while.
         created: (world.now - if rng.chance(200) { rng.between(0, 30) * MINUTE } else { 0 }) / 1000 * 1000,
-        cluster: rng.chance(200).then(|| rng.below(world.clusters.len())),
+        cluster,
+        selected: selects.then(|| (0..world.clusters.len()).filter(|_| rng.chance(600)).collect()),
         min,
         max: min.max(1) + rng.below(3) as u64,
         own_limit: rng.chance(150).then(|| 1 + u32::try_from(rng.below(2)).unwrap()),

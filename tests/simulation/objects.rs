@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use slowlane::command::{Change, Kind};
 use slowlane::model::{
-    ApplicationSeen, ApplicationState, DriverEnd, EndReason, Footprint, Job, JobStatus, Name, ObjectKey, Outcome,
-    Placeholder, PodPhase, PodRole, PodSeen, Published, Report, ReportedResult, ResultSource, RunId, RunStatus, Time,
-    Uid,
+    ApplicationSeen, ApplicationState, DriverEnd, EndReason, Footprint, Interruption, Job, JobStatus, Name, ObjectKey,
+    Outcome, Placeholder, PodPhase, PodRole, PodSeen, Published, Report, ReportedResult, ResultSource, RunId,
+    RunStatus, Time, Uid,
 };
 
 #[derive(Debug, Clone, PartialEq)]
@@ -166,7 +166,7 @@ fn outcome(run: &RunStatus) -> Option<Outcome> {
             let words = run.message.clone().unwrap_or_default();
             Some(Outcome::Failed(reason.unwrap_or(EndReason::ApplicationFailed), words))
         }
-        "Suspended" => Some(Outcome::Suspended),
+        "Suspended" => Some(Outcome::Suspended(Interruption::of(run.reason.as_deref()))),
         _ => Some(Outcome::Cancelled),
     }
 }

@@ -1,12 +1,13 @@
 //! People: who declares, submits, edits, cancels and deletes.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
 use slowlane::command::Input;
 use slowlane::model::{
-    Cluster, Defaults, Essentials, ExecutorBounds, Job, Language, MainFile, Name, NamespaceSelector, ObjectKey,
-    Operation, Outline, PodSizing, Priority, Requirement, RequirementOperator, Resources, Settings, Span, Time,
-    TimeLimits, Uid,
+    Accept, Cluster, ClusterChoice, Defaults, Essentials, ExecutorBounds, Job, Language, MainFile, Name, ObjectKey,
+    Operation, Outline, PodSizing, Priority, Requirement, RequirementOperator, Resources, Selector, Settings, Span,
+    Time, TimeLimits, Uid,
 };
 
 use crate::objects::JobObject;
@@ -139,7 +140,7 @@ impl Simulation {
             operation: OPERATIONS[rng.below(3) / 2].into(),
             priority: [None, None, Some(Priority::High), Some(Priority::Low)][rng.below(4)],
             own_limit: rng.chance(80).then_some(1),
-            cluster: rng.chance(200).then(|| CLUSTERS[0].into()),
+            cluster: rng.chance(200).then(|| ClusterChoice::Named(CLUSTERS[0].into()).into()),
             executors: Some(ExecutorBounds { min: bounds.0, max: bounds.1 }),
             parameters: [].into(),
             declares_result: false,
@@ -186,22 +187,26 @@ impl Simulation {
         let cores = [4, 6, 10][self.rng.below(3)] * 1000;
         let capacity = Resources { executors: 6, milli_cores: cores, memory_mib: u64::MAX };
         let essentials = Essentials { image: name == CLUSTERS[1], ..Essentials::default() };
-        let spare = NamespaceSelector {
+        let spare = Selector {
             requirements: vec![Requirement {
                 key: "team".into(),
                 operator: RequirementOperator::In,
                 values: vec!["blue".into()],
             }],
         };
+        let urgent = Accept { priorities: [Priority::High, Priority::Critical].into(), ..Accept::default() };
+        let restricts = self.rng.chance(200);
         Cluster {
             name: name.into(),
             generation: 1,
-            selector: Some(if name == CLUSTERS[0] { NamespaceSelector::default() } else { spare }),
+            labels: BTreeMap::new(),
+            selector: Some(if name == CLUSTERS[0] { Selector::default() } else { spare }),
             max_jobs: [None, Some(2), Some(3)][self.rng.below(3)],
             capacity,
             held: false,
             windows: Vec::new(),
-            accept: Vec::new(),
+            accept: if restricts { vec![urgent] } else { Vec::new() },
+            cancels_at_window_end: restricts,
             template: Outline { essentials, ..Outline::default() },
             defect: None,
             published: None,

@@ -2,7 +2,7 @@
 //! nothing is left behind, and the keeper is quiet.
 
 use slowlane::command::Input;
-use slowlane::model::{ApplicationState, Cluster, JobState, NamespaceSelector, ObjectKey, Operation, Span, Time};
+use slowlane::model::{ApplicationState, Cluster, JobState, ObjectKey, Operation, Selector, Span, Time};
 
 use crate::profile::Profile;
 use crate::simulation::Simulation;
@@ -118,8 +118,14 @@ impl Simulation {
             }
         }
         for cluster in self.world.clusters.values().cloned().collect::<Vec<_>>() {
-            let selector = Some(NamespaceSelector::default());
-            self.world.put_cluster(Cluster { held: false, selector, generation: cluster.generation + 1, ..cluster });
+            let selector = Some(Selector::default());
+            self.world.put_cluster(Cluster {
+                held: false,
+                selector,
+                accept: Vec::new(),
+                generation: cluster.generation + 1,
+                ..cluster
+            });
         }
         for key in self.world.jobs.keys().cloned().collect::<Vec<_>>() {
             self.world.edit_job(&key, |object| {
@@ -221,7 +227,11 @@ impl Simulation {
         }
         let Some(operation) = self.world.operations.get(&key) else { return false };
         let bounds = job.executors.unwrap_or_default();
-        let wanted = self.world.clusters.values().filter(|it| job.cluster.as_ref().is_none_or(|name| *name == it.name));
+        let wanted = self
+            .world
+            .clusters
+            .values()
+            .filter(|it| job.cluster.as_ref().is_none_or(|choice| choice.includes(&it.name, &it.labels)));
         let fits = |cluster: &Cluster| {
             let whole = cluster.template.over(operation.outline);
             whole.problem().is_none() && whole.footprint().with(bounds.min).fits(cluster.capacity)

@@ -1,16 +1,22 @@
 //! A `ComputeCluster` as deciding needs it, and its status.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use serde_json::Value;
 
 use super::condition::condition;
 use super::operation::keep_times;
 use super::patch::status_patch;
-use super::{count, name, written};
+use super::window::{accept, windows};
+use super::{api_time, count, model_time, name, written};
 use crate::api::v1alpha1::{
-    self as api, ComputeClusterSpec, ComputeClusterStatus, ExecutorCounts, JobCounts, StopPolicy,
+    self as api, ComputeClusterSpec, ComputeClusterStatus, ExecutorCounts, JobCounts, NextWindow, OnWindowEnd,
+    StopPolicy,
 };
-use crate::model::{Cluster, ClusterStatus, NamespaceSelector, Requirement, RequirementOperator, Resources, Time};
+use crate::model::{
+    Accept, Cluster, ClusterStatus, Requirement, RequirementOperator, Resources, Selector, Time, Window,
+};
 use crate::spark::{BuildError, Place, check, cpu_quantity, memory_quantity, outline};
 
 /// The cluster. What makes it unusable is its defect, with the path of the field.
@@ -19,31 +25,58 @@ pub fn cluster(meta: &ObjectMeta, spec: &ComputeClusterSpec, status: Option<&Com
     let bare = Cluster {
         name: name(meta),
         generation: meta.generation.unwrap_or(0),
+        labels: labels(meta),
         selector: None,
         max_jobs: spec.limits.and_then(|limits| limits.max_concurrent_jobs).map(count),
         capacity: Resources::UNBOUNDED,
-        held: spec.stop_policy == StopPolicy::Hold,
         windows: Vec::new(),
         accept: Vec::new(),
+        cancels_at_window_end: spec.on_window_end == OnWindowEnd::Cancel,
+        held: spec.stop_policy == StopPolicy::Hold,
         template: spec.template.as_ref().map(outline).unwrap_or_default(),
         defect: None,
         published: status.and_then(published),
     };
     match checked(spec) {
-        Ok((selector, capacity)) => Cluster { selector, capacity, ..bare },
+        Ok(read) => Cluster {
+            selector: read.selector,
+            capacity: read.capacity,
+            windows: read.windows,
+            accept: read.accept,
+            ..bare
+        },
         Err(defect) => Cluster { defect: Some(format!("spec.{defect}").into()), ..bare },
     }
 }
 
-fn checked(spec: &ComputeClusterSpec) -> Result<(Option<NamespaceSelector>, Resources), String> {
+/// What can be wrong.
+struct Checked {
+    selector: Option<Selector>,
+    capacity: Resources,
+    windows: Vec<Window>,
+    accept: Vec<Accept>,
+}
+
+fn labels(meta: &ObjectMeta) -> BTreeMap<Box<str>, Box<str>> {
+    meta.labels.iter().flatten().map(|(key, value)| (key.as_str().into(), value.as_str().into())).collect()
+}
+
+fn checked(spec: &ComputeClusterSpec) -> Result<Checked, String> {
     let words = |error: BuildError| error.to_string();
     if let Some(template) = &spec.template {
         check(template, Place::Template).map_err(words)?;
     }
-    Ok((spec.namespace_selector.as_ref().map(selector).transpose()?, capacity(spec).map_err(words)?))
+    let windows = windows(spec)?;
+    Ok(Checked {
+        selector: spec.namespace_selector.as_ref().map(|it| selector("namespaceSelector", it)).transpose()?,
+        capacity: capacity(spec).map_err(words)?,
+        accept: accept(spec, &windows)?,
+        windows,
+    })
 }
 
-fn selector(selector: &LabelSelector) -> Result<NamespaceSelector, String> {
+/// A selector; `field` is where it stands.
+pub(super) fn selector(field: &str, selector: &LabelSelector) -> Result<Selector, String> {
     let labels = selector.match_labels.iter().flatten().map(|(key, value)| Requirement {
         key: key.as_str().into(),
         operator: RequirementOperator::In,
@@ -57,14 +90,14 @@ fn selector(selector: &LabelSelector) -> Result<NamespaceSelector, String> {
             "Exists" => RequirementOperator::Exists,
             "DoesNotExist" => RequirementOperator::DoesNotExist,
             other => {
-                let path = format!("namespaceSelector.matchExpressions[{number}].operator");
+                let path = format!("{field}.matchExpressions[{number}].operator");
                 return Err(format!("{path}: {other:?} is none of In, NotIn, Exists, DoesNotExist"));
             }
         };
         let values = expression.values.iter().flatten().map(|value| value.as_str().into()).collect();
         requirements.push(Requirement { key: expression.key.as_str().into(), operator, values });
     }
-    Ok(NamespaceSelector { requirements })
+    Ok(Selector { requirements })
 }
 
 /// The pool's size times its unit. Without a size nothing is bounded; without a unit executors are counted only.
@@ -82,6 +115,7 @@ fn capacity(spec: &ComputeClusterSpec) -> Result<Resources, BuildError> {
 const READY: &str = "Ready";
 const SATURATED: &str = "Saturated";
 const HELD: &str = "Held";
+const WITHIN: &str = "WithinWindow";
 const OPERATOR: &str = "SparkOperatorAvailable";
 const INVALID: &str = "InvalidSpec";
 
@@ -99,6 +133,8 @@ fn published(status: &ComputeClusterStatus) -> Option<ClusterStatus> {
         occupancy_percent: status.occupancy_percent.map(count),
         saturated: holds(SATURATED)?,
         held: holds(HELD)?,
+        within_window: holds(WITHIN)?,
+        next_window: status.next_window.as_ref().map(|next| (next.name.as_str().into(), model_time(&next.opens))),
         spark_operator_available: holds(OPERATOR)?,
         defect: (ready.reason == INVALID).then(|| ready.message.as_str().into()),
     })
@@ -115,6 +151,11 @@ pub fn cluster_status(status: &ClusterStatus, before: Option<&ComputeClusterStat
         say(SATURATED, true, "Full", "jobs wait because it is full")
     } else {
         say(SATURATED, false, "HasRoom", "no job waits for room in it")
+    });
+    conditions.push(if status.within_window {
+        say(WITHIN, true, "Accepting", "it accepts jobs at this time")
+    } else {
+        say(WITHIN, false, "OutsideWindow", "no entry of spec.accept applies at this time")
     });
     conditions.push(if status.held {
         say(HELD, true, "StopPolicy", "nothing starts: spec.stopPolicy is Hold")
@@ -137,6 +178,10 @@ pub fn cluster_status(status: &ClusterStatus, before: Option<&ComputeClusterStat
         }),
         jobs: Some(JobCounts { running: written(status.running), queued: written(status.queued) }),
         occupancy_percent: status.occupancy_percent.map(written),
+        next_window: status
+            .next_window
+            .as_ref()
+            .map(|(name, opens)| NextWindow { name: name.to_string(), opens: api_time(*opens) }),
         conditions: keep_times(conditions, before.map(|before| before.conditions.as_slice()).unwrap_or_default()),
     };
     status_patch(&said, None)
@@ -206,6 +251,11 @@ mod tests {
             plain.clone(),
             ClusterStatus { held: true, saturated: true, occupancy_percent: Some(120), ..plain.clone() },
             ClusterStatus { spark_operator_available: false, executors_max: None, ..plain.clone() },
+            ClusterStatus {
+                within_window: true,
+                next_window: Some(("office".into(), Time(1_700_000_000_000))),
+                ..plain.clone()
+            },
             ClusterStatus { defect: Some("spec.template: odd".into()), ..plain },
         ];
         for status in all {

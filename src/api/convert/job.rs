@@ -2,14 +2,16 @@
 
 use std::collections::BTreeSet;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 
+use super::cluster::selector;
 use super::{count, created, key, model_time, uid};
 use crate::api::v1alpha1::{self as api, ManagedJobSpec, ManagedJobStatus};
 use crate::model::{
-    EndReason, ExecutorBounds, Job, JobState, Outcome, Priority, Published, Report, ReportedResult, ResultSource,
-    RunStatus, Time, TimeLimits,
+    ClusterChoice, EndReason, ExecutorBounds, Interruption, Job, JobState, Outcome, Priority, Published, Report,
+    ReportedResult, ResultSource, RunStatus, Time, TimeLimits,
 };
 use crate::spark::{check_result_uri, referenced_parameters};
 
@@ -17,6 +19,7 @@ use crate::spark::{check_result_uri, referenced_parameters};
 #[must_use]
 pub fn job(meta: &ObjectMeta, spec: &ManagedJobSpec, status: Option<&ManagedJobStatus>) -> Job {
     let parameters: BTreeSet<Box<str>> = spec.parameters.keys().map(|name| name.as_str().into()).collect();
+    let chosen = choice("spec", spec.cluster_name.as_deref(), spec.cluster_selector.as_ref());
     Job {
         key: key(meta),
         uid: uid(meta),
@@ -25,17 +28,31 @@ pub fn job(meta: &ObjectMeta, spec: &ManagedJobSpec, status: Option<&ManagedJobS
         operation: spec.operation.as_str().into(),
         priority: spec.priority.map(priority),
         own_limit: spec.max_concurrent_runs.map(count),
-        cluster: spec.cluster_name.as_deref().map(Into::into),
+        cluster: chosen.clone().ok().flatten(),
         executors: spec.executors.as_ref().map(bounds),
         parameters: parameters.into_iter().collect(),
         declares_result: spec.result.is_some(),
-        defect: missing_in_result(spec),
+        defect: missing_in_result(spec).or(chosen.err().map(Into::into)),
         time_limits: time_limits(spec.start_timeout_seconds, spec.active_deadline_seconds),
         cancel: spec.cancel,
         suspend: spec.suspend,
         deleting: meta.deletion_timestamp.is_some(),
         published: status.map(published).map(Box::new),
     }
+}
+
+/// Which clusters it may go to; `path` is where that is said.
+pub(super) fn choice(
+    path: &str,
+    name: Option<&str>,
+    labels: Option<&LabelSelector>,
+) -> Result<Option<Arc<ClusterChoice>>, String> {
+    let choice = match (name, labels) {
+        (Some(name), _) => ClusterChoice::Named(name.into()),
+        (None, Some(labels)) => ClusterChoice::Selected(selector(&format!("{path}.clusterSelector"), labels)?),
+        (None, None) => return Ok(None),
+    };
+    Ok(Some(Arc::new(choice)))
 }
 
 pub(super) fn priority(priority: api::Priority) -> Priority {
@@ -117,7 +134,7 @@ fn outcome(run: &api::RunStatus) -> Option<Outcome> {
             Outcome::Failed(reason, run.message.as_deref().unwrap_or_default().into())
         }
         api::RunOutcome::Cancelled => Outcome::Cancelled,
-        api::RunOutcome::Suspended => Outcome::Suspended,
+        api::RunOutcome::Suspended => Outcome::Suspended(Interruption::of(run.reason.as_deref())),
     })
 }
 

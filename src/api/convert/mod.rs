@@ -10,6 +10,7 @@ mod ledger;
 mod operation;
 mod patch;
 mod pod;
+mod window;
 
 pub use application::{PLACEHOLDER_ANNOTATION, application, placeholder_word};
 pub use cluster::{cluster, cluster_status};

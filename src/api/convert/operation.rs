@@ -1,14 +1,16 @@
 //! An `Operation` as deciding needs it, and its status.
 
+use std::sync::Arc;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta};
 use serde_json::Value;
 
 use super::condition::condition;
-use super::job::{bounds, priority, time_limits};
+use super::job::{bounds, choice, priority, time_limits};
 use super::patch::status_patch;
 use super::{count, key, written};
 use crate::api::v1alpha1::{self as api, OperationSpec, RunCounts};
-use crate::model::{Defaults, Operation, OperationStatus, Time};
+use crate::model::{ClusterChoice, Defaults, Operation, OperationStatus, Time};
 use crate::spark::{Place, check, outline, referenced_parameters, refers_to_result};
 
 /// The operation. What cannot be built of it is its defect, with the path of the field.
@@ -19,25 +21,32 @@ pub fn operation(meta: &ObjectMeta, spec: &OperationSpec, status: Option<&api::O
     let result_parameters = referenced_parameters(&api::ApplicationSpec::default(), result);
     let needs_result = result.is_none() && refers_to_result(&spec.application);
     let defect = check(&spec.application, Place::Operation).err();
+    let named = spec.defaults.as_ref();
+    let chosen = choice(
+        "spec.defaults",
+        named.and_then(|it| it.cluster_name.as_deref()),
+        named.and_then(|it| it.cluster_selector.as_ref()),
+    );
+    let cluster = chosen.clone().ok().flatten();
     Operation {
         key: key(meta),
         generation: meta.generation.unwrap_or(0),
         limit: spec.max_concurrent_runs.map(count),
-        defaults: spec.defaults.as_ref().map(defaults).unwrap_or_default(),
+        defaults: spec.defaults.as_ref().map(|it| defaults(it, cluster)).unwrap_or_default(),
         outline: outline(&spec.application),
         parameters: parameters.into_iter().map(Into::into).collect(),
         result_parameters: result_parameters.into_iter().map(Into::into).collect(),
         needs_result,
-        defect: defect.map(|error| format!("spec.{error}").into()),
+        defect: defect.map(|error| format!("spec.{error}")).or(chosen.err()).map(Into::into),
         published: status.and_then(published),
     }
 }
 
-fn defaults(defaults: &api::JobDefaults) -> Defaults {
+fn defaults(defaults: &api::JobDefaults, cluster: Option<Arc<ClusterChoice>>) -> Defaults {
     Defaults {
         priority: defaults.priority.map(priority),
         own_limit: defaults.max_concurrent_runs.map(count),
-        cluster: defaults.cluster_name.as_deref().map(Into::into),
+        cluster,
         executors: defaults.executors.as_ref().map(bounds),
         time_limits: time_limits(defaults.start_timeout_seconds, defaults.active_deadline_seconds),
     }

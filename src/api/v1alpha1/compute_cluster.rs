@@ -2,13 +2,13 @@
 
 use k8s_openapi::apimachinery::pkg::{
     api::resource::Quantity,
-    apis::meta::v1::{Condition, LabelSelector},
+    apis::meta::v1::{Condition, LabelSelector, Time},
 };
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ApplicationSpec, schema};
+use super::{AcceptSpec, ApplicationSpec, WindowSpec, rules, schema};
 
 /// Whether a cluster may start jobs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -18,6 +18,16 @@ pub enum StopPolicy {
     None,
     /// Nothing starts; what runs goes on to its end.
     Hold,
+}
+
+/// What becomes of runs that a cluster does not accept any more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum OnWindowEnd {
+    /// They go on to their end.
+    #[default]
+    Finish,
+    /// They are ended, and their jobs queue again.
+    Cancel,
 }
 
 /// A share of Spark capacity: who may use it, how much of it there is, and how applications are made for it.
@@ -76,6 +86,7 @@ pub enum StopPolicy {
     ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
+#[x_kube(validation = rules::windows_exist("during"), validation = rules::windows_exist("outside"))]
 #[serde(rename_all = "camelCase")]
 pub struct ComputeClusterSpec {
     /// Namespaces whose jobs may use it. Left out: none; `{}`: all.
@@ -99,6 +110,25 @@ pub struct ComputeClusterSpec {
     /// `Hold`: nothing starts in it, what runs goes on. Default `None`.
     #[serde(default)]
     pub stop_policy: StopPolicy,
+
+    /// Named recurring times, such as business hours. They do nothing by themselves: `accept` says what they mean.
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub windows: Vec<WindowSpec>,
+
+    /// Which jobs it accepts, and when: a job is accepted while at least one entry applies to it. Left out: every job, at
+    /// any time.
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub accept: Vec<AcceptSpec>,
+
+    /// What becomes of runs that no entry of `accept` applies to any more, because a window opened or closed or the spec was
+    /// edited. `Finish`: they go on to their end. `Cancel`: they are ended, and their jobs queue again as their next run,
+    /// from the beginning. Default `Finish`.
+    #[serde(default)]
+    pub on_window_end: OnWindowEnd,
 
     /// Values for every application in it; they stand above the Operation's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -160,11 +190,27 @@ pub struct ComputeClusterStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub occupancy_percent: Option<i32>,
 
-    /// `Ready`: jobs can start in it. `Saturated`: it is full. `Held`: by its `stopPolicy`. `SparkOperatorAvailable`:
+    /// The next of its windows to open. Absent: it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_window: Option<NextWindow>,
+
+    /// `Ready`: jobs can start in it. `WithinWindow`: it accepts jobs at this time. `Saturated`: it is full. `Held`: by its `stopPolicy`. `SparkOperatorAvailable`:
     /// `SparkApplications` are served. `Stalled` as kstatus knows it. One entry a type.
     #[schemars(schema_with = "schema::conditions")]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
+}
+
+/// A window that is going to open.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct NextWindow {
+    /// Its name.
+    #[schemars(schema_with = "schema::word")]
+    pub name: String,
+
+    /// When it opens.
+    pub opens: Time,
 }
 
 /// Executors of a cluster.

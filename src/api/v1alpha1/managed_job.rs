@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -65,6 +66,8 @@ pub enum Priority {
     validation = rules::immutable("parameters"),
     validation = rules::immutable_number("maxConcurrentRuns"),
     validation = rules::immutable_text("clusterName"),
+    validation = rules::immutable("clusterSelector"),
+    validation = rules::name_or_selector(),
     validation = rules::immutable_executors(),
     validation = rules::immutable_result(),
     validation = rules::immutable_text("correlationId"),
@@ -104,6 +107,12 @@ pub struct ManagedJobSpec {
     #[schemars(schema_with = "schema::object_name")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cluster_name: Option<String>,
+
+    /// Labels of the `ComputeCluster`s that may run it; `clusterName` or this. Left out: the Operation's default, else any
+    /// that accepts this namespace.
+    #[schemars(schema_with = "schema::label_selector")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster_selector: Option<LabelSelector>,
 
     /// Bounds of its share of the cluster's executors. Left out: the Operation's default, else 1 executor.
     #[serde(default, skip_serializing_if = "Option::is_none")]

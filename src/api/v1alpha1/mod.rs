@@ -17,11 +17,12 @@ mod operation;
 mod rules;
 mod run_ledger;
 mod schema;
+mod window;
 
 pub use application::{ApplicationSpec, ApplicationType, Dependencies, SparkPod};
 pub use compute_cluster::{
     ClusterLimits, ComputeCluster, ComputeClusterSpec, ComputeClusterStatus, ExecutorCounts, ExecutorPool,
-    ExecutorUnit, JobCounts, StopPolicy,
+    ExecutorUnit, JobCounts, NextWindow, OnWindowEnd, StopPolicy,
 };
 pub use definitions::definitions;
 pub use managed_job::{ExecutorBounds, ManagedJob, ManagedJobSpec, Priority, ResultTarget};
@@ -30,3 +31,4 @@ pub use managed_job_status::{
 };
 pub use operation::{JobDefaults, Operation, OperationSpec, OperationStatus, RunCounts};
 pub use run_ledger::{LedgerCluster, LedgerLimit, RunLedger, RunLedgerSpec};
+pub use window::{AcceptSpec, Day, WindowSpec};

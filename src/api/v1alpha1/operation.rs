@@ -1,11 +1,11 @@
 //! Operation: a declared kind of job, and the key of its limit.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, LabelSelector};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ApplicationSpec, ExecutorBounds, Priority, ResultTarget, schema};
+use super::{ApplicationSpec, ExecutorBounds, Priority, ResultTarget, rules, schema};
 
 /// A kind of job: what runs, how many at once, and what a job need not say itself.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -65,7 +65,8 @@ pub struct OperationSpec {
 }
 
 /// `ManagedJob` fields for jobs that leave them out.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[x_kube(validation = rules::name_or_selector())]
 #[serde(rename_all = "camelCase")]
 pub struct JobDefaults {
     /// `Low`, `Normal`, `High` or `Critical`. Left out: `Normal`.
@@ -82,6 +83,11 @@ pub struct JobDefaults {
     #[schemars(schema_with = "schema::object_name")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cluster_name: Option<String>,
+
+    /// Labels of the `ComputeCluster`s that may run its jobs; `clusterName` or this.
+    #[schemars(schema_with = "schema::label_selector")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster_selector: Option<LabelSelector>,
 
     /// Bounds of a job's share of the cluster's executors. Left out: 1 executor.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -70,6 +70,30 @@ pub(super) fn at_most_in_all(field: &str, limit: u32) -> Rule {
     )))
 }
 
+/// A cluster is named or selected, not both.
+pub(super) fn name_or_selector() -> Rule {
+    Rule::new("!has(self.clusterName) || !has(self.clusterSelector)")
+        .field_path(".clusterSelector")
+        .message("clusterName names the cluster: leave out one of clusterName and clusterSelector")
+}
+
+/// Two fields that mean something only together; `such_as` is a value of the second.
+pub(super) fn together(one: &str, other: &str, such_as: &str) -> Rule {
+    Rule::new(format!("has(self.{one}) == has(self.{other})")).field_path(format!(".{one}")).message(
+        format!("{one} and {other} belong together: one without the other says nothing; {other} is such as {such_as}")
+            .as_str(),
+    )
+}
+
+/// Every window that an entry of `accept` names is one of the cluster's.
+pub(super) fn windows_exist(field: &str) -> Rule {
+    let known = "has(self.windows) && self.windows.exists(w, w.name == n)";
+    Rule::new(format!("!has(self.accept) || self.accept.all(a, !has(a.{field}) || a.{field}.all(n, {known}))"))
+        .field_path(".accept")
+        // A message that named it would cost more than a whole definition may.
+        .message(format!("{field} of an entry names a window that is not among spec.windows of this cluster").as_str())
+}
+
 /// A rule whose message is computed: it names what was asked for.
 pub(super) fn rule(path: &str, condition: &str, message: &str) -> Rule {
     Rule::new(condition).field_path(path).message(Message::Expression(message.to_owned()))

@@ -41,6 +41,45 @@ pub(super) fn object_name(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
+/// A name within an object: a DNS-1123 label.
+pub(super) fn word(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "string", "minLength": 1, "maxLength": 63, "pattern": "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"})
+}
+
+/// At most `ENTRIES` names within an object.
+pub(super) fn words<const ENTRIES: u32>(generate: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array", "maxItems": ENTRIES, "x-kubernetes-list-type": "atomic", "items": word(generate),
+    })
+}
+
+/// Names of Operations, with or without their namespace.
+pub(super) fn operation_names(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array",
+        "maxItems": 64,
+        "x-kubernetes-list-type": "atomic",
+        "items": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": 317,
+            "pattern": r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?/)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$",
+        },
+    })
+}
+
+/// Days, hours and minutes: `8h`, `1h30m`, `1d`.
+pub(super) fn duration(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string", "minLength": 2, "maxLength": 16, "pattern": "^([0-9]{1,2}d)?([0-9]{1,3}h)?([0-9]{1,5}m)?$",
+    })
+}
+
+/// `08:00`, up to `24:00`.
+pub(super) fn time_of_day(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "string", "maxLength": 16, "pattern": "^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"})
+}
+
 /// A reason in a word, as conditions have it.
 pub(super) fn reason(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "string", "maxLength": bounds::WORD, "pattern": "^[A-Za-z][A-Za-z0-9]*$"})

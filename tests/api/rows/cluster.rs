@@ -10,7 +10,7 @@ async fn a_cluster_says_who_may_use_it_and_how_much_it_holds() {
 }
 
 pub(super) fn rows() -> Vec<Row> {
-    [selectors(), capacity()].concat()
+    [selectors(), capacity(), windows(), accepts()].concat()
 }
 
 fn expression(key: &str, operator: &str, values: Value) -> Value {
@@ -70,5 +70,64 @@ fn capacity() -> Vec<Row> {
         created("held from the start", json!({"stopPolicy": "Hold"})),
         created("no executor at all", json!({"executors": {"max": 0}})),
         created("no job at all", json!({"limits": {"maxConcurrentJobs": 0}})),
+    ]
+}
+
+fn windows() -> Vec<Row> {
+    let created = |title, window: Value| Row::created(Cluster, title, json!({"windows": [window]}));
+    let both = "a window has either schedule and duration, or from and to; w has ";
+    let (from, schedule) = ("spec.windows[0].from", "spec.windows[0].schedule");
+    vec![
+        created(
+            "business hours",
+            json!({"name": "w", "days": ["Mon", "Fri"], "from": "08:00", "to": "24:00", "timeZone": "Europe/Berlin"}),
+        ),
+        created("a nightly window", json!({"name": "w", "schedule": "0 22 * * *", "duration": "8h30m"})),
+        created("a window of days", json!({"name": "w", "schedule": "@monthly", "duration": "2d"})),
+        created("no time at all", json!({"name": "w"})).refused(&[schedule, both, "w has neither"]),
+        created("two times", json!({"name": "w", "schedule": "@daily", "duration": "8h", "from": "08:00", "to": "09:00"}))
+            .refused(&[both, "w has both"]),
+        created("a schedule without duration", json!({"name": "w", "schedule": "@daily"}))
+            .refused(&[schedule, "schedule and duration belong together"]),
+        created("a beginning without end", json!({"name": "w", "from": "08:00"}))
+            .refused(&[from, "from and to belong together"]),
+        created("days of a schedule", json!({"name": "w", "days": ["Mon"], "schedule": "@daily", "duration": "8h"}))
+            .refused(&["spec.windows[0].days", "days belong to from and to"]),
+        created("a time without its zero", json!({"name": "w", "from": "8:00", "to": "18:00"})).refused(&[from, "8:00"]),
+        created("an hour too late", json!({"name": "w", "from": "08:00", "to": "25:00"})).refused(&["25:00"]),
+        created("a duration of seconds", json!({"name": "w", "schedule": "@daily", "duration": "90s"}))
+            .refused(&["spec.windows[0].duration", "90s"]),
+        created("a day in full", json!({"name": "w", "days": ["Monday"], "from": "08:00", "to": "09:00"}))
+            .refused(&["\"Monday\"", "\"Mon\""]),
+        created("a name with capitals", json!({"name": "Office", "from": "08:00", "to": "09:00"})).refused(&["Office"]),
+        Row::created(
+            Cluster,
+            "two windows of one name",
+            json!({"windows": [{"name": "w", "from": "08:00", "to": "09:00"}, {"name": "w", "from": "09:00", "to": "10:00"}]}),
+        )
+        .refused(&["spec.windows[1]", "Duplicate value"]),
+    ]
+}
+
+fn accepts() -> Vec<Row> {
+    let created = |title, entry: Value| {
+        let windows =
+            json!([{"name": "day", "from": "08:00", "to": "18:00"}, {"name": "eve", "from": "18:00", "to": "22:00"}]);
+        Row::created(Cluster, title, json!({"windows": windows, "accept": [{"priorities": ["Low"]}, entry]}))
+    };
+    let named = ["spec.accept", "of an entry names a window that is not among spec.windows"];
+    vec![
+        created("during and outside windows", json!({"during": ["day", "eve"], "outside": ["eve"]})),
+        created(
+            "priorities and operations",
+            json!({"priorities": ["High", "Critical"], "operations": ["daily", "a/b.c"]}),
+        ),
+        created("an entry that applies to all", json!({})),
+        created("during a window that is not there", json!({"during": ["day", "night"]})).refused(&named),
+        created("outside a window that is not there", json!({"outside": ["night"]})).refused(&named),
+        created("a priority that is not there", json!({"priorities": ["Urgent"]})).refused(&["\"Urgent\""]),
+        created("an operation of two namespaces", json!({"operations": ["a/b/c"]})).refused(&["a/b/c"]),
+        Row::created(Cluster, "a window where there is none", json!({"accept": [{"during": ["day"]}]}))
+            .refused(&["during of an entry names a window"]),
     ]
 }

@@ -95,6 +95,7 @@ fn immutable() -> Vec<Row> {
         ),
         removal("cluster removed", "clusterName", &["spec.clusterName is immutable: it is \"business\""]),
         addition("cluster added", "clusterName", json!("night"), &["spec.clusterName is immutable: it is unset"]),
+        addition("selector added", "clusterSelector", json!({}), &["spec.clusterSelector is immutable"]),
         change(
             "executors changed",
             "executors",
@@ -188,6 +189,13 @@ fn created() -> Vec<Row> {
     let executors = |min: i32, max: i32| bare_with("executors", json!({"min": min, "max": max}));
     vec![
         Row::created(Job, "bare", bare()),
+        Row::created(Job, "selects clusters", bare_with("clusterSelector", json!({"matchLabels": {"tier": "night"}}))),
+        Row::created(Job, "names and selects a cluster", {
+            let mut spec = bare_with("clusterSelector", json!({"matchLabels": {"tier": "night"}}));
+            spec["clusterName"] = json!("business");
+            spec
+        })
+        .refused(&["spec.clusterSelector", "leave out one of clusterName and clusterSelector"]),
         Row::created(Job, "executors of one size", executors(3, 3)),
         Row::created(Job, "no executor is needed", executors(0, 1)),
         Row::created(Job, "only a least number of executors", bare_with("executors", json!({"min": 3}))),

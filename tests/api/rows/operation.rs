@@ -60,6 +60,13 @@ fn application() -> Vec<Row> {
         created("arguments of 64 KiB", with("arguments", json!(vec!["a".repeat(8192); 8]))),
         created("arguments of more than 64 KiB", with("arguments", json!(vec!["a".repeat(8192); 9])))
             .refused(&["spec.application.arguments", "arguments have 73728 characters, at most 65536 are allowed"]),
+        created("defaults that name and select a cluster", {
+            let mut spec = defaults(json!({"min": 1, "max": 2}));
+            spec["defaults"]["clusterName"] = json!("business");
+            spec["defaults"]["clusterSelector"] = json!({});
+            spec
+        })
+        .refused(&["spec.defaults.clusterSelector", "leave out one of clusterName and clusterSelector"]),
         created("defaults with executors", defaults(json!({"min": 1, "max": 2}))),
         created("defaults with executors the wrong way round", defaults(json!({"min": 3, "max": 2})))
             .refused(&["spec.defaults.executors.min", "executors.min is 3, above executors.max, which is 2"]),

@@ -1,0 +1,199 @@
+//! Where and when jobs may run: clusters that they select, windows, whom clusters accept, and what waiting jobs are told.
+
+use std::time::Duration;
+
+use jiff::{Timestamp, ToSpan, tz::TimeZone};
+use kube::ResourceExt;
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use slowlane::api::v1alpha1::{ComputeCluster, JobState, ManagedJob, RunOutcome};
+
+use crate::keeper::Keeper;
+use crate::operator::{Operator, Play};
+use crate::world::{World, eventually, message_of, reason_of, state_of};
+
+fn cluster_of(job: &ManagedJob) -> Option<&str> {
+    job.status.as_ref()?.cluster_name.as_deref()
+}
+
+/// So many minutes from now: the time of the day in UTC.
+fn clock(minutes: i64) -> String {
+    (Timestamp::now() + minutes.minutes()).to_zoned(TimeZone::UTC).strftime("%H:%M").to_string()
+}
+
+/// Business hours that are on, or that are off for hours.
+fn hours(on: bool) -> Value {
+    let (from, to) = if on { (clock(-120), clock(120)) } else { (clock(120), clock(240)) };
+    json!([{"name": "business-hours", "from": from, "to": to}])
+}
+
+/// The clusters of the sample, for this world only.
+async fn active_and_passive(world: &World) {
+    world.clusters().delete(&world.cluster, &DeleteParams::default()).await.unwrap();
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/manifests/samples/active-passive/clusters.yaml");
+    let text = std::fs::read_to_string(file).unwrap();
+    for document in serde_yaml::Deserializer::from_str(&text) {
+        let mut object = Value::deserialize(document).unwrap();
+        let name = format!("{}-{}", world.cluster, object["metadata"]["name"].as_str().unwrap());
+        object["metadata"]["name"] = json!(name);
+        object["spec"]["namespaceSelector"] = json!({"matchLabels": {"test": world.namespace}});
+        object["spec"]["windows"] = hours(true);
+        let cluster: ComputeCluster = serde_json::from_value(object).unwrap();
+        world.clusters().create(&PostParams::default(), &cluster).await.unwrap();
+    }
+}
+
+async fn edit(world: &World, which: &str, spec: Value) {
+    let name = format!("{}{which}", world.cluster);
+    let patch = Patch::Merge(json!({"spec": spec}));
+    world.clusters().patch(&name, &PatchParams::default(), &patch).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_active_cluster_has_its_hours_and_the_passive_one_the_rest() {
+    let world = World::new().await;
+    active_and_passive(&world).await;
+    world.operation("report", json!({})).await;
+    let (keeper, _operator) = (Keeper::start(&world), Operator::start(&world));
+    let (active, passive) = (format!("{}-active", world.cluster), format!("{}-passive", world.cluster));
+    let goes_to = async |job: &str, priority: &str, cluster: &String| {
+        world.job(job, "report", json!({"priority": priority})).await;
+        let done = world.job_in(job, JobState::Succeeded).await;
+        assert_eq!(cluster_of(&done), Some(cluster.as_str()), "{job}");
+    };
+    goes_to("day-normal", "Normal", &active).await;
+    goes_to("day-low", "Low", &passive).await;
+    goes_to("day-high", "High", &active).await;
+    // The evening comes.
+    for which in ["-active", "-passive"] {
+        edit(&world, which, json!({"windows": hours(false)})).await;
+    }
+    goes_to("night-high", "High", &active).await;
+    goes_to("night-low", "Low", &passive).await;
+    goes_to("night-normal", "Normal", &passive).await;
+    let opens = clock(120);
+    edit(&world, "-passive", json!({"stopPolicy": "Hold"})).await;
+    world.job("waits", "report", json!({})).await;
+    let waits = world.job_that("waits", |job| reason_of(job) == "OutsideWindow").await;
+    let words = format!("{active} accepts it from ");
+    assert!(message_of(&waits).contains(&words) && message_of(&waits).ends_with(" UTC"), "{}", message_of(&waits));
+    eventually(|| async {
+        let cluster = world.clusters().get(&active).await.map_err(|error| error.to_string())?;
+        let status = cluster.status.unwrap_or_default();
+        let next = status.next_window.map(|next| (next.name, next.opens.0.to_string()));
+        let shown = next.as_ref().is_some_and(|(name, at)| name == "business-hours" && at.contains(&opens[..2]));
+        let within = status.conditions.iter().find(|condition| condition.type_ == "WithinWindow");
+        // High and Critical are accepted at any time.
+        if shown && within.is_some_and(|within| within.status == "True") { Ok(()) } else { Err(format!("{next:?}")) }
+    })
+    .await;
+    edit(&world, "-passive", json!({"stopPolicy": "None"})).await;
+    world.job_in("waits", JobState::Succeeded).await;
+    drop(keeper);
+    world.remove().await;
+}
+
+#[tokio::test]
+async fn jobs_start_when_their_window_opens() {
+    let world = World::new().await;
+    world.operation("report", json!({})).await;
+    let (keeper, operator) = (Keeper::start(&world), Operator::start(&world));
+    // The next full minute that leaves time to see it waiting.
+    let soon = (Timestamp::now() + 10.seconds()).to_zoned(TimeZone::UTC);
+    let opens = soon.round(jiff::ZonedRound::new().smallest(jiff::Unit::Minute).mode(jiff::RoundMode::Ceil)).unwrap();
+    let schedule = opens.strftime("%M %H * * *").to_string();
+    edit(
+        &world,
+        "",
+        json!({"windows": [{"name": "night", "schedule": schedule, "duration": "1h"}],
+        "accept": [{"during": ["night"]}]}),
+    )
+    .await;
+    eventually(|| async {
+        let cluster = world.clusters().get(&world.cluster).await.map_err(|error| error.to_string())?;
+        let conditions = cluster.status.unwrap_or_default().conditions;
+        let within = conditions.iter().find(|condition| condition.type_ == "WithinWindow").map(|it| it.status.clone());
+        if within.as_deref() == Some("False") { Ok(()) } else { Err(format!("{within:?}")) }
+    })
+    .await;
+    world.job("early", "report", json!({})).await;
+    let waits = world.job_that("early", |job| reason_of(job) == "OutsideWindow").await;
+    let from = opens.strftime("accepts it from %Y-%m-%d %H:%M UTC").to_string();
+    assert!(message_of(&waits).contains(&from), "{}", message_of(&waits));
+    assert_eq!(operator.submissions("early"), 0);
+    let left = opens.timestamp().duration_since(Timestamp::now());
+    tokio::time::sleep(Duration::try_from(left).unwrap_or_default()).await;
+    let done = world.job_in("early", JobState::Succeeded).await;
+    assert!(done.creation_timestamp().is_some());
+    let began = done.status.unwrap().start_time.unwrap().0;
+    assert!(began >= opens.timestamp(), "it began at {began}, and the window opened at {opens}");
+    drop(keeper);
+    world.remove().await;
+}
+
+#[tokio::test]
+async fn runs_that_their_cluster_accepts_no_more_go_on_or_are_ended_as_it_says() {
+    let world = World::new().await;
+    world.operation("report", json!({"maxConcurrentRuns": 2})).await;
+    let (keeper, operator) = (Keeper::start(&world), Operator::start(&world));
+    operator.play("first", Play::Run);
+    world.job("first", "report", json!({})).await;
+    world.job_in("first", JobState::Running).await;
+    edit(&world, "", json!({"accept": [{"priorities": ["High"]}]})).await;
+    world.job("refused", "report", json!({})).await;
+    let refused = world.job_that("refused", |job| reason_of(job) == "OutsideWindow").await;
+    let never = format!("{} accepts no job of this operation and priority", world.cluster);
+    assert!(message_of(&refused).contains(&never), "{}", message_of(&refused));
+    assert_eq!(state_of(&world.jobs().get("first").await.unwrap()), Some(JobState::Running));
+    edit(&world, "", json!({"onWindowEnd": "Cancel"})).await;
+    let waits = world.job_that("first", |job| reason_of(job) == "OutsideWindow").await;
+    let status = waits.status.unwrap();
+    assert_eq!((status.state, status.runs.len()), (Some(JobState::Queued), 1));
+    let run = (status.runs[0].outcome, status.runs[0].reason.as_deref());
+    assert_eq!(run, (Some(RunOutcome::Suspended), Some("WindowEnded")));
+    // One that is accepted now is not ended.
+    world.job("urgent", "report", json!({"priority": "High"})).await;
+    world.job_in("urgent", JobState::Succeeded).await;
+    operator.play("first", Play::Succeed(json!({"resultUri": "s3a://lake/first"}).to_string()));
+    edit(&world, "", json!({"accept": []})).await;
+    let done = world.job_in("first", JobState::Succeeded).await.status.unwrap();
+    let outcomes: Vec<_> = done.runs.iter().map(|run| run.outcome).collect();
+    assert_eq!(outcomes, [Some(RunOutcome::Suspended), Some(RunOutcome::Succeeded)]);
+    assert_eq!(done.result_uri.as_deref(), Some("s3a://lake/first"));
+    world.job_in("refused", JobState::Succeeded).await;
+    assert!(operator.peak_of("report") <= 2 && operator.submissions("first") == 2);
+    drop(keeper);
+    world.remove().await;
+}
+
+#[tokio::test]
+async fn a_job_goes_to_a_cluster_whose_labels_it_selects() {
+    let world = World::new().await;
+    let night = format!("{}-night", world.cluster);
+    let selector = |tier: &str| json!({"matchExpressions": [{"key": "tier", "operator": "In", "values": [tier]}]});
+    world.operation("report", json!({})).await;
+    world.operation("nightly", json!({"defaults": {"clusterSelector": selector("night")}})).await;
+    let (keeper, _operator) = (Keeper::start(&world), Operator::start(&world));
+    world.job("first", "report", json!({"clusterSelector": selector("night")})).await;
+    let waits = world.job_that("first", |job| reason_of(job) == "NoMatchingCluster").await;
+    let words = format!("no ComputeCluster with labels tier=night admits namespace {}", world.namespace);
+    assert!(message_of(&waits).contains(&words), "{}", message_of(&waits));
+    let mut spec = world.clusters().get(&world.cluster).await.unwrap().spec;
+    spec.template = Some(spec.template.unwrap_or_default());
+    let mut other = ComputeCluster::new(&night, spec);
+    other.labels_mut().insert("tier".into(), "day".into());
+    world.clusters().create(&PostParams::default(), &other).await.unwrap();
+    world.job("by-name", "nightly", json!({"clusterName": world.cluster})).await;
+    let done = world.job_in("by-name", JobState::Succeeded).await;
+    assert_eq!(cluster_of(&done), Some(world.cluster.as_str()), "the job's own choice stands above the default");
+    world.job("second", "nightly", json!({})).await;
+    world.job_that("second", |job| reason_of(job) == "NoMatchingCluster").await;
+    let patch = Patch::Merge(json!({"metadata": {"labels": {"tier": "night"}}}));
+    world.clusters().patch(&night, &PatchParams::default(), &patch).await.unwrap();
+    for job in ["first", "second"] {
+        assert_eq!(cluster_of(&world.job_in(job, JobState::Succeeded).await), Some(night.as_str()), "{job}");
+    }
+    drop(keeper);
+    world.remove().await;
+}
