@@ -11,6 +11,8 @@ mod world;
 
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
+use jiff::{RoundMode, Timestamp, ToSpan, Unit, ZonedRound};
 use observer::Observer;
 use serde_json::json;
 use world::World;
@@ -56,11 +58,11 @@ async fn three_jobs_of_one_operation_take_turns_and_each_answers_with_its_uri() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn six_jobs_at_limit_two_run_two_at_once_and_never_three() {
+async fn four_jobs_at_limit_two_run_two_at_once_and_never_three() {
     let world = World::connect().await;
     let observer = Observer::start(&world, "two-lanes").await;
     world.operation("two-lanes", Some(2), report(&["--rows", "1000"])).await;
-    let jobs: Vec<String> = (1..=6).map(|number| format!("lane-{number}")).collect();
+    let jobs: Vec<String> = (1..=4).map(|number| format!("lane-{number}")).collect();
     for job in &jobs {
         world.job(job, json!({"operation": "two-lanes"})).await;
     }
@@ -69,7 +71,7 @@ async fn six_jobs_at_limit_two_run_two_at_once_and_never_three() {
         assert_eq!(ended["status"]["state"], "Succeeded", "{ended:#}");
     }
     assert_eq!(observer.peak(), 2, "two at once, never three: {}", observer.history());
-    assert_eq!(observer.started(), 6, "each ran once: {}", observer.history());
+    assert_eq!(observer.started(), 4, "each ran once: {}", observer.history());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -135,6 +137,49 @@ async fn the_keeper_is_killed_upgraded_removed_and_installed_in_mid_run_and_the_
     assert_eq!(ended["status"]["resultUri"], "s3a://lake/totals/survivor");
     assert_eq!(ended["status"]["runs"].as_array().map(Vec::len), Some(1), "one run, not two");
     assert_eq!(observer.started(), 1, "Spark ran once: {}", observer.history());
+}
+
+/// The active cluster takes jobs until its window closes, the passive one from then on; what runs goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_active_cluster_hands_over_to_the_passive_one_when_its_window_closes() {
+    let world = World::connect().await;
+    let application = json!({
+        "type": "Java", "mainClass": "RegionTotals", "mainApplicationFile": "s3a://lake/apps/region-totals.jar",
+        "arguments": ["s3a://lake/totals/$(job.name)", "1000", "$(params.seconds)"],
+        "driver": {"cores": 1, "memory": "512m"}, "executor": {"cores": 1, "memory": "512m"},
+    });
+    world.operation("hand-over", None, application).await;
+    let began = Timestamp::now().to_zoned(TimeZone::UTC);
+    let opened = began.round(ZonedRound::new().smallest(Unit::Minute).mode(RoundMode::Trunc)).expect("a minute");
+    let closes = opened.checked_add(2.minutes()).expect("two minutes later").timestamp();
+    let hours = json!([{"name": "hours", "schedule": opened.strftime("%M %H * * *").to_string(), "duration": "2m"}]);
+    let only = |when: &str| json!([{when: ["hours"], "operations": ["jobs/hand-over"]}]);
+    let (active, passive) = ("hand-over-active", "hand-over-passive");
+    let one = json!({"maxConcurrentJobs": 1});
+    world.cluster(active, json!({"limits": one, "windows": hours, "accept": only("during")})).await;
+    world.cluster(passive, json!({"limits": one, "windows": hours, "accept": only("outside")})).await;
+    let selector = json!({"matchLabels": {"of": "acceptance"}});
+    let job = |seconds: u32| json!({"operation": "hand-over", "clusterSelector": selector, "parameters": {"seconds": seconds}});
+    // Longer than the window is open.
+    world.job("day-job", job(125)).await;
+    world.wait_for("day-job", PATIENCE, "starts", |job| job["status"]["clusterName"] == active).await;
+    world.job("night-job", job(0)).await;
+    let waits = world
+        .wait_for("night-job", PATIENCE, "says why it waits", |job| job["status"]["reason"] == "ClusterLimitReached")
+        .await;
+    let blockers = waits["status"]["queue"]["blockers"].to_string();
+    assert!(blockers.contains("OutsideWindow") && blockers.contains("hand-over-passive accepts it from"), "{blockers}");
+
+    let night = world.end_of("night-job", PATIENCE).await;
+    assert_eq!((&night["status"]["state"], &night["status"]["clusterName"]), (&json!("Succeeded"), &json!(passive)));
+    let start: Timestamp = night["status"]["startTime"].as_str().and_then(|text| text.parse().ok()).expect("a time");
+    assert!(start >= closes && start < closes + 15.seconds(), "it started at {start}; the window closed at {closes}");
+    let day = world.end_of("day-job", PATIENCE).await;
+    assert_eq!((&day["status"]["state"], &day["status"]["clusterName"]), (&json!("Succeeded"), &json!(active)));
+    assert_eq!(day["status"]["runs"].as_array().map(Vec::len), Some(1), "it went on over the edge");
+    for cluster in [active, passive] {
+        world.clusters().delete(cluster, &kube::api::DeleteParams::default()).await.expect("it goes");
+    }
 }
 
 fn report(arguments: &[&str]) -> serde_json::Value {

@@ -47,6 +47,24 @@ impl World {
         operations.patch(name, &parameters, &Patch::Apply(operation)).await.expect("the operation is accepted");
     }
 
+    /// Declares a cluster like the sample's `business`, but for these fields.
+    pub(crate) async fn cluster(&self, name: &str, more: Value) {
+        let clusters = self.clusters();
+        let mut spec = clusters.get("business").await.expect("the sample is applied").data["spec"].clone();
+        for (field, value) in more.as_object().into_iter().flatten() {
+            spec[field] = value.clone();
+        }
+        let cluster = json!({"apiVersion": "slowlane.dev/v1alpha1", "kind": "ComputeCluster",
+            "metadata": {"name": name, "labels": {"of": "acceptance"}}, "spec": spec});
+        let parameters = PatchParams::apply("acceptance").force();
+        clusters.patch(name, &parameters, &Patch::Apply(cluster)).await.expect("the cluster is accepted");
+    }
+
+    pub(crate) fn clusters(&self) -> Api<DynamicObject> {
+        let kind = GroupVersionKind::gvk("slowlane.dev", "v1alpha1", "ComputeCluster");
+        Api::all_with(self.client.clone(), &ApiResource::from_gvk_with_plural(&kind, "computeclusters"))
+    }
+
     /// Submits a job; one of that name that an earlier run of the suite left is deleted first.
     pub(crate) async fn job(&self, name: &str, spec: Value) {
         let jobs = self.jobs();
