@@ -195,6 +195,9 @@ fn readiness(status: &ClusterStatus) -> (bool, &'static str, &str) {
         ClusterStatus { defect: Some(defect), .. } => (false, INVALID, defect),
         ClusterStatus { spark_operator_available: false, .. } => (false, NO_OPERATOR, NO_OPERATOR_WORDS),
         ClusterStatus { held: true, .. } => (false, "Held", "nothing starts: spec.stopPolicy is Hold"),
+        ClusterStatus { within_window: false, .. } => {
+            (true, "OutsideWindow", "it is ready; no entry of spec.accept applies at this time")
+        }
         ClusterStatus { .. } => (true, "Ready", "jobs can start in it"),
     }
 }
