@@ -91,13 +91,22 @@ impl Gate {
     fn queued(&self, queue: &Queue, operation: &OperationEntry, now: Time) -> Vec<Blocker> {
         let mut blockers = Vec::new();
         blockers.extend(operation_blockers(queue, operation));
-        let fitting = self.candidates_of(queue).iter().filter(|candidate| candidate.fit == Fit::Fits);
-        blockers.extend(fitting.filter_map(|candidate| self.cluster_blocker(queue, candidate, now)));
+        let mut fitting: Vec<&Candidate> =
+            self.candidates_of(queue).iter().filter(|candidate| candidate.fit == Fit::Fits).collect();
+        // Of clusters that are closed, the one that opens first is what people want to know of.
+        fitting.sort_by_cached_key(|candidate| self.opens_at(candidate, now).unwrap_or(Time(i64::MAX)));
+        blockers.extend(fitting.into_iter().filter_map(|candidate| self.cluster_blocker(queue, candidate, now)));
         blockers.sort_by_key(|blocker| blocker.reason);
         if let Some(first) = blockers.iter().position(|blocker| blocker.reason == queue.reason) {
             blockers[..=first].rotate_right(1);
         }
         blockers
+    }
+
+    /// When a cluster accepts these jobs again; now, where it is not closed to them.
+    fn opens_at(&self, candidate: &Candidate, now: Time) -> Option<Time> {
+        let entry = self.clusters.get(candidate.cluster)?;
+        if candidate.entries & entry.open != 0 { Some(now) } else { entry.opens_at(candidate.entries, now) }
     }
 
     fn cluster_blocker(&self, queue: &Queue, candidate: &Candidate, now: Time) -> Option<Blocker> {
