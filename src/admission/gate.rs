@@ -137,6 +137,14 @@ impl Gate {
         entry.lanes.iter().filter_map(|lane| self.lanes.get(*lane)).map(|lane| lane.queued).sum()
     }
 
+    /// Operations with jobs that could go to a cluster.
+    #[must_use]
+    pub fn operations_at(&self, cluster: &str) -> BTreeSet<ObjectKey> {
+        let lanes = self.cluster(cluster).into_iter().flat_map(|entry| &entry.lanes);
+        let queues = lanes.filter_map(|lane| self.lanes.get(*lane)).flat_map(|lane| &lane.queues);
+        queues.filter_map(|number| Some(self.queue(*number)?.key.operation.clone())).collect()
+    }
+
     /// Whether jobs wait only because a cluster is full: of those that it accepts, none fits.
     #[must_use]
     pub fn turns_away(&self, entry: &ClusterEntry) -> bool {

@@ -23,7 +23,7 @@ impl Engine {
                 Intent::End(Ending::Failed(EndReason::ApplicationEdited, EDITED.into()))
             }
             _ if entry.job.suspend => Intent::Suspend(Interruption::JobSuspended),
-            _ if self.is_turned_out(run, entry) => Intent::Suspend(Interruption::WindowEnded),
+            _ if self.is_turned_out(run) => Intent::Suspend(Interruption::WindowEnded),
             Some(None) => Intent::Run,
             None => self.late(run, entry, view).map_or(Intent::Run, Intent::End),
         }
@@ -35,7 +35,7 @@ impl Engine {
             job if job.deleting => Some("it is being deleted: its run ends with all its pods"),
             job if job.cancel => Some("it is being cancelled: its run ends with all its pods"),
             job if job.suspend => Some("it is being suspended: its run ends with all its pods"),
-            _ if self.is_turned_out(run, entry) => {
+            _ if self.is_turned_out(run) => {
                 Some("its cluster accepts it no more at this time: its run ends with all its pods, and it queues again")
             }
             _ => None,
@@ -43,12 +43,12 @@ impl Engine {
     }
 
     /// Whether its cluster accepts it no more, and ends the runs that it does not accept.
-    fn is_turned_out(&self, run: &Run, entry: &JobEntry) -> bool {
+    fn is_turned_out(&self, run: &Run) -> bool {
         let Some(cluster) = self.gate.cluster(&run.holder.cluster).filter(|cluster| cluster.ends_runs()) else {
             return false;
         };
         let operation = ObjectKey { namespace: run.key.namespace.clone(), name: run.holder.operation.clone() };
-        !cluster.accepts_now(&operation, self.class_of(&entry.job))
+        run.class.is_some_and(|class| !cluster.accepts_now(&operation, class))
     }
 
     /// Clusters that end the runs that they do not accept accept others than before.
@@ -82,6 +82,8 @@ impl Engine {
         let runs = &mut entry.job.published.get_or_insert_default().runs;
         runs.retain(|past| past.number != run.id.number);
         runs.push(status);
+        let beyond = runs.len().saturating_sub(MOST_RUNS);
+        runs.drain(..beyond);
     }
 
     /// The job's own limits, else the operation's, else the settings'.
@@ -90,11 +92,14 @@ impl Engine {
         entry.job.time_limits.over(run.default_limits).over(TimeLimits { start, active: None })
     }
 
-    /// The limits of its operation as it stands. One that is gone (a tool deletes it and makes it anew) is remembered.
-    pub(super) fn remember_limits(&self, run: &mut Run) {
+    /// What its operation says as it stands: its limits, and once its class. One that is gone (a tool deletes it and makes it
+    /// anew) is remembered.
+    pub(super) fn remember_defaults(&self, run: &mut Run) {
         let operation = ObjectKey { namespace: run.key.namespace.clone(), name: run.holder.operation.clone() };
         if let Some(declared) = self.gate.operation(&operation).and_then(|operation| operation.declared.as_ref()) {
             run.default_limits = declared.defaults.time_limits;
+            let own = self.jobs.of(&run.id.job).map(|entry| entry.job.priority.or(declared.defaults.priority));
+            run.class = run.class.or(own.map(Option::unwrap_or_default));
         }
     }
 
@@ -158,6 +163,9 @@ pub(super) const ADMITTED: &str = "Admitted";
 
 /// An edit of its spec, suspending it included, kills the driver.
 const EDITED: &str = "its SparkApplication was edited by somebody else, which ends what runs and starts it again";
+
+/// Past runs that are kept of a job: as many as its status holds.
+const MOST_RUNS: usize = 64;
 
 /// How long a spark-operator may take before people are told that it does not answer.
 const PATIENCE: Span = Span::seconds(10);

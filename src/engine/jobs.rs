@@ -4,7 +4,7 @@ use super::Engine;
 use crate::admission::{JobNumber, QueueKey, Rank};
 use crate::index::{JobEntry, Stage};
 use crate::lifecycle::Errand;
-use crate::model::{Job, JobState, ObjectKey, Operation, Priority, RunId, Uid};
+use crate::model::{Job, JobState, ObjectKey, Operation, RunId, Uid};
 
 impl Engine {
     pub(super) fn job_seen(&mut self, mut job: Job) {
@@ -184,7 +184,7 @@ impl Engine {
         let operation = ObjectKey { namespace: job.key.namespace.clone(), name: job.operation.clone() };
         let declared = self.gate.operation(&operation).and_then(|entry| entry.declared.as_deref());
         let defaults = declared.map(|declared| &declared.defaults);
-        let class = self.class_of(job);
+        let class = job.priority.or_else(|| defaults?.priority).unwrap_or_default();
         let key = QueueKey {
             class,
             cluster: job.cluster.clone().or_else(|| defaults?.cluster.clone()),
@@ -194,13 +194,6 @@ impl Engine {
             operation,
         };
         (key, Rank::new(class, job.created, entry.arrival, number, self.settings.aging))
-    }
-
-    /// The job's priority, else its operation's default.
-    pub(super) fn class_of(&self, job: &Job) -> Priority {
-        let operation = ObjectKey { namespace: job.key.namespace.clone(), name: job.operation.clone() };
-        let declared = || self.gate.operation(&operation)?.declared.as_ref()?.defaults.priority;
-        job.priority.or_else(declared).unwrap_or_default()
     }
 
     /// Takes a job out of its queue, if it waits in one.

@@ -31,7 +31,7 @@ impl Engine {
         if run.closed.is_some() {
             return self.end_closed(run);
         }
-        self.remember_limits(run);
+        self.remember_defaults(run);
         if !run.own_grant
             && let Some(published) = self.jobs.of(&run.id.job).and_then(|entry| entry.job.published.as_ref())
             && let Some((last, seen)) = published.run
@@ -82,10 +82,11 @@ impl Engine {
     pub(super) fn view_of(&self, run: &Run) -> View<'_> {
         static NO_PODS: BTreeMap<Name, PodSeen> = BTreeMap::new();
         let pods = self.sightings.pods_of(&run.id, &run.key.namespace).unwrap_or(&NO_PODS);
+        let application = self.sightings.applications.get(&run.id);
         View {
-            application: self.sightings.applications.get(&run.id),
+            application,
             pods,
-            driver: pods.values().find(|pod| run.is_driver(pod)),
+            driver: pods.values().find(|pod| run.is_driver(pod, application)),
             listing: self.relists.is_listing(Kind::Pod),
         }
     }
@@ -291,7 +292,7 @@ impl Engine {
             }
             Ok((_, pods)) if !pods.iter().any(|pod| pod.phase.is_live()) => {
                 run.confirmed = true;
-                let driver = pods.iter().find(|pod| run.is_driver(pod));
+                let driver = pods.iter().find(|pod| run.is_driver(pod, self.sightings.applications.get(id)));
                 let killed = run.deleted || run.leaving.is_some();
                 if let Some(driver) = driver.filter(|pod| pod.phase == PodPhase::Succeeded || !killed) {
                     run.outcome.get_or_insert_with(|| outcome_of(driver));

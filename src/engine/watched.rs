@@ -131,7 +131,13 @@ impl Engine {
         self.clusters.entry(name.clone()).or_default().said = published;
         let known = self.gate.cluster(&name).and_then(|entry| entry.declared.as_ref());
         if known != Some(&cluster) {
+            let other_times = known.is_some_and(|known| known.windows != cluster.windows);
             self.gate.set_cluster(cluster, self.now);
+            if other_times {
+                let told = self.now + self.settings.status_delay;
+                let waiting = self.gate.operations_at(&name);
+                waiting.into_iter().for_each(|key| self.wakes.set(Wake::Details(key), told));
+            }
             self.look_after_turned_out();
             self.wake_at_edge();
             self.limits_changed();

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::model::{
     ApplicationSeen, ApplicationState, EndReason, Holder, Interruption, Name, ObjectKey, Outcome, Placeholder,
-    PodPhase, PodRole, PodSeen, Report, RunId, Settings, Span, Time, TimeLimits, Uid, child_name,
+    PodPhase, PodRole, PodSeen, Priority, Report, RunId, Settings, Span, Time, TimeLimits, Uid, child_name,
 };
 
 /// How long to wait before a command that did not work is tried again.
@@ -113,6 +113,8 @@ pub struct Run {
     pub running_since: Option<Time>,
     /// How long it may take where its job does not say: its operation's word when it was last there.
     pub default_limits: TimeLimits,
+    /// The class that it started with, as far as that is known: a later one is a matter of order, not of who is accepted.
+    pub class: Option<Priority>,
     /// When it was closed: nothing of it runs, and nothing ever will.
     pub closed: Option<Time>,
     /// This leader granted it: no leader before can have written anything about it, so what a status says of it is our
@@ -148,6 +150,7 @@ impl Run {
             outcome: None,
             running_since: None,
             default_limits: TimeLimits::default(),
+            class: None,
             closed: None,
             own_grant: false,
         }
@@ -156,9 +159,11 @@ impl Run {
     /// Whether a pod is its driver. A label can be put on any pod: the spark-operator's name for it counts, which no other
     /// pod can have, and an application can give its driver any name: one that another application owns is not ours.
     #[must_use]
-    pub fn is_driver(&self, pod: &PodSeen) -> bool {
-        let is_anothers = matches!((&pod.owner, &self.application), (Some(owner), Some(own)) if owner != own);
-        pod.role == PodRole::Driver && pod.key.name.strip_suffix("-driver") == Some(&*self.key.name) && !is_anothers
+    pub fn is_driver(&self, pod: &PodSeen, application: Option<&ApplicationSeen>) -> bool {
+        let own = self.application.as_ref().or(application.map(|it| &it.uid));
+        pod.role == PodRole::Driver
+            && pod.key.name.strip_suffix("-driver") == Some(&*self.key.name)
+            && (pod.owner.is_none() || pod.owner.as_ref() == own)
     }
 }
 

@@ -73,9 +73,17 @@ pub(super) fn shown(uri: &str) -> String {
     let Some((scheme, rest)) = uri.split_once("://") else { return withheld() };
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     let host = authority.rsplit('@').next().unwrap_or_default();
-    let is_word =
-        |text: &str| text.len() <= 63 && text.chars().all(|c| c.is_ascii_alphanumeric() || ".-_:[]".contains(c));
-    if is_word(scheme) && is_word(host) { format!("{scheme}://{host}/...") } else { withheld() }
+    let known = RESULT_SCHEMES.contains(&scheme) || FILE_SCHEMES.contains(&scheme) || scheme == "file";
+    let is_plain = host.len() <= 253 && host.chars().all(|c| c.is_ascii_alphanumeric() || ".-_:[]".contains(c));
+    // A secret may hold a slash: then what looks like a host is the beginning of it.
+    let is_whole = !rest[authority.len()..].contains('@') && is_host(host);
+    if known && is_plain && is_whole { format!("{scheme}://{host}/...") } else { withheld() }
+}
+
+/// A host, perhaps with a port: a colon before anything else is a password's.
+fn is_host(text: &str) -> bool {
+    let is_port = |port: &str| (1..=5).contains(&port.len()) && port.bytes().all(|byte| byte.is_ascii_digit());
+    text.starts_with('[') || text.split_once(':').is_none_or(|(_, port)| is_port(port))
 }
 
 fn is_plain(scheme: &str, rest: &str) -> bool {
@@ -83,10 +91,10 @@ fn is_plain(scheme: &str, rest: &str) -> bool {
     let default_store = matches!(scheme, "hdfs" | "viewfs" | "dbfs") && authority.is_empty() && !path.is_empty();
     let container = matches!(scheme, "abfs" | "abfss" | "wasb" | "wasbs");
     let user_free = match authority.split_once('@') {
-        Some((container_name, _)) => container && !container_name.contains(':'),
-        None => true,
+        Some((container_name, account)) => container && !container_name.contains(':') && is_host(account),
+        None => is_host(authority),
     };
-    let signed = scheme == "https" && rest.contains('?');
+    let signed = (scheme == "https" || container) && rest.contains('?');
     (default_store || !authority.is_empty()) && user_free && !signed
 }
 
@@ -164,6 +172,10 @@ mod tests {
             ("https://lake.example.com?X-Amz-Signature=1", "https://lake.example.com/..."),
             ("abfss://a:b@c@d.net/x#y", "abfss://d.net/..."),
             ("javascript:alert(1)", "a text of 19 characters"),
+            ("s3a://key:sec/ret@lake/a b", "a text of 26 characters"),
+            ("s3a://key/sec/ret@lake/a b", "a text of 26 characters"),
+            ("hdfs://name.node:8020/a b", "hdfs://name.node:8020/..."),
+            ("secret://a/b", "a text of 12 characters"),
             ("key:secret@lake", "a text of 15 characters"),
             ("s3a://la\nke/", "a text of 12 characters"),
         ] {
@@ -191,6 +203,8 @@ mod tests {
             ("s3a:///x", NotPlain),
             ("hdfs://", NotPlain),
             ("s3a://key:secret@lake/x", NotPlain),
+            ("s3a://key:sec/ret@lake/x", NotPlain),
+            ("abfss://box@account.net/x?sig=1", NotPlain),
             ("https://user@host/x", NotPlain),
             ("abfss://a:b@c/x", NotPlain),
             ("https://lake.s3.amazonaws.com/x?X-Amz-Signature=1", NotPlain),

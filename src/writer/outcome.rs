@@ -96,7 +96,9 @@ fn lacks_a_right(status: &Status) -> bool {
 /// The policies that Slowlane ships let the keeper do all that it does. One that refuses it names another account as the
 /// keeper's (an upgrade is under way, or the manifests were changed): no job is judged by that either.
 fn is_taken_for_another(status: &Status) -> bool {
-    status.message.contains("ValidatingAdmissionPolicy 'slowlane-") && status.message.contains("denied request")
+    let shipped = ["ledger", "status", "applications", "pods", "use-operation", "use-service-account"];
+    let refused = |name: &&str| status.message.contains(&format!("ValidatingAdmissionPolicy 'slowlane-{name}' "));
+    status.message.contains("denied request") && shipped.iter().any(refused)
 }
 
 /// The object that was meant is gone: another one has its name.
@@ -189,6 +191,8 @@ mod tests {
             "ValidatingAdmissionPolicy 'slowlane-ledger' with binding 'slowlane-ledger' denied request: the keeper's";
         assert!(matches!(by(own), Failure::NotSent(_)));
         assert!(matches!(failure(422, "Invalid", own, None), Failure::NotSent(_)));
+        let another = "ValidatingAdmissionPolicy 'slowlane-quota' with binding 'x' denied request: too much";
+        assert!(matches!(by(another), Failure::Denied(_)));
     }
 
     #[test]

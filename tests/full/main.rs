@@ -151,8 +151,11 @@ async fn the_active_cluster_hands_over_to_the_passive_one_when_its_window_closes
     world.operation("hand-over", None, application).await;
     let began = Timestamp::now().to_zoned(TimeZone::UTC);
     let opened = began.round(ZonedRound::new().smallest(Unit::Minute).mode(RoundMode::Trunc)).expect("a minute");
-    let closes = opened.checked_add(2.minutes()).expect("two minutes later").timestamp();
-    let hours = json!([{"name": "hours", "schedule": opened.strftime("%M %H * * *").to_string(), "duration": "2m"}]);
+    // From 80 to 140 seconds, to the minute.
+    let open_for: i64 = if began.second() <= 40 { 2 } else { 3 };
+    let closes = opened.checked_add(open_for.minutes()).expect("minutes later").timestamp();
+    let schedule = opened.strftime("%M %H * * *").to_string();
+    let hours = json!([{"name": "hours", "schedule": schedule, "duration": format!("{open_for}m")}]);
     let only = |when: &str| json!([{when: ["hours"], "operations": ["jobs/hand-over"]}]);
     let (active, passive) = ("hand-over-active", "hand-over-passive");
     let one = json!({"maxConcurrentJobs": 1});
@@ -161,7 +164,7 @@ async fn the_active_cluster_hands_over_to_the_passive_one_when_its_window_closes
     let selector = json!({"matchLabels": {"of": "acceptance"}});
     let job = |seconds: u32| json!({"operation": "hand-over", "clusterSelector": selector, "parameters": {"seconds": seconds}});
     // Longer than the window is open.
-    world.job("day-job", job(125)).await;
+    world.job("day-job", job(145)).await;
     world.wait_for("day-job", PATIENCE, "starts", |job| job["status"]["clusterName"] == active).await;
     world.job("night-job", job(0)).await;
     let waits = world

@@ -45,7 +45,7 @@ pub(crate) struct Auditor {
     /// What the keeper that granted a run had been told, by revisions.
     granted_knowing: BTreeMap<RunId, Told>,
     started: BTreeMap<RunId, (Uid, LiveRun)>,
-    /// Jobs that were suspended at some time: only they may have a second run.
+    /// Jobs that were suspended at some time, or whose status says that a window ended a run: only they may have a second one.
     pub(crate) suspended: BTreeSet<Uid>,
     /// Jobs that are suspended, and since which revision.
     suspended_since: BTreeMap<Uid, u64>,
@@ -187,6 +187,10 @@ impl Auditor {
     pub(crate) fn status_written(&mut self, job: &JobObject, new: &JobStatus, live: &BTreeSet<RunId>) {
         let uid = &job.job.uid;
         *self.status_writes.entry(uid.clone()).or_default() += 1;
+        if new.runs.iter().any(|run| run.reason.as_deref() == Some("WindowEnded")) {
+            self.saw("a window ended a run");
+            self.suspended.insert(uid.clone());
+        }
         let mine: Vec<Ends> =
             self.ends.iter().filter(|(run, _)| run.job == *uid).map(|(_, ends)| ends.clone()).collect();
         self.saw(format!("status {} {}", new.state.as_str(), new.reason));

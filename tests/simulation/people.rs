@@ -5,9 +5,9 @@ use std::num::NonZeroU32;
 
 use slowlane::command::Input;
 use slowlane::model::{
-    Accept, Cluster, ClusterChoice, Defaults, Essentials, ExecutorBounds, Job, Language, MainFile, Name, ObjectKey,
-    Operation, Outline, PodSizing, Priority, Requirement, RequirementOperator, Resources, Selector, Settings, Span,
-    Time, TimeLimits, Uid,
+    Accept, Cluster, ClusterChoice, Cron, Defaults, Essentials, ExecutorBounds, Job, Language, MainFile, Name,
+    ObjectKey, Operation, Outline, PodSizing, Priority, Recurrence, Requirement, RequirementOperator, Resources,
+    Selector, Settings, Span, Time, TimeLimits, Uid, Window, Zone,
 };
 
 use crate::objects::JobObject;
@@ -195,7 +195,13 @@ impl Simulation {
             }],
         };
         let urgent = Accept { priorities: [Priority::High, Priority::Critical].into(), ..Accept::default() };
-        let restricts = self.rng.chance(200);
+        let at_times = Accept { during: [0].into(), ..Accept::default() };
+        let window = Window {
+            name: "now-and-then".into(),
+            zone: Zone::named("UTC").expect("it is there"),
+            recurrence: Recurrence::Cron(Cron::parse("*/2 * * * *").expect("it is one"), Span::seconds(60)),
+        };
+        let restricts = self.rng.chance(300);
         Cluster {
             name: name.into(),
             generation: 1,
@@ -204,8 +210,8 @@ impl Simulation {
             max_jobs: [None, Some(2), Some(3)][self.rng.below(3)],
             capacity,
             held: false,
-            windows: Vec::new(),
-            accept: if restricts { vec![urgent] } else { Vec::new() },
+            windows: if restricts { vec![window] } else { Vec::new() },
+            accept: if restricts { vec![urgent, at_times] } else { Vec::new() },
             cancels_at_window_end: restricts,
             template: Outline { essentials, ..Outline::default() },
             defect: None,

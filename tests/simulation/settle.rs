@@ -123,6 +123,7 @@ impl Simulation {
                 held: false,
                 selector,
                 accept: Vec::new(),
+                windows: Vec::new(),
                 generation: cluster.generation + 1,
                 ..cluster
             });

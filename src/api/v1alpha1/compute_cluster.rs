@@ -119,7 +119,7 @@ pub struct ComputeClusterSpec {
 
     /// Which jobs it accepts, and when: a job is accepted while at least one entry applies to it. Left out: every job, at
     /// any time.
-    #[schemars(length(max = 16))]
+    #[schemars(length(min = 1, max = 16))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub accept: Vec<AcceptSpec>,

@@ -49,7 +49,7 @@ pub(super) fn word(_: &mut SchemaGenerator) -> Schema {
 /// At most `ENTRIES` names within an object.
 pub(super) fn words<const ENTRIES: u32>(generate: &mut SchemaGenerator) -> Schema {
     json_schema!({
-        "type": "array", "maxItems": ENTRIES, "x-kubernetes-list-type": "atomic", "items": word(generate),
+        "type": "array", "minItems": 1, "maxItems": ENTRIES, "x-kubernetes-list-type": "atomic", "items": word(generate),
     })
 }
 
@@ -57,6 +57,7 @@ pub(super) fn words<const ENTRIES: u32>(generate: &mut SchemaGenerator) -> Schem
 pub(super) fn operation_names(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "array",
+        "minItems": 1,
         "maxItems": 64,
         "x-kubernetes-list-type": "atomic",
         "items": {

@@ -61,7 +61,7 @@ pub struct WindowSpec {
     pub duration: Option<String>,
 
     /// Days on which it opens. Left out: every day.
-    #[schemars(length(max = 7))]
+    #[schemars(length(min = 1, max = 7))]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub days: Vec<Day>,
 
@@ -96,7 +96,7 @@ pub struct AcceptSpec {
     pub outside: Vec<String>,
 
     /// Of these priorities. Left out: of any.
-    #[schemars(length(max = 4))]
+    #[schemars(length(min = 1, max = 4))]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub priorities: Vec<Priority>,
 

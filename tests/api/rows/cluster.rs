@@ -123,6 +123,11 @@ fn accepts() -> Vec<Row> {
             json!({"priorities": ["High", "Critical"], "operations": ["daily", "a/b.c"]}),
         ),
         created("an entry that applies to all", json!({})),
+        created("an empty list, which would mean any", json!({"priorities": []}))
+            .refused(&["priorities", "at least 1"]),
+        created("no window at all", json!({"during": []})).refused(&["during", "at least 1"]),
+        created("no operation at all", json!({"operations": []})).refused(&["operations", "at least 1"]),
+        Row::created(Cluster, "nobody is accepted", json!({"accept": []})).refused(&["spec.accept", "at least 1"]),
         created("during a window that is not there", json!({"during": ["day", "night"]})).refused(&named),
         created("outside a window that is not there", json!({"outside": ["night"]})).refused(&named),
         created("a priority that is not there", json!({"priorities": ["Urgent"]})).refused(&["\"Urgent\""]),
