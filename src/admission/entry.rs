@@ -139,14 +139,11 @@ impl ClusterEntry {
     /// When jobs with these entries are accepted again, if that is only a matter of time.
     pub(super) fn opens_at(&self, entries: u32, now: Time) -> Option<Time> {
         let declared = self.declared.as_ref()?;
-        let mine = declared.accept.iter().zip(0..u32::BITS).filter(|(_, bit)| entries >> bit & 1 == 1);
-        let named = mine.flat_map(|(entry, _)| entry.during.iter().chain(&entry.outside).copied());
-        let named: BTreeSet<usize> = named.collect();
+        let named: Vec<&Window> = windows_of(declared, entries).collect();
         let mut time = now;
         // Each step goes to the next edge of a window that matters; a year of daily windows has some hundreds.
         for _ in 0..1000 {
-            let windows = named.iter().filter_map(|number| declared.windows.get(*number));
-            let edges = windows.filter_map(|window| window.at(time).until);
+            let edges = named.iter().filter_map(|window| window.at(time).until);
             time = edges.filter(|edge| *edge > time).min()?;
             let is_open = |window: usize| declared.windows.get(window).is_some_and(|window| window.at(time).open);
             if bits(&declared.accept, |entry: &Accept| entry.applies_now(is_open)) & entries != 0 {
@@ -155,6 +152,13 @@ impl ClusterEntry {
         }
         None
     }
+}
+
+/// Windows that decide when these entries apply.
+pub(super) fn windows_of(cluster: &Cluster, entries: u32) -> impl Iterator<Item = &Window> {
+    let mine = cluster.accept.iter().zip(0..u32::BITS).filter(move |(_, bit)| entries >> bit & 1 == 1);
+    let named = mine.flat_map(|(entry, _)| entry.during.iter().chain(&entry.outside));
+    named.filter_map(|number| cluster.windows.get(*number))
 }
 
 /// Entries that may ever apply to jobs of an operation and a class.

@@ -308,7 +308,7 @@ impl Gate {
 
     /// A run holds its slots from now on.
     pub fn take(&mut self, run: &RunId, holder: &Holder) {
-        let operation = ObjectKey { namespace: holder.job.namespace.clone(), name: holder.operation.clone() };
+        let operation = holder.operation_key();
         let entry = self.operations.entry(operation.clone()).or_default();
         if entry.holders.insert(run.clone(), holder.job.name.clone()).is_some() {
             return;
@@ -328,7 +328,7 @@ impl Gate {
 
     /// A run gives its slots back.
     pub fn give_back(&mut self, run: &RunId, holder: &Holder) {
-        let operation = ObjectKey { namespace: holder.job.namespace.clone(), name: holder.operation.clone() };
+        let operation = holder.operation_key();
         let Some(entry) = self.operations.get_mut(&operation) else { return };
         if entry.holders.remove(run).is_none() {
             return;

@@ -1,10 +1,10 @@
 //! What holds a waiting job, in words. Short: the first blocker's message stands in a column of `kubectl get`.
 
-use super::entry::{ClusterEntry, OperationEntry};
+use super::entry::{ClusterEntry, OperationEntry, windows_of};
 use super::gate::Gate;
 use super::lane::{Candidate, Fit};
 use super::queue::Queue;
-use crate::model::{Accept, Blocker, ClusterChoice, Name, Resources, Time, WaitReason};
+use crate::model::{Blocker, ClusterChoice, Name, Resources, Time, WaitReason};
 
 const NAMED_HOLDERS: usize = 10;
 
@@ -91,11 +91,11 @@ impl Gate {
     fn queued(&self, queue: &Queue, operation: &OperationEntry, now: Time) -> Vec<Blocker> {
         let mut blockers = Vec::new();
         blockers.extend(operation_blockers(queue, operation));
-        let mut fitting: Vec<&Candidate> =
-            self.candidates_of(queue).iter().filter(|candidate| candidate.fit == Fit::Fits).collect();
+        let fitting = self.candidates_of(queue).iter().filter(|candidate| candidate.fit == Fit::Fits);
+        let mut fitting: Vec<_> = fitting.map(|candidate| (self.opens_at(candidate, now), candidate)).collect();
         // Of clusters that are closed, the one that opens first is what people want to know of.
-        fitting.sort_by_cached_key(|candidate| self.opens_at(candidate, now).unwrap_or(Time(i64::MAX)));
-        blockers.extend(fitting.into_iter().filter_map(|candidate| self.cluster_blocker(queue, candidate, now)));
+        fitting.sort_by_key(|(opens, _)| opens.unwrap_or(Time(i64::MAX)));
+        blockers.extend(fitting.into_iter().filter_map(|(opens, it)| self.cluster_blocker(queue, it, opens)));
         blockers.sort_by_key(|blocker| blocker.reason);
         if let Some(first) = blockers.iter().position(|blocker| blocker.reason == queue.reason) {
             blockers[..=first].rotate_right(1);
@@ -109,7 +109,7 @@ impl Gate {
         if candidate.entries & entry.open != 0 { Some(now) } else { entry.opens_at(candidate.entries, now) }
     }
 
-    fn cluster_blocker(&self, queue: &Queue, candidate: &Candidate, now: Time) -> Option<Blocker> {
+    fn cluster_blocker(&self, queue: &Queue, candidate: &Candidate, opens: Option<Time>) -> Option<Blocker> {
         let entry = self.clusters.get(candidate.cluster)?;
         let declared = entry.declared.as_ref()?;
         let name = &entry.name;
@@ -124,7 +124,7 @@ impl Gate {
             return Some(blocker(WaitReason::ClusterHeld, message, None, None, Vec::new()));
         }
         if candidate.entries & entry.open == 0 {
-            let message = outside_window(entry, candidate, now);
+            let message = outside_window(entry, candidate, opens);
             return Some(blocker(WaitReason::OutsideWindow, message, None, None, Vec::new()));
         }
         let holders = || visible_holders(entry, reader);
@@ -155,18 +155,16 @@ impl Gate {
 }
 
 /// When the cluster accepts these jobs again: `business accepts it from 2026-11-30 08:00 Europe/Berlin`.
-fn outside_window(entry: &ClusterEntry, candidate: &Candidate, now: Time) -> String {
+fn outside_window(entry: &ClusterEntry, candidate: &Candidate, opens: Option<Time>) -> String {
     let name = &entry.name;
     let Some(declared) = entry.declared.as_ref().filter(|_| candidate.entries != 0) else {
         return format!("{name} accepts no job of this operation and priority");
     };
-    match entry.opens_at(candidate.entries, now) {
+    match opens {
         None => format!("{name} does not accept it, and no window changes that"),
         Some(time) => {
-            let mine = declared.accept.iter().zip(0..).filter(|(_, bit)| candidate.entries >> bit & 1 == 1);
-            let windows = mine.flat_map(|(entry, _): (&Accept, u32)| entry.during.iter().chain(&entry.outside));
-            let zone = windows.filter_map(|window| declared.windows.get(*window)).map(|window| &window.zone).next();
-            let shown = zone.map(|zone| zone.show(time)).unwrap_or_default();
+            let window = windows_of(declared, candidate.entries).next();
+            let shown = window.map(|window| window.zone.show(time)).unwrap_or_default();
             format!("{name} accepts it from {shown}")
         }
     }

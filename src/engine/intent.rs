@@ -3,9 +3,7 @@
 use super::{Engine, Wake};
 use crate::index::{JobEntry, Stage};
 use crate::lifecycle::{Ending, Intent, Run, View};
-use crate::model::{
-    ApplicationSeen, ApplicationState, EndReason, Interruption, ObjectKey, Outcome, RunStatus, Span, TimeLimits,
-};
+use crate::model::{ApplicationSeen, ApplicationState, EndReason, Interruption, Outcome, RunStatus, Span, TimeLimits};
 
 use crate::admission::JobNumber;
 
@@ -47,7 +45,7 @@ impl Engine {
         let Some(cluster) = self.gate.cluster(&run.holder.cluster).filter(|cluster| cluster.ends_runs()) else {
             return false;
         };
-        let operation = ObjectKey { namespace: run.key.namespace.clone(), name: run.holder.operation.clone() };
+        let operation = run.holder.operation_key();
         run.class.is_some_and(|class| !cluster.accepts_now(&operation, class))
     }
 
@@ -95,7 +93,7 @@ impl Engine {
     /// What its operation says as it stands: its limits, and once its class. One that is gone (a tool deletes it and makes it
     /// anew) is remembered.
     pub(super) fn remember_defaults(&self, run: &mut Run) {
-        let operation = ObjectKey { namespace: run.key.namespace.clone(), name: run.holder.operation.clone() };
+        let operation = run.holder.operation_key();
         if let Some(declared) = self.gate.operation(&operation).and_then(|operation| operation.declared.as_ref()) {
             run.default_limits = declared.defaults.time_limits;
             let own = self.jobs.of(&run.id.job).map(|entry| entry.job.priority.or(declared.defaults.priority));

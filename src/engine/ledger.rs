@@ -389,7 +389,7 @@ impl Engine {
         let mut clusters: BTreeMap<Name, (u32, bool, Resources)> = BTreeMap::new();
         for (run, holder) in &ledger.holders {
             let is_new = !self.acknowledged.holders.contains_key(run) && !grants.contains_key(run);
-            let key = ObjectKey { namespace: holder.job.namespace.clone(), name: holder.operation.clone() };
+            let key = holder.operation_key();
             let operation = operations.entry(key).or_default();
             *operation = (operation.0 + 1, operation.1 | is_new);
             let cluster = clusters.entry(holder.cluster.clone()).or_default();

@@ -174,7 +174,7 @@ impl Engine {
         self.ended.remove(id);
         self.unnamed.remove(id);
         let Some(run) = self.runs.remove(id) else { return };
-        self.operation_changed(&ObjectKey { namespace: run.key.namespace.clone(), name: run.holder.operation.clone() });
+        self.operation_changed(&run.holder.operation_key());
         self.bury(id, run.closed.unwrap_or(self.now));
         if let Some(number) = self.jobs.by_uid(&id.job)
             && let Some(entry) = self.jobs.get_mut(number)

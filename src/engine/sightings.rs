@@ -171,15 +171,11 @@ impl Engine {
         if known || is_past || entry.job.published_end().is_some() {
             return;
         }
+        let chosen = entry.job.cluster.as_ref().and_then(|choice| choice.name());
         let holder = Holder {
             job: entry.job.key.clone(),
             operation: entry.job.operation.clone(),
-            cluster: entry
-                .job
-                .cluster
-                .as_ref()
-                .and_then(|choice| choice.name().cloned())
-                .unwrap_or_else(|| "unknown".into()),
+            cluster: chosen.cloned().unwrap_or_else(|| "unknown".into()),
             footprint: Footprint::default(),
             min_executors: 0,
             max_executors: 0,

@@ -37,6 +37,12 @@ impl Holder {
     pub fn resources(&self) -> Resources {
         self.footprint.with(self.max_executors)
     }
+
+    /// The operation, with its namespace.
+    #[must_use]
+    pub fn operation_key(&self) -> ObjectKey {
+        ObjectKey { namespace: self.job.namespace.clone(), name: self.operation.clone() }
+    }
 }
 
 /// The whole ledger. Limits and capacities stand beside the holders, so that the API server itself can refuse an

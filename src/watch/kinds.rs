@@ -1,7 +1,5 @@
 //! The six kinds: how each is read, and what the engine is told of it.
 
-use std::collections::BTreeMap;
-
 use k8s_openapi::api::core::v1::PodStatus;
 use kube::core::ObjectMeta;
 use serde::Deserialize;
@@ -58,9 +56,8 @@ impl Translate for Namespaces {
     const WORD: &'static str = "Namespace";
 
     fn there(&self, meta: &ObjectMeta, _: &Namespace) -> Option<Change> {
-        let labels: BTreeMap<Box<str>, Box<str>> =
-            meta.labels.iter().flatten().map(|(key, value)| (key.as_str().into(), value.as_str().into())).collect();
-        Some(Change::Namespace { name: name(meta), labels, terminating: meta.deletion_timestamp.is_some() })
+        let terminating = meta.deletion_timestamp.is_some();
+        Some(Change::Namespace { name: name(meta), labels: convert::labels(meta), terminating })
     }
 
     fn gone(&self, object: &Object<Namespace>) -> Option<Change> {

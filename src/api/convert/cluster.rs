@@ -1,7 +1,5 @@
 //! A `ComputeCluster` as deciding needs it, and its status.
 
-use std::collections::BTreeMap;
-
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use serde_json::Value;
 
@@ -9,7 +7,7 @@ use super::condition::condition;
 use super::operation::keep_times;
 use super::patch::status_patch;
 use super::window::{accept, windows};
-use super::{api_time, count, model_time, name, written};
+use super::{api_time, count, labels, model_time, name, written};
 use crate::api::v1alpha1::{
     self as api, ComputeClusterSpec, ComputeClusterStatus, ExecutorCounts, JobCounts, NextWindow, OnWindowEnd,
     StopPolicy,
@@ -55,10 +53,6 @@ struct Checked {
     capacity: Resources,
     windows: Vec<Window>,
     accept: Vec<Accept>,
-}
-
-fn labels(meta: &ObjectMeta) -> BTreeMap<Box<str>, Box<str>> {
-    meta.labels.iter().flatten().map(|(key, value)| (key.as_str().into(), value.as_str().into())).collect()
 }
 
 fn checked(spec: &ComputeClusterSpec) -> Result<Checked, String> {

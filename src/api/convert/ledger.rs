@@ -43,7 +43,7 @@ pub fn write_ledger(ledger: &Ledger) -> RunLedgerSpec {
     let mut limits: BTreeMap<String, LedgerLimit> = BTreeMap::new();
     let mut used: BTreeMap<&Name, Resources> = BTreeMap::new();
     for (run, holder) in &ledger.holders {
-        let operation = ObjectKey { namespace: holder.job.namespace.clone(), name: holder.operation.clone() };
+        let operation = holder.operation_key();
         let limit = ledger.operation_limits.get(&operation).copied();
         let key = format!("op/{}/{}", escaped(&operation.namespace), escaped(&operation.name));
         hold(&mut limits, key, limit, run, text(holder));
@@ -283,8 +283,7 @@ mod tests {
             |(runs, epoch, limit, most)| {
                 let mut ledger = Ledger { epoch, sequence: epoch / 2, leader: "me".into(), ..Ledger::default() };
                 for ((uid, number), holder) in runs {
-                    let operation =
-                        ObjectKey { namespace: holder.job.namespace.clone(), name: holder.operation.clone() };
+                    let operation = holder.operation_key();
                     ledger.operation_limits.extend(limit.map(|limit| (operation, limit)));
                     ledger.cluster_limits.extend(limit.map(|limit| (holder.cluster.clone(), limit)));
                     let capacity = Resources { executors: most.unwrap_or(u64::MAX), ..Resources::UNBOUNDED };

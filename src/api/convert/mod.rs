@@ -20,6 +20,8 @@ pub use ledger::{MalformedLedger, read_ledger, write_ledger};
 pub use operation::{operation, operation_status};
 pub use pod::pod;
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time as ApiTime};
 
@@ -47,6 +49,12 @@ pub fn key(meta: &ObjectMeta) -> ObjectKey {
 
 fn name(meta: &ObjectMeta) -> Name {
     meta.name.as_deref().unwrap_or_default().into()
+}
+
+/// Labels of an object.
+#[must_use]
+pub fn labels(meta: &ObjectMeta) -> BTreeMap<Box<str>, Box<str>> {
+    meta.labels.iter().flatten().map(|(key, value)| (key.as_str().into(), value.as_str().into())).collect()
 }
 
 /// UID of an object.

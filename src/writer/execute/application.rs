@@ -52,7 +52,7 @@ impl Executor {
         if convert::uid(&job.metadata) != run.job || !wants_a_run(&job) {
             return Err(Failure::Gone);
         }
-        let key = ObjectKey { namespace: holder.job.namespace.clone(), name: holder.operation.clone() };
+        let key = holder.operation_key();
         let (operation, cluster) = (self.catalog.operation(&key), self.catalog.cluster(&holder.cluster));
         let (Some(operation), Some(cluster)) = (operation, cluster) else { return Err(Failure::GrantOutdated) };
         let application = Application::merge(&operation.spec.application, cluster.spec.template.as_ref())
