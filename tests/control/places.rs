@@ -111,7 +111,7 @@ async fn the_active_cluster_has_its_hours_and_the_passive_one_the_rest() {
 }
 
 #[tokio::test]
-async fn jobs_start_when_their_window_opens() {
+async fn jobs_start_when_their_window_opens_and_are_ended_when_it_closes_if_the_cluster_says_so() {
     let world = World::new().await;
     world.operation("report", json!({})).await;
     let (keeper, operator) = (Keeper::start(&world), Operator::start(&world));
@@ -122,8 +122,8 @@ async fn jobs_start_when_their_window_opens() {
     edit(
         &world,
         "",
-        json!({"windows": [{"name": "night", "schedule": schedule, "duration": "1h"}],
-        "accept": [{"during": ["night"]}]}),
+        json!({"windows": [{"name": "night", "schedule": schedule, "duration": "1m"}],
+        "accept": [{"during": ["night"]}], "onWindowEnd": "Cancel"}),
     )
     .await;
     eventually(|| async {
@@ -138,12 +138,20 @@ async fn jobs_start_when_their_window_opens() {
     let from = opens.strftime("accepts it from %Y-%m-%d %H:%M UTC").to_string();
     assert!(message_of(&waits).contains(&from), "{}", message_of(&waits));
     assert_eq!(operator.submissions("early"), 0);
+    operator.play("late", Play::Run);
+    world.job("late", "report", json!({})).await;
     let left = opens.timestamp().duration_since(Timestamp::now());
     tokio::time::sleep(Duration::try_from(left).unwrap_or_default()).await;
     let done = world.job_in("early", JobState::Succeeded).await;
     assert!(done.creation_timestamp().is_some());
     let began = done.status.unwrap().start_time.unwrap().0;
     assert!(began >= opens.timestamp(), "it began at {began}, and the window opened at {opens}");
+    world.job_in("late", JobState::Running).await;
+    let left = (opens.timestamp() + 1.minute()).duration_since(Timestamp::now());
+    tokio::time::sleep(Duration::try_from(left).unwrap_or_default()).await;
+    let ended = world.job_that("late", |job| reason_of(job) == "OutsideWindow").await.status.unwrap();
+    assert_eq!(ended.runs.iter().map(|run| run.reason.as_deref()).collect::<Vec<_>>(), [Some("WindowEnded")]);
+    assert_eq!((operator.submissions("late"), operator.submissions("early")), (1, 1));
     drop(keeper);
     world.remove().await;
 }
