@@ -10,8 +10,8 @@ use slowlane::command::{Change, Command, Input, Kind, Receipt};
 use slowlane::engine::Engine;
 use slowlane::model::{
     ApplicationSeen, ApplicationState, Cluster, Defaults, DriverEnd, Essentials, Holder, Job, JobStatus, Language,
-    MainFile, Name, ObjectKey, Operation, Outline, PodPhase, PodRole, PodSeen, Published, Report, Resources, RunId,
-    RunStatus, Selector, Settings, Time, TimeLimits, Uid, child_name,
+    Locks, MainFile, Name, ObjectKey, Operation, Outline, PodPhase, PodRole, PodSeen, Published, Report, Resources,
+    RunId, RunStatus, Selector, Settings, Share, Strategy, Time, TimeLimits, Uid, child_name,
 };
 
 /// Operations, each with jobs in its queue and one slot.
@@ -283,6 +283,7 @@ fn operation(key: ObjectKey) -> Operation {
         key,
         generation: 1,
         limit: Some(1),
+        locks: Locks::default(),
         defaults: Defaults::default(),
         outline: Outline { essentials, ..Outline::default() },
         parameters: vec!["region".into()],
@@ -301,6 +302,10 @@ fn cluster() -> Cluster {
         labels: BTreeMap::new(),
         selector: Some(Selector::default()),
         max_jobs: Some(500),
+        share: Share::default(),
+        locks: BTreeMap::new(),
+        admit_below: None,
+        strategy: Strategy::default(),
         capacity: Resources { executors: 1_000, milli_cores: 2_000_000, memory_mib: 8_000_000 },
         held: false,
         windows: Vec::new(),

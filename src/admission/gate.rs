@@ -11,7 +11,8 @@ use super::lane::{Candidate, ClusterNumber, Fit, Lane, LaneNumber};
 use super::queue::{JobNumber, Queue, QueueKey, QueueNumber, Rank};
 use super::slab::Slab;
 use crate::model::{
-    Cluster, ExecutorBounds, Footprint, Holder, Name, ObjectKey, Operation, RunId, Settings, Span, Time, WaitReason,
+    Cluster, ExecutorBounds, Footprint, Holder, Locks, Name, ObjectKey, Operation, RunId, Settings, Span, Time,
+    WaitReason,
 };
 
 /// Labels of a namespace.
@@ -28,6 +29,8 @@ pub struct Grant {
     pub footprint: Footprint,
     /// Executors to start with and to reach.
     pub executors: ExecutorBounds,
+    /// Permits that it holds.
+    pub locks: Locks,
 }
 
 #[derive(Debug, PartialEq)]

@@ -130,7 +130,8 @@ impl Gate {
         let (_, candidate) = self.lanes.get(queue.lane)?.candidate(cluster)?;
         let max = candidate.footprint.largest_within(queue.key.bounds, entry.room())?;
         let executors = ExecutorBounds { min: queue.key.bounds.min, max };
-        Some(Grant { job: rank.job, cluster: entry.name.clone(), footprint: candidate.footprint, executors })
+        let locks = self.operation(&queue.key.operation)?.declared.as_ref()?.locks.clone();
+        Some(Grant { job: rank.job, cluster: entry.name.clone(), footprint: candidate.footprint, executors, locks })
     }
 
     /// A queue's head in a lane is another one: clusters where that may matter are looked at anew.

@@ -3,6 +3,7 @@
 
 mod check;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -281,6 +282,7 @@ impl Settings {
             lingering: span(self.runs.lingering_seconds),
             start_timeout: span(self.runs.start_timeout_seconds),
             operator_absent: span(self.runs.operator_absent_seconds),
+            locks: BTreeMap::new(),
             max_live_runs: count(self.ledger.max_live_runs),
         }
     }

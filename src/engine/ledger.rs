@@ -363,6 +363,7 @@ impl Engine {
             footprint: grant.footprint,
             min_executors: grant.executors.min,
             max_executors: grant.executors.max,
+            locks: grant.locks.clone(),
             granted: now,
             seen: false,
         };

@@ -6,8 +6,8 @@ use crate::admission::JobNumber;
 use crate::index::Stage;
 use crate::lifecycle::Errand;
 use crate::model::{
-    ApplicationSeen, ApplicationState, Footprint, Holder, Name, ObjectKey, Placeholder, PodSeen, RunId, Span, Time,
-    Uid, child_name,
+    ApplicationSeen, ApplicationState, Footprint, Holder, Locks, Name, ObjectKey, Placeholder, PodSeen, RunId, Span,
+    Time, Uid, child_name,
 };
 
 impl Engine {
@@ -179,6 +179,7 @@ impl Engine {
             footprint: Footprint::default(),
             min_executors: 0,
             max_executors: 0,
+            locks: Locks::default(),
             granted: entry.since,
             seen: true,
         };
@@ -220,6 +221,7 @@ fn holder_of(application: &ApplicationSeen) -> Holder {
         footprint,
         min_executors: executors,
         max_executors: executors,
+        locks: Locks::default(),
         granted: application.created,
         seen: true,
     }

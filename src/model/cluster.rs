@@ -20,6 +20,14 @@ pub struct Cluster {
     pub selector: Option<Selector>,
     /// Runs that may be alive on it at once; `None` = no limit.
     pub max_jobs: Option<u32>,
+    /// What each namespace may have of it.
+    pub share: Share,
+    /// Permits of the locks that hold for its runs alone.
+    pub locks: BTreeMap<Name, u32>,
+    /// Nothing starts while the fullest dimension is at this many percent or above; `None` = no such bound.
+    pub admit_below: Option<u32>,
+    /// Who goes first.
+    pub strategy: Strategy,
     /// What it holds. A dimension that nobody declared is unbounded.
     pub capacity: Resources,
     /// Nothing starts on it while this is set.
@@ -48,12 +56,40 @@ impl Cluster {
     /// Whether it takes jobs as another does: what is left is a matter of its present state.
     #[must_use]
     pub fn takes_as(&self, other: &Self) -> bool {
-        let of = |it: &Self| (it.capacity, it.template, it.defect.is_some());
+        let of = |it: &Self| (it.capacity, it.template, it.defect.is_some(), it.max_jobs == Some(0), it.share);
         of(self) == of(other)
+            && self.locks == other.locks
             && self.selector == other.selector
             && self.accept == other.accept
             && self.labels == other.labels
     }
+}
+
+/// What one namespace may have of a cluster at once; `None` = no limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Share {
+    /// Runs.
+    pub max_jobs: Option<u32>,
+    /// Executors of all of its runs.
+    pub max_executors: Option<u64>,
+}
+
+impl Share {
+    /// Whether it bounds anything.
+    #[must_use]
+    pub fn is_bounded(self) -> bool {
+        self.max_jobs.is_some() || self.max_executors.is_some()
+    }
+}
+
+/// Who goes first where not all fit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Strategy {
+    /// The first in rank that fits; one that does not is passed over until it has waited for the bound.
+    #[default]
+    PriorityFifo,
+    /// The first in rank; nobody passes it.
+    StrictFifo,
 }
 
 /// Jobs that a cluster accepts: those to which all of it applies.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::name::{Name, ObjectKey};
 use super::resources::Resources;
-use super::{Footprint, RunId, Time};
+use super::{Footprint, Locks, RunId, Share, Time};
 
 /// The resourceVersion under which a ledger was read or written; opaque.
 pub type LedgerVersion = Arc<str>;
@@ -25,6 +25,8 @@ pub struct Holder {
     pub min_executors: u64,
     /// The granted vector: executors that it may reach; reserved until the run is closed.
     pub max_executors: u64,
+    /// Permits that it holds: an edit of its operation changes no run.
+    pub locks: Locks,
     /// When it was granted.
     pub granted: Time,
     /// Its application was seen to exist: if it is gone, it is never created again.
@@ -63,4 +65,10 @@ pub struct Ledger {
     pub cluster_limits: BTreeMap<Name, u32>,
     /// Capacities of the clusters that have holders.
     pub cluster_capacity: BTreeMap<Name, Resources>,
+    /// Permits of the locks that have holders and hold everywhere.
+    pub lock_permits: BTreeMap<Name, u32>,
+    /// Permits of the locks that have holders and hold for one cluster, by cluster and lock.
+    pub cluster_lock_permits: BTreeMap<(Name, Name), u32>,
+    /// What a namespace with holders may have of a cluster, by cluster and namespace; bounded ones only.
+    pub shares: BTreeMap<(Name, Name), Share>,
 }

@@ -15,11 +15,11 @@ mod status;
 mod time;
 mod window;
 
-pub use cluster::{Accept, Cluster, ClusterChoice, Requirement, RequirementOperator, Selector};
+pub use cluster::{Accept, Cluster, ClusterChoice, Requirement, RequirementOperator, Selector, Share, Strategy};
 pub use job::{Job, Published, TimeLimits};
 pub use ledger::{Holder, Ledger, LedgerVersion};
 pub use name::{Name, ObjectKey, Uid, child_name};
-pub use operation::{Defaults, Operation};
+pub use operation::{Defaults, Locks, Operation};
 pub use outline::{Essentials, Language, MainFile, Outline, PodMakeup, PodSizing, Problem};
 pub use reason::{EndReason, WaitReason};
 pub use resources::{ExecutorBounds, Footprint, PodSize, Resources};

@@ -3,9 +3,12 @@
 use std::sync::Arc;
 
 use super::cluster::ClusterChoice;
-use super::name::ObjectKey;
+use super::name::{Name, ObjectKey};
 use super::resources::ExecutorBounds;
 use super::{Outline, Priority, TimeLimits};
+
+/// Permits of locks on what jobs share, such as a data store, by the lock's name, which is in order. Each at least one.
+pub type Locks = Arc<[(Name, u32)]>;
 
 /// An Operation. What it runs stays outside the core; its size and its limits are here.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -16,6 +19,8 @@ pub struct Operation {
     pub generation: i64,
     /// Runs of it that may be alive at once; `None` = no limit, 0 = held.
     pub limit: Option<u32>,
+    /// Permits that each of its runs holds.
+    pub locks: Locks,
     /// What a job that leaves a field out gets.
     pub defaults: Defaults,
     /// What its application is, and the size of its pods.

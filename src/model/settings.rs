@@ -1,6 +1,8 @@
 //! What a platform team may set and the core needs.
 
-use super::Span;
+use std::collections::BTreeMap;
+
+use super::{Name, Span};
 
 /// The core's part of the settings file; every value has a default that suits a production cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +27,8 @@ pub struct Settings {
     pub start_timeout: Span,
     /// How long an application may stay untouched by the spark-operator before it counts as absent.
     pub operator_absent: Span,
+    /// Permits of the locks that hold everywhere.
+    pub locks: BTreeMap<Name, u32>,
     /// Runs that the ledger may hold at once.
     pub max_live_runs: usize,
 }
@@ -42,6 +46,7 @@ impl Default for Settings {
             lingering: Span::seconds(10),
             start_timeout: Span::seconds(600),
             operator_absent: Span::seconds(60),
+            locks: BTreeMap::new(),
             max_live_runs: 1000,
         }
     }

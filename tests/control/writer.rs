@@ -13,8 +13,8 @@ use slowlane::clock::Clock;
 use slowlane::command::{Announcement, Command, Failure, Receipt};
 use slowlane::lease::{Fence, Leadership};
 use slowlane::model::{
-    ApplicationSeen, Footprint, Holder, JobState, JobStatus, Ledger, LedgerVersion, ObjectKey, Placeholder, PodSize,
-    RunId, Time, Uid, child_name,
+    ApplicationSeen, Footprint, Holder, JobState, JobStatus, Ledger, LedgerVersion, Locks, ObjectKey, Placeholder,
+    PodSize, RunId, Time, Uid, child_name,
 };
 use slowlane::observe::Metrics;
 use slowlane::watch::Catalog;
@@ -101,6 +101,7 @@ impl Bench {
             footprint: Footprint { driver: pod, executor: pod },
             min_executors: 1,
             max_executors: 1,
+            locks: Locks::default(),
             granted: Time(1000),
             seen: false,
         }

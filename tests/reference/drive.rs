@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use slowlane::admission::{Gate, QueueKey, QueueNumber, Rank};
 use slowlane::model::{
-    Accept, Cluster, ClusterChoice, Cron, Defaults, Essentials, ExecutorBounds, Holder, Language, MainFile, ObjectKey,
-    Operation, Outline, PodSizing, Priority, Recurrence, Requirement, RequirementOperator, Resources, RunId, Selector,
-    Settings, Span, Time, Window, Zone,
+    Accept, Cluster, ClusterChoice, Cron, Defaults, Essentials, ExecutorBounds, Holder, Language, Locks, MainFile,
+    ObjectKey, Operation, Outline, PodSizing, Priority, Recurrence, Requirement, RequirementOperator, Resources, RunId,
+    Selector, Settings, Share, Span, Strategy, Time, Window, Zone,
 };
 
 use crate::rng::Rng;
@@ -134,6 +134,7 @@ impl Driven {
                 footprint: grant.footprint,
                 min_executors: grant.executors.min,
                 max_executors: grant.executors.max,
+                locks: grant.locks.clone(),
                 granted: Time(world.now),
                 seen: false,
             };
@@ -163,6 +164,7 @@ impl Driven {
             key,
             generation: 1,
             limit: it.limit,
+            locks: Locks::default(),
             defaults: Defaults::default(),
             outline: Outline { essentials: essentials(), executor: sized(Some(it.cores)), ..Outline::default() },
             parameters: Vec::new(),
@@ -193,6 +195,10 @@ impl Driven {
             labels: [("number".into(), number.to_string().into())].into(),
             selector: Some(Selector { requirements: vec![requirement] }),
             max_jobs: it.most_jobs,
+            share: Share::default(),
+            locks: BTreeMap::new(),
+            admit_below: None,
+            strategy: Strategy::default(),
             capacity: resources(it.capacity),
             held: it.held,
             windows: it.windows.iter().map(|it| window(it.period, it.minutes)).collect(),

@@ -1,7 +1,7 @@
 //! Who deletes, strips, squats and copies what the keeper made.
 
 use slowlane::command::{Command, Kind};
-use slowlane::model::{Footprint, Holder, Job, ObjectKey, Placeholder, PodPhase, RunId};
+use slowlane::model::{Footprint, Holder, Job, Locks, ObjectKey, Placeholder, PodPhase, RunId};
 
 use crate::keeper::Keeper;
 use crate::mutants::Mutant;
@@ -47,6 +47,7 @@ impl Simulation {
             footprint: Footprint::default(),
             min_executors: 0,
             max_executors: 0,
+            locks: Locks::default(),
             granted: self.world.now,
             seen: false,
         };

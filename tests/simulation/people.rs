@@ -5,9 +5,9 @@ use std::num::NonZeroU32;
 
 use slowlane::command::Input;
 use slowlane::model::{
-    Accept, Cluster, ClusterChoice, Cron, Defaults, Essentials, ExecutorBounds, Job, Language, MainFile, Name,
+    Accept, Cluster, ClusterChoice, Cron, Defaults, Essentials, ExecutorBounds, Job, Language, Locks, MainFile, Name,
     ObjectKey, Operation, Outline, PodSizing, Priority, Recurrence, Requirement, RequirementOperator, Resources,
-    Selector, Settings, Span, Time, TimeLimits, Uid, Window, Zone,
+    Selector, Settings, Share, Span, Strategy, Time, TimeLimits, Uid, Window, Zone,
 };
 
 use crate::objects::JobObject;
@@ -165,6 +165,7 @@ impl Simulation {
             key,
             generation: 1,
             limit,
+            locks: Locks::default(),
             defaults,
             outline,
             parameters,
@@ -208,6 +209,10 @@ impl Simulation {
             labels: BTreeMap::new(),
             selector: Some(if name == CLUSTERS[0] { Selector::default() } else { spare }),
             max_jobs: [None, Some(2), Some(3)][self.rng.below(3)],
+            share: Share::default(),
+            locks: BTreeMap::new(),
+            admit_below: None,
+            strategy: Strategy::default(),
             capacity,
             held: false,
             windows: if restricts { vec![window] } else { Vec::new() },

@@ -1,5 +1,7 @@
 //! A `ComputeCluster` as deciding needs it, and its status.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use serde_json::Value;
 
@@ -13,7 +15,8 @@ use crate::api::v1alpha1::{
     StopPolicy,
 };
 use crate::model::{
-    Accept, Cluster, ClusterStatus, Requirement, RequirementOperator, Resources, Selector, Time, Window,
+    Accept, Cluster, ClusterStatus, Requirement, RequirementOperator, Resources, Selector, Share, Strategy, Time,
+    Window,
 };
 use crate::spark::{BuildError, Place, check, cpu_quantity, memory_quantity, outline};
 
@@ -26,6 +29,10 @@ pub fn cluster(meta: &ObjectMeta, spec: &ComputeClusterSpec, status: Option<&Com
         labels: labels(meta),
         selector: None,
         max_jobs: spec.limits.and_then(|limits| limits.max_concurrent_jobs).map(count),
+        share: Share::default(),
+        locks: BTreeMap::new(),
+        admit_below: None,
+        strategy: Strategy::default(),
         capacity: Resources::UNBOUNDED,
         windows: Vec::new(),
         accept: Vec::new(),

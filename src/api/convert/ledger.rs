@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use crate::api::v1alpha1::{LedgerCluster, LedgerLimit, RunLedgerSpec};
-use crate::model::{Footprint, Holder, Ledger, Name, ObjectKey, PodSize, Resources, RunId, Time};
+use crate::model::{Footprint, Holder, Ledger, Locks, Name, ObjectKey, PodSize, Resources, RunId, Time};
 
 /// A ledger that says something we do not understand. It is never taken for an empty one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -220,6 +220,7 @@ fn parse(operation: &ObjectKey, text: &str) -> Option<Holder> {
         footprint: Footprint { driver, executor },
         min_executors: min.parse().ok()?,
         max_executors: max.parse().ok()?,
+        locks: Locks::default(),
         granted,
         seen,
     })
@@ -271,6 +272,7 @@ mod tests {
                     footprint: Footprint { driver, executor },
                     min_executors: min,
                     max_executors: min + more,
+                    locks: Locks::default(),
                     granted: Time(granted),
                     seen,
                 }
@@ -320,6 +322,7 @@ mod tests {
             },
             min_executors: 100_000,
             max_executors: 100_000,
+            locks: Locks::default(),
             granted: Time(1_800_000_000_000),
             seen: false,
         }

@@ -10,7 +10,7 @@ use super::job::{bounds, choice, priority, time_limits};
 use super::patch::status_patch;
 use super::{count, key, written};
 use crate::api::v1alpha1::{self as api, OperationSpec, RunCounts};
-use crate::model::{ClusterChoice, Defaults, Operation, OperationStatus, Time};
+use crate::model::{ClusterChoice, Defaults, Locks, Operation, OperationStatus, Time};
 use crate::spark::{Place, check, outline, referenced_parameters, refers_to_result};
 
 /// The operation. What cannot be built of it is its defect, with the path of the field.
@@ -32,6 +32,7 @@ pub fn operation(meta: &ObjectMeta, spec: &OperationSpec, status: Option<&api::O
         key: key(meta),
         generation: meta.generation.unwrap_or(0),
         limit: spec.max_concurrent_runs.map(count),
+        locks: Locks::default(),
         defaults: spec.defaults.as_ref().map(|it| defaults(it, cluster)).unwrap_or_default(),
         outline: outline(&spec.application),
         parameters: parameters.into_iter().map(Into::into).collect(),

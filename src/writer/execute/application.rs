@@ -216,7 +216,7 @@ fn seen(stored: &DynamicObject) -> ApplicationSeen {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Footprint, PodSize, Time};
+    use crate::model::{Footprint, Locks, PodSize, Time};
 
     #[test]
     fn only_our_finalizer_is_taken_off() {
@@ -257,6 +257,7 @@ mod tests {
             footprint: Footprint { driver: pod, executor: pod },
             min_executors: 1,
             max_executors: 2,
+            locks: Locks::default(),
             granted: Time(0),
             seen: false,
         };
