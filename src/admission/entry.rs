@@ -2,9 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::claim::{Claim, OperationClaim};
 use super::lane::LaneNumber;
-use super::queue::{JobNumber, QueueNumber, Rank};
-use crate::model::{Accept, Aperture, Cluster, Name, ObjectKey, Operation, Priority, Resources, RunId, Time, Window};
+use super::queue::{QueueNumber, Rank};
+use crate::model::{
+    Accept, Aperture, Cluster, Holder, Name, ObjectKey, Operation, Priority, Resources, RunId, Strategy, Time, Window,
+};
 
 /// An operation, declared or only named by jobs.
 #[derive(Debug, Default)]
@@ -15,6 +18,8 @@ pub struct OperationEntry {
     pub holders: BTreeMap<RunId, Name>,
     /// Its queues.
     pub queues: BTreeSet<QueueNumber>,
+    /// For which of its jobs one of its slots is kept.
+    pub(super) claim: Option<OperationClaim>,
 }
 
 impl OperationEntry {
@@ -22,6 +27,14 @@ impl OperationEntry {
     #[must_use]
     pub fn alive(&self) -> u32 {
         u32::try_from(self.holders.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Whether the slot that is kept for another job of it leaves none for this one.
+    pub(super) fn is_kept_from(&self, rank: Rank) -> bool {
+        let limit = self.declared.as_ref().and_then(|declared| declared.limit);
+        self.claim
+            .filter(|claim| claim.rank < rank)
+            .is_some_and(|claim| [limit, claim.own_limit].into_iter().flatten().any(|limit| self.alive() + 1 >= limit))
     }
 
     pub(super) fn is_idle(&self) -> bool {
@@ -34,8 +47,19 @@ impl OperationEntry {
 pub struct Vacancy {
     /// It runs as many jobs as it may, or the ledger is full.
     pub at_job_limit: bool,
-    /// What is free is kept for this job.
-    pub reserved_for: Option<JobNumber>,
+    /// Room that is kept for the claimant.
+    pub kept: Resources,
+    /// Where nobody may be passed: the first that lacks room.
+    pub(super) blocked_by: Option<Rank>,
+}
+
+/// What the runs of a namespace take of a cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ShareUse {
+    /// Runs.
+    pub jobs: u32,
+    /// Their executors.
+    pub executors: u64,
 }
 
 /// A cluster, declared or only named by live runs.
@@ -49,6 +73,10 @@ pub struct ClusterEntry {
     pub holders: BTreeMap<RunId, ObjectKey>,
     /// What the live runs take.
     pub used: Resources,
+    /// What the live runs of each namespace take.
+    pub shares: BTreeMap<Name, ShareUse>,
+    /// For whom what it has is kept.
+    pub(super) claim: Option<Claim>,
     /// As last looked at.
     pub vacancy: Vacancy,
     /// Its windows at present.
@@ -74,10 +102,55 @@ impl ClusterEntry {
         u32::try_from(self.holders.len()).unwrap_or(u32::MAX)
     }
 
-    /// What is free.
+    /// What is free; nothing, where it is used to the percentage from which nothing more is admitted.
     #[must_use]
     pub fn room(&self) -> Resources {
-        self.declared.as_ref().map_or_else(Resources::default, |declared| declared.capacity.minus(self.used))
+        let declared = self.declared.as_ref().filter(|_| !self.is_full());
+        declared.map_or_else(Resources::default, |declared| declared.capacity.minus(self.used))
+    }
+
+    /// Whether it is used to the percentage from which nothing more is admitted.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        let Some(declared) = &self.declared else { return false };
+        declared.admit_below.is_some_and(|percent| self.used.reaches(percent, declared.capacity))
+    }
+
+    /// What a namespace has left of its share, with this much kept for another of its jobs.
+    pub(super) fn executors_left(&self, namespace: &Name, kept: u64) -> Option<u64> {
+        let most = self.declared.as_ref()?.share.max_executors?;
+        let used = self.shares.get(namespace).copied().unwrap_or_default();
+        Some(most.saturating_sub(used.executors).saturating_sub(kept))
+    }
+
+    /// Whether nobody may be passed.
+    pub(super) fn is_strict(&self) -> bool {
+        self.declared.as_ref().is_some_and(|declared| declared.strategy == Strategy::StrictFifo)
+    }
+
+    /// Whether what it has is kept for a job that ranks above.
+    pub(super) fn is_claimed_above(&self, rank: Rank) -> bool {
+        self.claim.as_ref().is_some_and(|claim| claim.rank < rank)
+    }
+
+    pub(super) fn take(&mut self, run: RunId, holder: &Holder) {
+        self.holders.insert(run, holder.job.clone());
+        self.used = self.used.plus(holder.resources());
+        let share = self.shares.entry(holder.job.namespace.clone()).or_default();
+        share.jobs += 1;
+        share.executors = share.executors.saturating_add(holder.max_executors);
+    }
+
+    pub(super) fn give_back(&mut self, run: &RunId, holder: &Holder) {
+        self.holders.remove(run);
+        self.used = self.used.minus(holder.resources());
+        if let Some(share) = self.shares.get_mut(&holder.job.namespace) {
+            share.jobs = share.jobs.saturating_sub(1);
+            share.executors = share.executors.saturating_sub(holder.max_executors);
+            if share.jobs == 0 {
+                self.shares.remove(&holder.job.namespace);
+            }
+        }
     }
 
     pub(super) fn is_at_job_limit(&self) -> bool {
@@ -85,7 +158,7 @@ impl ClusterEntry {
     }
 
     pub(super) fn is_held(&self) -> bool {
-        self.declared.as_ref().is_none_or(|declared| declared.held)
+        self.declared.as_ref().is_none_or(|declared| declared.held || declared.max_jobs == Some(0))
     }
 
     /// Looks at the clock: which windows are open. Tells whether other entries of `accept` apply than before.

@@ -7,12 +7,13 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::entry::{ClusterEntry, OperationEntry, entries_for};
-use super::lane::{Candidate, ClusterNumber, Fit, Lane, LaneNumber};
+use super::lane::{Candidate, ClusterNumber, Fit, Lane, LaneKey, LaneNumber};
+use super::lock::{Lock, LockHolder};
 use super::queue::{JobNumber, Queue, QueueKey, QueueNumber, Rank};
 use super::slab::Slab;
 use crate::model::{
-    Cluster, ExecutorBounds, Footprint, Holder, Locks, Name, ObjectKey, Operation, RunId, Settings, Span, Time,
-    WaitReason,
+    Cluster, ExecutorBounds, Footprint, Holder, Locks, Name, ObjectKey, Operation, Priority, Resources, RunId,
+    Settings, Span, Time, WaitReason,
 };
 
 /// Labels of a namespace.
@@ -42,14 +43,26 @@ struct Namespace {
 /// Everything that admission knows.
 #[derive(Debug)]
 pub struct Gate {
-    operations: HashMap<ObjectKey, OperationEntry>,
+    pub(super) operations: HashMap<ObjectKey, OperationEntry>,
     pub(super) clusters: Slab<ClusterEntry>,
     by_name: BTreeMap<Name, ClusterNumber>,
     namespaces: BTreeMap<Name, Namespace>,
     queues: Slab<Queue>,
     numbers: HashMap<QueueKey, QueueNumber>,
     pub(super) lanes: Slab<Lane>,
-    lane_numbers: HashMap<Box<[Candidate]>, LaneNumber>,
+    lane_numbers: HashMap<LaneKey, LaneNumber>,
+    /// Every lock that is declared, held or needed.
+    pub(super) locks: BTreeMap<Name, Lock>,
+    /// Every claim, and at which cluster.
+    pub(super) claims: BTreeMap<Rank, ClusterNumber>,
+    /// Claims that may not hold any more.
+    pub(super) doubtful: BTreeSet<ClusterNumber>,
+    /// Clusters that somebody may want to claim.
+    pub(super) seeking: BTreeSet<ClusterNumber>,
+    /// When the heads that stand in lanes will have waited for the bound.
+    pub(super) due: BTreeSet<(Time, QueueNumber)>,
+    /// The latest time that was told.
+    pub(super) now: Time,
     /// Clusters that have to be looked at anew.
     pub(super) touched: BTreeSet<ClusterNumber>,
     /// Who may start on each cluster, the first in rank first.
@@ -78,6 +91,12 @@ impl Gate {
             numbers: HashMap::new(),
             lanes: Slab::default(),
             lane_numbers: HashMap::new(),
+            locks: declared_locks(settings),
+            claims: BTreeMap::new(),
+            doubtful: BTreeSet::new(),
+            seeking: BTreeSet::new(),
+            due: BTreeSet::new(),
+            now: Time::default(),
             touched: BTreeSet::new(),
             order: BTreeSet::new(),
             edges: BTreeSet::new(),
@@ -96,7 +115,37 @@ impl Gate {
         self.max_live_runs = settings.max_live_runs;
         self.bound = settings.waiting_bound;
         self.aging = settings.aging;
+        self.time_heads();
+        self.set_locks(settings);
         self.renew_all();
+    }
+
+    fn set_locks(&mut self, settings: &Settings) {
+        let permits = |locks: &BTreeMap<Name, Lock>| -> BTreeMap<Name, u32> {
+            locks.iter().filter_map(|(name, lock)| Some((name.clone(), lock.permits?))).collect()
+        };
+        let before = permits(&self.locks);
+        if before == settings.locks {
+            return;
+        }
+        self.locks.values_mut().for_each(|lock| lock.permits = None);
+        for (name, permits) in &settings.locks {
+            self.locks.entry(name.clone()).or_default().permits = Some(*permits);
+        }
+        self.locks.retain(|_, lock| !lock.is_idle());
+        self.revise_all();
+    }
+
+    /// Says anew when each head will have waited for the bound.
+    fn time_heads(&mut self) {
+        self.due.clear();
+        let heads = self.queues.iter().filter_map(|(number, queue)| Some((number, queue.key.class, queue.entered?)));
+        let due: Vec<_> = heads.map(|(number, class, head)| (self.due_at(class, head), number)).collect();
+        self.due.extend(due);
+    }
+
+    fn due_at(&self, class: Priority, head: Rank) -> Time {
+        head.created(class, self.aging) + self.bound
     }
 
     /// An operation, if it is declared, has live runs or is named by a waiting job.
@@ -319,10 +368,14 @@ impl Gate {
         self.live_runs += 1;
         let number = self.number_of(&holder.cluster);
         if let Some(cluster) = self.clusters.get_mut(number) {
-            cluster.holders.insert(run.clone(), holder.job.clone());
-            cluster.used = cluster.used.plus(holder.resources());
+            cluster.take(run.clone(), holder);
         }
-        self.touched.insert(number);
+        for (name, permits) in holder.locks.iter() {
+            let holder = LockHolder { job: holder.job.clone(), cluster: number, permits: *permits };
+            self.locks.entry(name.clone()).or_default().take(run.clone(), holder);
+        }
+        self.touch_locks(&holder.locks);
+        self.usage_changed(number);
         if self.is_ledger_full() {
             self.touch_all();
         }
@@ -340,10 +393,16 @@ impl Gate {
         self.live_runs = self.live_runs.saturating_sub(1);
         let number = self.number_of(&holder.cluster);
         if let Some(cluster) = self.clusters.get_mut(number) {
-            cluster.holders.remove(run);
-            cluster.used = cluster.used.minus(holder.resources());
+            cluster.give_back(run, holder);
         }
-        self.touched.insert(number);
+        self.touch_locks(&holder.locks);
+        for (name, _) in holder.locks.iter() {
+            if let Some(lock) = self.locks.get_mut(name) {
+                lock.give_back(run);
+            }
+            self.forget_idle_lock(name);
+        }
+        self.usage_changed(number);
         self.forget_idle_cluster(number);
         if was_full {
             self.touch_all();
@@ -354,7 +413,8 @@ impl Gate {
 
     /// Queues whose reason is another one than before, and which one it was.
     pub fn settle(&mut self, now: Time) -> Vec<(QueueNumber, WaitReason)> {
-        self.look_at_touched(now);
+        self.settle_claims(now);
+        self.look_at_touched();
         let unsettled = std::mem::take(&mut self.unsettled);
         let mut changed = Vec::new();
         for number in unsettled {
@@ -385,6 +445,38 @@ impl Gate {
         if let Some(entry) = self.clusters.get_mut(number) {
             entry.least_need = None;
             self.touched.insert(number);
+            self.seeking.insert(number);
+            self.doubtful.insert(number);
+        }
+    }
+
+    /// What runs take of a cluster is another amount. Where namespaces have shares, more than room hangs on that.
+    fn usage_changed(&mut self, number: ClusterNumber) {
+        if let Some(entry) = self.clusters.get_mut(number) {
+            if entry.declared.as_ref().is_some_and(|declared| declared.share.is_bounded()) {
+                entry.least_need = None;
+            }
+            self.touched.insert(number);
+        }
+    }
+
+    /// What is free of locks, or kept, is another amount: wherever a lane needs one of them, that is looked at anew.
+    pub(super) fn touch_locks(&mut self, locks: &Locks) {
+        for (name, _) in locks.iter() {
+            let lanes = self.locks.get(name).into_iter().flat_map(|lock| &lock.lanes);
+            let candidates = lanes.filter_map(|lane| self.lanes.get(*lane)).flat_map(|lane| &lane.key.candidates);
+            for candidate in candidates {
+                if let Some(entry) = self.clusters.get_mut(candidate.cluster) {
+                    entry.least_need = None;
+                    self.touched.insert(candidate.cluster);
+                }
+            }
+        }
+    }
+
+    pub(super) fn forget_idle_lock(&mut self, name: &Name) {
+        if self.locks.get(name).is_some_and(Lock::is_idle) {
+            self.locks.remove(name);
         }
     }
 
@@ -402,7 +494,10 @@ impl Gate {
         if entry.declared.is_none() && entry.holders.is_empty() {
             self.by_name.remove(&entry.name);
             self.set_best(number, None);
+            self.give_up(number);
             self.touched.remove(&number);
+            self.seeking.remove(&number);
+            self.doubtful.remove(&number);
             self.clusters.remove(number);
         }
     }
@@ -416,7 +511,7 @@ impl Gate {
     // ---- inside: queues and lanes -----------------------------------------------------------------------------
 
     fn open_queue(&mut self, key: QueueKey) -> QueueNumber {
-        let lane = self.lane_for(self.candidates(&key));
+        let lane = self.lane_for(self.lane_key(&key));
         let number = self.queues.add(Queue::new(key.clone(), lane));
         self.join(number, lane);
         self.operations.entry(key.operation.clone()).or_default().queues.insert(number);
@@ -457,7 +552,7 @@ impl Gate {
         queues.into_iter().for_each(|number| self.revise(number));
     }
 
-    fn enter_operation(&mut self, key: &ObjectKey) {
+    pub(super) fn enter_operation(&mut self, key: &ObjectKey) {
         let queues = self.operations.get(key).map(|entry| entry.queues.clone()).unwrap_or_default();
         queues.into_iter().for_each(|number| self.enter(number));
     }
@@ -465,9 +560,9 @@ impl Gate {
     /// Where a queue can go may have changed: it may belong into another lane.
     fn revise(&mut self, number: QueueNumber) {
         let Some(queue) = self.queue(number) else { return };
-        let (old, candidates) = (queue.lane, self.candidates(&queue.key));
-        if self.lanes.get(old).is_none_or(|lane| lane.candidates != candidates) {
-            let lane = self.lane_for(candidates);
+        let (old, key) = (queue.lane, self.lane_key(&queue.key));
+        if self.lanes.get(old).is_none_or(|lane| lane.key != key) {
+            let lane = self.lane_for(key);
             self.leave(number, old);
             if let Some(queue) = self.queues.get_mut(number) {
                 queue.lane = lane;
@@ -477,50 +572,73 @@ impl Gate {
         self.enter(number);
     }
 
-    fn candidates(&self, key: &QueueKey) -> Box<[Candidate]> {
+    fn lane_key(&self, key: &QueueKey) -> LaneKey {
         let declared = self.operations.get(&key.operation).and_then(|entry| entry.declared.as_ref());
         let namespace = self.namespaces.get(&key.operation.namespace).filter(|found| !found.terminating);
-        let (Some(operation), Some(namespace)) = (declared, namespace) else { return Box::default() };
+        let (Some(operation), Some(namespace)) = (declared, namespace) else { return LaneKey::default() };
         let clusters = self.by_name.iter().filter_map(|(name, number)| {
             let cluster = self.clusters.get(*number)?.declared.as_ref()?;
             Some((name, *number, cluster))
         });
-        clusters
+        let admitting = clusters
             .filter(|(name, _, cluster)| {
                 key.cluster.as_ref().is_none_or(|choice| choice.includes(name, &cluster.labels))
             })
-            .filter(|(_, _, cluster)| cluster.defect.is_none() && cluster.admits(&namespace.labels))
-            .map(|(_, number, cluster)| {
-                let whole = cluster.template.over(operation.outline);
-                let footprint = whole.footprint();
-                let need = footprint.with(key.bounds.least());
-                let fit = match whole.problem() {
-                    Some(problem) => Fit::Unbuildable(problem),
-                    None if need.fits(cluster.capacity) => Fit::Fits,
-                    None => Fit::TooLarge,
-                };
-                let entries = entries_for(&cluster.accept, &key.operation, key.class);
-                Candidate { cluster: number, footprint, need, fit, entries }
-            })
-            .collect()
+            .filter(|(_, _, cluster)| cluster.defect.is_none() && cluster.admits(&namespace.labels));
+        let mut shares = false;
+        let candidates = admitting.map(|(_, number, cluster)| {
+            shares |= cluster.share.is_bounded();
+            let whole = cluster.template.over(operation.outline);
+            let footprint = whole.footprint();
+            let need = footprint.with(key.bounds.least());
+            let fit = match whole.problem() {
+                Some(problem) => Fit::Unbuildable(problem),
+                None => self.fit(need, operation, cluster),
+            };
+            let entries = entries_for(&cluster.accept, &key.operation, key.class);
+            Candidate { cluster: number, footprint, need, fit, entries }
+        });
+        let candidates = candidates.collect();
+        let namespace = shares.then(|| key.operation.namespace.clone());
+        LaneKey { candidates, locks: operation.locks.clone(), namespace }
     }
 
-    fn lane_for(&mut self, candidates: Box<[Candidate]>) -> LaneNumber {
-        if let Some(number) = self.lane_numbers.get(&candidates) {
+    /// Whether a cluster could take this much of an operation if nothing else ran.
+    fn fit(&self, need: Resources, operation: &Operation, cluster: &Cluster) -> Fit {
+        let permits = |name: &Name| {
+            let everywhere = self.locks.get(name).and_then(|lock| lock.permits);
+            [everywhere, cluster.locks.get(name).copied()].into_iter().flatten().min()
+        };
+        let find = |wrong: &dyn Fn(&(Name, u32)) -> bool| operation.locks.iter().position(wrong);
+        if let Some(unknown) = find(&|(name, _)| permits(name).is_none()) {
+            Fit::UnknownLock(unknown)
+        } else if !need.fits(cluster.capacity) {
+            Fit::TooLarge
+        } else if !cluster.share.holds(need.executors) {
+            Fit::ExceedsShare
+        } else if let Some(short) = find(&|(name, needed)| permits(name).is_some_and(|permits| permits < *needed)) {
+            Fit::ExceedsLock(short)
+        } else {
+            Fit::Fits
+        }
+    }
+
+    fn lane_for(&mut self, key: LaneKey) -> LaneNumber {
+        if let Some(number) = self.lane_numbers.get(&key) {
             return *number;
         }
-        let mut lane = Lane::new(candidates.clone());
-        for (standing, candidate) in lane.standings.iter_mut().zip(&candidates) {
-            *standing = self.standing(candidate);
-        }
-        let number = self.lanes.add(lane);
-        for candidate in candidates.iter().filter(|candidate| candidate.fit == Fit::Fits) {
+        let standings = key.candidates.iter().map(|candidate| self.standing(&key, candidate)).collect();
+        let number = self.lanes.add(Lane::new(key.clone(), standings));
+        for candidate in key.candidates.iter().filter(|candidate| candidate.fit == Fit::Fits) {
             if let Some(entry) = self.clusters.get_mut(candidate.cluster) {
                 entry.lanes.insert(number);
             }
             self.renew(candidate.cluster);
         }
-        self.lane_numbers.insert(candidates, number);
+        for (name, _) in key.locks.iter() {
+            self.locks.entry(name.clone()).or_default().lanes.insert(number);
+        }
+        self.lane_numbers.insert(key, number);
         number
     }
 
@@ -542,11 +660,17 @@ impl Gate {
         if found.queues.is_empty()
             && let Some(gone) = self.lanes.remove(lane)
         {
-            self.lane_numbers.remove(&gone.candidates);
-            for candidate in &gone.candidates {
+            self.lane_numbers.remove(&gone.key);
+            for candidate in &gone.key.candidates {
                 if let Some(entry) = self.clusters.get_mut(candidate.cluster) {
                     entry.lanes.remove(&lane);
                 }
+            }
+            for (name, _) in gone.key.locks.iter() {
+                if let Some(lock) = self.locks.get_mut(name) {
+                    lock.lanes.remove(&lane);
+                }
+                self.forget_idle_lock(name);
             }
         }
     }
@@ -554,7 +678,8 @@ impl Gate {
     /// A queue's head stands in its lane if its operation lets it.
     fn enter(&mut self, number: QueueNumber) {
         let Some(queue) = self.queue(number) else { return };
-        let wanted = if self.blocked(queue).is_none() { queue.head() } else { None };
+        let may_wait = |head: &Rank| self.blocked(queue).is_none() && !self.is_kept_from(queue, *head);
+        let wanted = queue.head().filter(may_wait);
         self.exchange_head(number, wanted);
         self.unsettled.insert(number);
     }
@@ -563,17 +688,30 @@ impl Gate {
         let Some(queue) = self.queues.get_mut(number) else { return };
         let (lane, class) = (queue.lane, queue.key.class);
         let old = std::mem::replace(&mut queue.entered, wanted);
-        if old != wanted
-            && let Some(found) = self.lanes.get_mut(lane)
-        {
+        if old == wanted {
+            return;
+        }
+        if let Some(old) = old {
+            self.due.remove(&(self.due_at(class, old), number));
+            self.doubtful.extend(self.claims.get(&old));
+        }
+        if let Some(new) = wanted {
+            self.due.insert((self.due_at(class, new), number));
+        }
+        if let Some(found) = self.lanes.get_mut(lane) {
             found.exchange(class, number, old, wanted);
             self.head_changed(lane, old, wanted);
         }
     }
 
+    /// Whether the operation's slot is kept for another of its jobs, so that none is left for this one.
+    fn is_kept_from(&self, queue: &Queue, rank: Rank) -> bool {
+        self.operations.get(&queue.key.operation).is_some_and(|entry| entry.is_kept_from(rank))
+    }
+
     /// Clusters that admit the jobs of a queue.
     pub(super) fn candidates_of(&self, queue: &Queue) -> &[Candidate] {
-        self.lanes.get(queue.lane).map(|lane| &*lane.candidates).unwrap_or_default()
+        self.lanes.get(queue.lane).map(|lane| &*lane.key.candidates).unwrap_or_default()
     }
 
     /// What keeps a queue out of its lane, whatever its clusters say.
@@ -585,7 +723,7 @@ impl Gate {
             Some(WaitReason::InvalidParameters)
         } else if candidates.is_empty() {
             Some(WaitReason::NoMatchingCluster)
-        } else if candidates.iter().all(|candidate| matches!(candidate.fit, Fit::Unbuildable(_))) {
+        } else if candidates.iter().all(|it| matches!(it.fit, Fit::Unbuildable(_) | Fit::UnknownLock(_))) {
             Some(WaitReason::InvalidParameters)
         } else if candidates.iter().all(|candidate| candidate.fit != Fit::Fits) {
             Some(WaitReason::ExceedsClusterMaximum)
@@ -600,15 +738,21 @@ impl Gate {
 
     /// What holds a queue: what comes first of its own reason and that of the cluster that is nearest to taking it.
     fn reason_of(&self, queue: &Queue) -> WaitReason {
-        let own = self.blocked(queue);
+        let kept = || queue.head().is_some_and(|head| self.is_kept_from(queue, head));
+        let own = self.blocked(queue).or_else(|| kept().then_some(WaitReason::HigherPriorityFirst));
         if own.is_some_and(|own| own < WaitReason::ClusterHeld) {
             return own.unwrap_or(WaitReason::PendingEvaluation);
         }
         let nearest = self.lanes.get(queue.lane).and_then(|lane| {
-            let places = lane.candidates.iter().zip(&lane.standings);
+            let places = lane.key.candidates.iter().zip(&lane.standings);
             places.filter(|(candidate, _)| candidate.fit == Fit::Fits).map(|(_, standing)| *standing).max()
         });
         let nearest = nearest.unwrap_or(WaitReason::PendingEvaluation);
         own.map_or(nearest, |own| own.min(nearest))
     }
+}
+
+fn declared_locks(settings: &Settings) -> BTreeMap<Name, Lock> {
+    let lock = |permits: &u32| Lock { permits: Some(*permits), ..Lock::default() };
+    settings.locks.iter().map(|(name, permits)| (name.clone(), lock(permits))).collect()
 }

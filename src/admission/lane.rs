@@ -4,12 +4,23 @@
 use std::collections::BTreeSet;
 
 use super::queue::{QueueNumber, Rank};
-use crate::model::{Footprint, Priority, Problem, Resources, Span, Time, WaitReason};
+use crate::model::{Footprint, Locks, Name, Priority, Problem, Resources, Span, Time, WaitReason};
 
 /// A cluster's number in the gate.
 pub(super) type ClusterNumber = u32;
 /// A lane's number in the gate.
 pub(super) type LaneNumber = u32;
+
+/// What queues have to be alike in.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub(super) struct LaneKey {
+    /// Clusters that admit them, by name.
+    pub(super) candidates: Box<[Candidate]>,
+    /// Permits that each of their runs holds.
+    pub(super) locks: Locks,
+    /// Their namespace, where a cluster gives each namespace a share only.
+    pub(super) namespace: Option<Name>,
+}
 
 /// Whether a cluster could ever take a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -18,8 +29,14 @@ pub(super) enum Fit {
     Fits,
     /// Not even then.
     TooLarge,
+    /// Its namespace's share is too small.
+    ExceedsShare,
+    /// A lock that it needs has too few permits: which of its locks.
+    ExceedsLock(usize),
     /// With its template nothing can be built of the operation.
     Unbuildable(Problem),
+    /// Nobody declares a lock that it needs: which of its locks.
+    UnknownLock(usize),
 }
 
 /// A cluster that admits the jobs of a lane.
@@ -37,8 +54,8 @@ pub(super) struct Candidate {
 /// Queues that are alike to every cluster.
 #[derive(Debug)]
 pub(super) struct Lane {
-    /// Clusters that admit them, by name.
-    pub(super) candidates: Box<[Candidate]>,
+    /// What they have in common.
+    pub(super) key: LaneKey,
     /// What stands between them and each cluster, as last looked at.
     pub(super) standings: Box<[WaitReason]>,
     pub(super) queues: BTreeSet<QueueNumber>,
@@ -49,9 +66,8 @@ pub(super) struct Lane {
 }
 
 impl Lane {
-    pub(super) fn new(candidates: Box<[Candidate]>) -> Self {
-        let standings = vec![WaitReason::PendingEvaluation; candidates.len()].into();
-        Self { candidates, standings, queues: BTreeSet::new(), queued: 0, heads: Default::default() }
+    pub(super) fn new(key: LaneKey, standings: Box<[WaitReason]>) -> Self {
+        Self { key, standings, queues: BTreeSet::new(), queued: 0, heads: Default::default() }
     }
 
     /// The first in rank.
@@ -68,18 +84,21 @@ impl Lane {
         heads.extend(new.map(|new| (new, queue)));
     }
 
-    /// The first in rank that was created before a time. In a class the first in rank is the oldest.
-    pub(super) fn first_before(&self, time: Time, aging: Span) -> Option<Rank> {
-        let old = Priority::DESCENDING.into_iter().filter_map(|class| {
-            let (rank, _) = self.heads[class as usize].first()?;
-            (rank.created(class, aging) <= time).then_some(*rank)
-        });
-        old.min()
+    /// Those that were created before a time, in order, class by class. In a class the first in rank is the oldest.
+    pub(super) fn heads_before(
+        &self,
+        time: Time,
+        aging: Span,
+    ) -> impl Iterator<Item = impl Iterator<Item = (Rank, QueueNumber)>> {
+        Priority::DESCENDING.into_iter().map(move |class| {
+            let heads = self.heads[class as usize].iter().copied();
+            heads.take_while(move |(rank, _)| rank.created(class, aging) <= time)
+        })
     }
 
     /// What the smallest run needs on a cluster that could take it.
     pub(super) fn candidate(&self, cluster: ClusterNumber) -> Option<(usize, Candidate)> {
-        let found = self.candidates.iter().position(|candidate| candidate.cluster == cluster)?;
-        Some((found, self.candidates[found]))
+        let found = self.key.candidates.iter().position(|candidate| candidate.cluster == cluster)?;
+        Some((found, self.key.candidates[found]))
     }
 }

@@ -1,17 +1,20 @@
 //! Which waiting job starts next, and why the others do not. Pure: knows jobs by number only, no API and no clock.
 //!
 //! `queue` keeps the waiting jobs in order, `lane` the queues that are alike to every cluster, `entry` counts what each operation
-//! and cluster holds, `gate` joins them, `pick` finds who starts next, `reason` puts into words what holds a queue.
+//! and cluster holds, `lock` who holds permits, `claim` says for whom what is free is kept, `gate` joins them, `pick` finds who
+//! starts next, `reason` puts into words what holds a queue.
 
+mod claim;
 mod entry;
 mod gate;
 mod lane;
+mod lock;
 mod pick;
 mod queue;
 mod reason;
 mod slab;
 
-pub use entry::{ClusterEntry, OperationEntry, Vacancy};
+pub use entry::{ClusterEntry, OperationEntry, ShareUse, Vacancy};
 pub use gate::{Gate, Grant};
 pub use queue::{JobNumber, Queue, QueueKey, QueueNumber, Rank};
 pub(crate) use slab::Slab;

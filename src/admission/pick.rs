@@ -3,18 +3,21 @@
 //! A cluster is looked at when something about it, its runs or its lanes changed ("touched"); it remembers the first in
 //! rank that may start on it. The first of all those starts; of several clusters for one job, the first by name.
 
-use super::entry::Vacancy;
+use super::entry::{ClusterEntry, Vacancy};
 use super::gate::{Gate, Grant};
-use super::lane::{Candidate, ClusterNumber, LaneNumber};
+use super::lane::{Candidate, ClusterNumber, LaneKey, LaneNumber};
 use super::queue::{QueueNumber, Rank};
-use crate::model::{ExecutorBounds, Resources, Span, Time, WaitReason};
+use crate::model::{ExecutorBounds, Name, Resources, Time, WaitReason};
 
 /// A lane at a cluster.
 struct Place {
     lane: LaneNumber,
     /// Which of the lane's candidates the cluster is.
     at: usize,
-    need: Resources,
+    candidate: Candidate,
+    /// The first in rank that its operation lets start.
+    first: Option<(Rank, QueueNumber)>,
+    /// What stands between them, whatever is kept.
     standing: WaitReason,
 }
 
@@ -22,20 +25,15 @@ impl Gate {
     /// The next job that may start, first in rank of all. The caller takes it off its queue and lets it
     /// [`take`](Self::take) its slots before asking again.
     pub fn next_start(&mut self, now: Time) -> Option<Grant> {
-        loop {
-            self.look_at_touched(now);
-            let (cluster, best) = self.first_in_order()?;
-            // Meanwhile somebody's bound may have passed, so that room is kept for him.
-            self.look_at(cluster, now);
-            if self.clusters.get(cluster)?.best == Some(best) {
-                return self.size(cluster, best);
-            }
-        }
+        self.settle_claims(now);
+        self.look_at_touched();
+        let (cluster, best) = self.first_in_order()?;
+        self.size(cluster, best)
     }
 
-    pub(super) fn look_at_touched(&mut self, now: Time) {
+    pub(super) fn look_at_touched(&mut self) {
         while let Some(cluster) = self.touched.pop_first() {
-            self.look_at(cluster, now);
+            self.look_at(cluster);
         }
     }
 
@@ -47,50 +45,72 @@ impl Gate {
         Some((by_name.1, best))
     }
 
-    fn look_at(&mut self, number: ClusterNumber, now: Time) {
-        let is_full = self.is_ledger_full();
-        let Some(entry) = self.clusters.get_mut(number) else { return };
-        let vacancy = Vacancy { at_job_limit: is_full || entry.is_at_job_limit(), reserved_for: None };
+    fn look_at(&mut self, number: ClusterNumber) {
+        let Some(entry) = self.clusters.get(number) else { return };
+        let at_job_limit = self.is_ledger_full() || entry.is_at_job_limit();
+        let vacancy = Vacancy { at_job_limit, kept: self.kept_room(number), blocked_by: None };
         // Nothing fitted before, and even the least of it does not fit now.
-        if vacancy == entry.vacancy && entry.least_need.is_some_and(|least| !least.fits(entry.room())) {
+        if at_job_limit == entry.vacancy.at_job_limit && entry.least_need.is_some_and(|least| !least.fits(entry.room()))
+        {
             return;
         }
-        entry.vacancy = vacancy;
-        let places = self.places(number);
-        let may_start = places.iter().filter(|place| place.standing == WaitReason::PendingEvaluation);
-        let best = may_start.filter_map(|place| self.lanes.get(place.lane)?.first()).min();
-        let reserved = best.and_then(|(rank, _)| self.reserved_above(&places, rank, now));
-        self.set_best(number, best.filter(|_| reserved.is_none()));
+        let (room, is_strict) = (entry.room(), entry.is_strict());
         if let Some(entry) = self.clusters.get_mut(number) {
-            let room = entry.room();
-            let nothing_fits = places.iter().all(|place| !place.need.fits(room));
-            let least = places.iter().map(|place| place.need).reduce(Resources::at_most);
-            entry.least_need = least.filter(|_| nothing_fits);
-            entry.vacancy.reserved_for = reserved.map(|rank| rank.job);
+            entry.vacancy = vacancy;
         }
-        for place in places {
-            let is_passed_over = reserved.is_some() && place.standing == WaitReason::PendingEvaluation;
-            let standing = if is_passed_over { WaitReason::HigherPriorityFirst } else { place.standing };
-            self.set_standing(&place, standing);
+        let places = self.places(number);
+        let lacking_room = places.iter().filter(|place| place.standing == WaitReason::ClusterOccupied);
+        let blocked_by = lacking_room.filter_map(|place| place.first).min().filter(|_| is_strict).map(|(rank, _)| rank);
+        let mut best = None;
+        for place in &places {
+            let is_passed = |(rank, _): &(Rank, QueueNumber)| {
+                blocked_by.is_none_or(|blocking| *rank < blocking) && self.is_left(place, *rank)
+            };
+            let may_start = place.first.filter(|_| place.standing == WaitReason::PendingEvaluation).filter(is_passed);
+            best = best.into_iter().chain(may_start).min();
+            let is_kept = place.standing == WaitReason::PendingEvaluation && may_start.is_none();
+            let standing = if is_kept { WaitReason::HigherPriorityFirst } else { place.standing };
+            self.set_standing(place, standing);
+        }
+        self.set_best(number, best);
+        if let Some(entry) = self.clusters.get_mut(number) {
+            let nothing_fits = places.iter().all(|place| !place.candidate.need.fits(room));
+            let least = places.iter().map(|place| place.candidate.need).reduce(Resources::at_most);
+            entry.least_need = least.filter(|_| nothing_fits);
+            entry.vacancy.blocked_by = blocked_by;
         }
     }
 
-    /// Every lane that could ever go to a cluster, and what stands between them, reservations aside.
+    /// Every lane that could ever go to a cluster, and what stands between them.
     fn places(&self, number: ClusterNumber) -> Vec<Place> {
         let lanes = self.clusters.get(number).into_iter().flat_map(|entry| &entry.lanes);
-        let place = |lane: &LaneNumber| {
-            let (at, candidate) = self.lanes.get(*lane)?.candidate(number)?;
-            Some(Place { lane: *lane, at, need: candidate.need, standing: self.standing(&candidate) })
+        let place = |number_of_lane: &LaneNumber| {
+            let lane = self.lanes.get(*number_of_lane)?;
+            let (at, candidate) = lane.candidate(number)?;
+            let standing = self.standing(&lane.key, &candidate);
+            Some(Place { lane: *number_of_lane, at, candidate, first: lane.first(), standing })
         };
         lanes.filter_map(place).collect()
     }
 
-    /// The first in rank that lacks only room, ranks above `candidate` and has waited longer than the bound.
-    fn reserved_above(&self, places: &[Place], candidate: Rank, now: Time) -> Option<Rank> {
-        let lacking = places.iter().filter(|place| place.standing == WaitReason::ClusterOccupied);
-        let before = now + Span(-self.bound.0);
-        let overdue = lacking.filter_map(|place| self.lanes.get(place.lane)?.first_before(before, self.aging));
-        overdue.filter(|rank| *rank < candidate).min()
+    /// Room that is kept for the claimant of a cluster: none as long as it lacks anything else.
+    fn kept_room(&self, number: ClusterNumber) -> Resources {
+        let claim = self.clusters.get(number).and_then(|entry| entry.claim.as_ref());
+        let kept = claim.and_then(|claim| {
+            let lane = self.lanes.get(self.queue(claim.queue)?.lane)?;
+            let (_, candidate) = lane.candidate(number)?;
+            self.shortage(&lane.key, &candidate, Some(claim.rank)).is_none().then_some(claim.need)
+        });
+        kept.unwrap_or_default()
+    }
+
+    /// Whether a job could start with what is kept for those above left to them.
+    fn is_left(&self, place: &Place, rank: Rank) -> bool {
+        let Some(lane) = self.lanes.get(place.lane) else { return false };
+        let Some(entry) = self.clusters.get(place.candidate.cluster) else { return false };
+        let kept = if entry.is_claimed_above(rank) { entry.vacancy.kept } else { Resources::default() };
+        self.shortage(&lane.key, &place.candidate, Some(rank)).is_none()
+            && place.candidate.need.plus(kept).fits(entry.room())
     }
 
     pub(super) fn set_best(&mut self, number: ClusterNumber, best: Option<(Rank, QueueNumber)>) {
@@ -111,25 +131,84 @@ impl Gate {
         }
     }
 
-    /// What stands between a lane and a cluster that could ever take it.
-    pub(super) fn standing(&self, candidate: &Candidate) -> WaitReason {
+    /// What stands between a lane and a cluster that could ever take it, whatever is kept.
+    pub(super) fn standing(&self, lane: &LaneKey, candidate: &Candidate) -> WaitReason {
         let Some(entry) = self.clusters.get(candidate.cluster) else { return WaitReason::PendingEvaluation };
-        match () {
-            () if !self.operator_available || entry.is_held() => WaitReason::ClusterHeld,
-            () if candidate.entries & entry.open == 0 => WaitReason::OutsideWindow,
-            () if entry.vacancy.at_job_limit => WaitReason::ClusterLimitReached,
-            () if !candidate.need.fits(entry.room()) => WaitReason::ClusterOccupied,
-            () if entry.vacancy.reserved_for.is_some() => WaitReason::HigherPriorityFirst,
-            () => WaitReason::PendingEvaluation,
+        if self.is_held(entry) {
+            WaitReason::ClusterHeld
+        } else if candidate.entries & entry.open == 0 {
+            WaitReason::OutsideWindow
+        } else if let Some(short) = self.shortage(lane, candidate, None) {
+            short
+        } else if !candidate.need.fits(entry.room()) {
+            WaitReason::ClusterOccupied
+        } else {
+            WaitReason::PendingEvaluation
         }
     }
 
+    /// Whether nothing starts on a cluster at present.
+    pub(super) fn is_held(&self, entry: &ClusterEntry) -> bool {
+        !self.operator_available || entry.is_held()
+    }
+
+    /// What is lacking but room; with a rank, without what is kept for claims above it.
+    pub(super) fn shortage(&self, lane: &LaneKey, candidate: &Candidate, rank: Option<Rank>) -> Option<WaitReason> {
+        let entry = self.clusters.get(candidate.cluster)?;
+        let declared = entry.declared.as_ref()?;
+        let claim = entry.claim.as_ref().filter(|claim| rank.is_some_and(|rank| claim.rank < rank));
+        let kept = u32::from(claim.is_some());
+        if let Some(namespace) = lane.namespace.as_ref().filter(|_| declared.share.is_bounded()) {
+            let sharing = claim.filter(|claim| claim.operation.namespace == *namespace);
+            let used = entry.shares.get(namespace).copied().unwrap_or_default();
+            let (jobs, executors) =
+                (used.jobs + u32::from(sharing.is_some()), sharing.map_or(0, |it| it.need.executors));
+            if declared.share.max_jobs.is_some_and(|most| jobs >= most)
+                || entry.executors_left(namespace, executors).is_some_and(|left| candidate.need.executors > left)
+            {
+                return Some(WaitReason::NamespaceLimitReached);
+            }
+        }
+        let is_at_limit = declared.max_jobs.is_some_and(|most| entry.alive() + kept >= most);
+        if is_at_limit || self.is_ledger_full() {
+            return Some(WaitReason::ClusterLimitReached);
+        }
+        let is_free = |(name, needed): &(Name, u32)| self.is_lock_free(name, *needed, candidate.cluster, rank);
+        (!lane.locks.iter().all(is_free)).then_some(WaitReason::LockTaken)
+    }
+
+    /// Whether a lock has this many permits free, everywhere and on a cluster.
+    pub(super) fn is_lock_free(&self, name: &Name, needed: u32, cluster: ClusterNumber, rank: Option<Rank>) -> bool {
+        let Some(lock) = self.locks.get(name) else { return true };
+        let fits = |taken: u32, permits: u32| taken.saturating_add(needed) <= permits;
+        let everywhere = lock.used.saturating_add(rank.map_or(0, |rank| lock.kept_from(rank)));
+        if lock.permits.is_some_and(|permits| !fits(everywhere, permits)) {
+            return false;
+        }
+        let Some(entry) = self.clusters.get(cluster) else { return true };
+        let declared = entry.declared.as_ref().and_then(|declared| declared.locks.get(name));
+        declared.is_none_or(|permits| {
+            let claim = entry.claim.as_ref().filter(|claim| rank.is_some_and(|rank| claim.rank < rank));
+            let kept = claim.and_then(|claim| lock.kept.get(&claim.rank)).copied().unwrap_or(0);
+            fits(lock.used_on(cluster).saturating_add(kept), *permits)
+        })
+    }
+
+    /// As many executors as it may have, of what is kept for nobody; the least, which was found to be there, in any case.
     fn size(&self, cluster: ClusterNumber, (rank, queue): (Rank, QueueNumber)) -> Option<Grant> {
         let entry = self.clusters.get(cluster)?;
         let queue = self.queue(queue)?;
         let (_, candidate) = self.lanes.get(queue.lane)?.candidate(cluster)?;
-        let max = candidate.footprint.largest_within(queue.key.bounds, entry.room())?;
-        let executors = ExecutorBounds { min: queue.key.bounds.min, max };
+        let (bounds, least) = (queue.key.bounds, queue.key.bounds.least());
+        let namespace = &queue.key.operation.namespace;
+        let other = entry.claim.as_ref().filter(|claim| claim.rank != rank);
+        let kept = other.map_or(Resources::default(), |claim| claim.need);
+        let sharing = other.filter(|claim| claim.operation.namespace == *namespace);
+        let shared = entry.executors_left(namespace, sharing.map_or(0, |claim| claim.need.executors));
+        let most = shared.map_or(bounds.max, |left| bounds.max.min(left).max(least));
+        let room = entry.room().minus(kept);
+        let max = candidate.footprint.largest_within(ExecutorBounds { max: most, ..bounds }, room).unwrap_or(least);
+        let executors = ExecutorBounds { min: bounds.min, max };
         let locks = self.operation(&queue.key.operation)?.declared.as_ref()?.locks.clone();
         Some(Grant { job: rank.job, cluster: entry.name.clone(), footprint: candidate.footprint, executors, locks })
     }
@@ -137,16 +216,16 @@ impl Gate {
     /// A queue's head in a lane is another one: clusters where that may matter are looked at anew.
     pub(super) fn head_changed(&mut self, lane: LaneNumber, old: Option<Rank>, new: Option<Rank>) {
         let Some(lane) = self.lanes.get(lane) else { return };
-        for candidate in &lane.candidates {
+        for candidate in &lane.key.candidates {
             let Some(entry) = self.clusters.get(candidate.cluster) else { continue };
             let best = entry.best.map(|(rank, _)| rank);
             let was_best = best.is_some() && best == old;
-            let had_room_kept = old.is_some_and(|old| entry.vacancy.reserved_for == Some(old.job));
+            let blocked = old.is_some() && entry.vacancy.blocked_by == old;
             let may_be_best = new.is_some_and(|new| match best {
                 Some(best) => new < best,
                 None => candidate.need.fits(entry.room()),
             });
-            if was_best || had_room_kept || may_be_best {
+            if was_best || blocked || may_be_best {
                 self.touched.insert(candidate.cluster);
             }
         }

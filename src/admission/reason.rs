@@ -2,9 +2,9 @@
 
 use super::entry::{ClusterEntry, OperationEntry, windows_of};
 use super::gate::Gate;
-use super::lane::{Candidate, Fit};
+use super::lane::{Candidate, Fit, LaneKey};
 use super::queue::Queue;
-use crate::model::{Blocker, ClusterChoice, Name, Resources, Time, WaitReason};
+use crate::model::{Blocker, Cluster, ClusterChoice, Name, Resources, Share, Time, WaitReason};
 
 const NAMED_HOLDERS: usize = 10;
 
@@ -24,7 +24,9 @@ impl Gate {
             | WaitReason::ClusterHeld
             | WaitReason::OutsideWindow
             | WaitReason::OperationLimitReached
+            | WaitReason::NamespaceLimitReached
             | WaitReason::ClusterLimitReached
+            | WaitReason::LockTaken
             | WaitReason::ClusterOccupied
             | WaitReason::HigherPriorityFirst => self.queued(queue, operation, now),
         }
@@ -67,24 +69,50 @@ impl Gate {
         }
     }
 
+    /// Why none of the clusters could ever take it; the first one's reason stands for all.
     fn never_fits(&self, queue: &Queue) -> String {
-        let large = self.candidates_of(queue).iter().filter(|candidate| candidate.fit == Fit::TooLarge);
-        let nearest = large.filter_map(|candidate| {
+        let why = |candidate: &Candidate| {
             let entry = self.clusters.get(candidate.cluster)?;
-            Some(short_of(candidate.need, entry.declared.as_ref()?.capacity, &entry.name, "has"))
-        });
-        nearest.into_iter().next().unwrap_or_default()
+            let (name, declared) = (&entry.name, entry.declared.as_ref()?);
+            match candidate.fit {
+                Fit::TooLarge => Some(short_of(candidate.need, declared.capacity, name, "has")),
+                Fit::ExceedsShare => Some(exceeds_share(declared.share, candidate.need.executors, name)),
+                Fit::ExceedsLock(number) => {
+                    let (lock, needed) = self.lock_of(queue, number)?;
+                    let everywhere = self.locks.get(lock).and_then(|lock| lock.permits);
+                    let permits = [everywhere, declared.locks.get(lock).copied()].into_iter().flatten().min()?;
+                    Some(format!("needs {needed} permits of lock {lock}, which has {permits}"))
+                }
+                Fit::Fits | Fit::Unbuildable(_) | Fit::UnknownLock(_) => None,
+            }
+        };
+        self.candidates_of(queue).iter().find_map(why).unwrap_or_default()
+    }
+
+    fn lock_of(&self, queue: &Queue, number: usize) -> Option<&(Name, u32)> {
+        self.lanes.get(queue.lane)?.key.locks.get(number)
     }
 
     /// Why nothing can be built on any of the clusters; the first one's reason stands for all.
     fn unbuildable(&self, queue: &Queue) -> String {
-        let problems = self.candidates_of(queue).iter().filter_map(|candidate| match candidate.fit {
-            Fit::Unbuildable(problem) => Some((&self.clusters.get(candidate.cluster)?.name, problem)),
-            Fit::Fits | Fit::TooLarge => None,
-        });
-        let Some((cluster, problem)) = problems.into_iter().next() else { return String::new() };
         let operation = &queue.key.operation.name;
-        format!("Operation {operation} on {cluster}: spec.application.{} {}", problem.field, problem.words)
+        let why = |candidate: &Candidate| {
+            let cluster = &self.clusters.get(candidate.cluster)?.name;
+            match candidate.fit {
+                Fit::Unbuildable(problem) => Some(format!(
+                    "Operation {operation} on {cluster}: spec.application.{} {}",
+                    problem.field, problem.words
+                )),
+                Fit::UnknownLock(number) => {
+                    let (lock, _) = self.lock_of(queue, number)?;
+                    Some(format!(
+                        "Operation {operation} needs lock {lock}: neither the settings nor {cluster} declare it"
+                    ))
+                }
+                Fit::Fits | Fit::TooLarge | Fit::ExceedsShare | Fit::ExceedsLock(_) => None,
+            }
+        };
+        self.candidates_of(queue).iter().find_map(why).unwrap_or_default()
     }
 
     /// All that hold, first the one that is the reason.
@@ -112,45 +140,132 @@ impl Gate {
     fn cluster_blocker(&self, queue: &Queue, candidate: &Candidate, opens: Option<Time>) -> Option<Blocker> {
         let entry = self.clusters.get(candidate.cluster)?;
         let declared = entry.declared.as_ref()?;
-        let name = &entry.name;
-        let reader = &queue.key.operation.namespace;
-        let blocker = |reason, message, limit, in_use, holders| Blocker { reason, message, limit, in_use, holders };
-        if !self.operator_available() {
-            let message = "the spark-operator is not installed (no SparkApplication kind)".to_owned();
-            return Some(blocker(WaitReason::ClusterHeld, message, None, None, Vec::new()));
+        let lane = &self.lanes.get(queue.lane)?.key;
+        let (name, reader) = (&entry.name, &queue.key.operation.namespace);
+        let reason = self.standing(lane, candidate);
+        let plain = |reason, message| Blocker { reason, message, limit: None, in_use: None, holders: Vec::new() };
+        let counted = |message, limit: u64, in_use: u64, holders| Blocker {
+            reason,
+            message,
+            limit: Some(limit),
+            in_use: Some(in_use),
+            holders,
+        };
+        let blocker = match reason {
+            WaitReason::ClusterHeld if !self.operator_available() => {
+                plain(reason, "the spark-operator is not installed (no SparkApplication kind)".to_owned())
+            }
+            WaitReason::ClusterHeld => plain(reason, cluster_held(declared)),
+            WaitReason::OutsideWindow => plain(reason, outside_window(entry, candidate, opens)),
+            WaitReason::NamespaceLimitReached => {
+                let (message, limit, in_use) = share_taken(entry, declared.share, candidate.need.executors, reader);
+                counted(message, limit, in_use, visible_holders(entry, reader))
+            }
+            WaitReason::ClusterLimitReached if self.is_ledger_full() => {
+                plain(reason, "the keeper's ledger is full".to_owned())
+            }
+            WaitReason::ClusterLimitReached => {
+                let (alive, limit) = (entry.alive(), declared.max_jobs.unwrap_or_default());
+                let holders = visible_holders(entry, reader);
+                let message = format!("{name} runs {alive} of {limit} jobs{}", behind(&holders, alive as usize));
+                counted(message, limit.into(), alive.into(), holders)
+            }
+            WaitReason::LockTaken => {
+                let taken = |(lock, needed): &&(Name, u32)| !self.is_lock_free(lock, *needed, candidate.cluster, None);
+                let (lock, needed) = lane.locks.iter().find(taken)?;
+                let (permits, used, holders, all) = self.lock_use(lock, *needed, candidate, reader)?;
+                let message =
+                    format!("lock {lock}: {used} of {permits} permits taken, needs {needed}{}", behind(&holders, all));
+                counted(message, permits.into(), used.into(), holders)
+            }
+            WaitReason::ClusterOccupied if entry.is_full() => {
+                let percent = declared.admit_below.unwrap_or_default();
+                let message = format!("{name} admits below {percent} % occupancy");
+                let (limit, used) = fullest(entry.used, declared.capacity);
+                counted(message, limit, used, visible_holders(entry, reader))
+            }
+            WaitReason::ClusterOccupied => {
+                let message = short_of(candidate.need, entry.room(), name, "has free:");
+                let short = candidate.need.minus(entry.room());
+                let (limit, used) = scarcest(short, entry.used, declared.capacity);
+                counted(message, limit, used, visible_holders(entry, reader))
+            }
+            _ => plain(WaitReason::HigherPriorityFirst, self.kept_at(queue, lane, candidate)?),
+        };
+        Some(blocker)
+    }
+
+    /// What of a cluster is kept for somebody who ranks above.
+    fn kept_at(&self, queue: &Queue, lane: &LaneKey, candidate: &Candidate) -> Option<String> {
+        let entry = self.clusters.get(candidate.cluster)?;
+        let (name, rank) = (&entry.name, queue.head()?);
+        let for_whom = "for a job ranked above";
+        match self.shortage(lane, candidate, Some(rank)) {
+            Some(WaitReason::LockTaken) => {
+                let kept =
+                    |(lock, needed): &&(Name, u32)| !self.is_lock_free(lock, *needed, candidate.cluster, Some(rank));
+                let (lock, _) = lane.locks.iter().find(kept)?;
+                Some(format!("permits of lock {lock} are kept {for_whom}"))
+            }
+            Some(WaitReason::NamespaceLimitReached) => {
+                Some(format!("the namespace's share of {name} is kept {for_whom}"))
+            }
+            Some(_) => Some(format!("a place on {name} is kept {for_whom}")),
+            None if entry.is_claimed_above(rank) => Some(format!("room on {name} is kept {for_whom}")),
+            None if entry.is_strict() => Some(format!("a job ranked above waits for room on {name} (StrictFifo)")),
+            None => None,
         }
-        if declared.held {
-            let message = format!("ComputeCluster {name} is held (stopPolicy Hold)");
-            return Some(blocker(WaitReason::ClusterHeld, message, None, None, Vec::new()));
+    }
+
+    /// Permits of a lock, how many are taken, by whom as far as the reader may know, and by how many.
+    fn lock_use(
+        &self,
+        name: &Name,
+        needed: u32,
+        candidate: &Candidate,
+        reader: &str,
+    ) -> Option<(u32, u32, Vec<Name>, usize)> {
+        let lock = self.locks.get(name)?;
+        let (cluster, declared) = (candidate.cluster, self.clusters.get(candidate.cluster)?.declared.as_ref()?);
+        let there = lock.used_on(cluster);
+        let at_cluster = declared.locks.get(name).copied().filter(|permits| there + needed > *permits);
+        let mine = lock.holders.values().filter(|holder| at_cluster.is_none() || holder.cluster == cluster);
+        let all = mine.clone().count();
+        let visible = mine.filter(|holder| &*holder.job.namespace == reader).take(NAMED_HOLDERS);
+        let holders = visible.map(|holder| holder.job.name.clone()).collect();
+        let (permits, used) = at_cluster.map_or((lock.permits?, lock.used), |permits| (permits, there));
+        Some((permits, used, holders, all))
+    }
+}
+
+fn cluster_held(cluster: &Cluster) -> String {
+    let why = if cluster.held { "stopPolicy Hold" } else { "limits.maxConcurrentJobs 0" };
+    format!("ComputeCluster {} is held ({why})", cluster.name)
+}
+
+fn exceeds_share(share: Share, executors: u64, cluster: &str) -> String {
+    match share.max_executors {
+        Some(most) if executors > most => {
+            format!("needs {executors} executors, {cluster} gives a namespace {most}")
         }
-        if candidate.entries & entry.open == 0 {
-            let message = outside_window(entry, candidate, opens);
-            return Some(blocker(WaitReason::OutsideWindow, message, None, None, Vec::new()));
+        _ => format!("{cluster} gives a namespace no jobs (limits.perNamespace.maxConcurrentJobs 0)"),
+    }
+}
+
+/// What a namespace's share lacks, its limit and its use.
+fn share_taken(entry: &ClusterEntry, share: Share, executors: u64, namespace: &Name) -> (String, u64, u64) {
+    let (name, used) = (&entry.name, entry.shares.get(namespace).copied().unwrap_or_default());
+    match share.max_jobs {
+        Some(most) if used.jobs >= most => {
+            let jobs = used.jobs;
+            (format!("{namespace} runs {jobs} of its {most} jobs on {name}"), most.into(), jobs.into())
         }
-        let holders = || visible_holders(entry, reader);
-        if self.is_ledger_full() {
-            let message = "the keeper's ledger is full".to_owned();
-            return Some(blocker(WaitReason::ClusterLimitReached, message, None, None, Vec::new()));
+        _ => {
+            let most = share.max_executors.unwrap_or_default();
+            let message =
+                format!("needs {executors} executors, {namespace} has {} of its {most} on {name}", used.executors);
+            (message, most, used.executors)
         }
-        if let Some(limit) = declared.max_jobs.filter(|limit| entry.alive() >= *limit) {
-            let alive = entry.alive();
-            let message = format!("{name} runs {alive} of {limit} jobs{}", behind(&holders(), alive as usize));
-            return Some(blocker(
-                WaitReason::ClusterLimitReached,
-                message,
-                Some(limit.into()),
-                Some(alive.into()),
-                holders(),
-            ));
-        }
-        if candidate.need.fits(entry.room()) {
-            let message = format!("room on {name} is kept for a job ranked above");
-            let reserved = entry.vacancy.reserved_for.is_some();
-            return reserved.then(|| blocker(WaitReason::HigherPriorityFirst, message, None, None, Vec::new()));
-        }
-        let message = short_of(candidate.need, entry.room(), name, "has free:");
-        let (limit, used) = scarcest(candidate.need, entry.room(), declared.capacity, entry.used);
-        Some(blocker(WaitReason::ClusterOccupied, message, Some(limit), Some(used), holders()))
     }
 }
 
@@ -179,7 +294,13 @@ fn operation_blockers(queue: &Queue, operation: &OperationEntry) -> Option<Block
         let reason = WaitReason::OperationHeld;
         return Some(Blocker { reason, message, limit: Some(0), in_use: Some(alive.into()), holders: Vec::new() });
     }
-    let limit = [declared.limit, queue.key.own_limit].into_iter().flatten().min().filter(|limit| alive >= *limit)?;
+    let limit = [declared.limit, queue.key.own_limit].into_iter().flatten().min().filter(|limit| alive >= *limit);
+    let Some(limit) = limit else {
+        let is_kept = queue.head().is_some_and(|head| operation.is_kept_from(head));
+        let message = format!("a run of Operation {name} is kept for a job ranked above");
+        let reason = WaitReason::HigherPriorityFirst;
+        return is_kept.then(|| Blocker { reason, message, limit: None, in_use: None, holders: Vec::new() });
+    };
     let holders: Vec<_> = operation.holders.values().take(NAMED_HOLDERS).cloned().collect();
     let message = format!("{alive} of {limit} running{}", behind(&holders, alive as usize));
     let reason = WaitReason::OperationLimitReached;
@@ -215,11 +336,24 @@ fn short_of(need: Resources, room: Resources, cluster: &str, has: &str) -> Strin
     }
 }
 
+/// Capacity and use of the dimension that is the fullest.
+fn fullest(used: Resources, capacity: Resources) -> (u64, u64) {
+    let all = [
+        (capacity.executors, used.executors),
+        (capacity.milli_cores, used.milli_cores),
+        (capacity.memory_mib, used.memory_mib),
+    ];
+    let is_fuller = |(most, used): &(u64, u64), (other_most, other_used): &(u64, u64)| {
+        (u128::from(*used) * u128::from(*other_most)).cmp(&(u128::from(*other_used) * u128::from(*most)))
+    };
+    all.into_iter().max_by(is_fuller).unwrap_or_default()
+}
+
 /// Capacity and use of the dimension that is short.
-fn scarcest(need: Resources, room: Resources, capacity: Resources, used: Resources) -> (u64, u64) {
-    if need.executors > room.executors {
+fn scarcest(lacking: Resources, used: Resources, capacity: Resources) -> (u64, u64) {
+    if lacking.executors > 0 && capacity.executors != u64::MAX {
         (capacity.executors, used.executors)
-    } else if need.milli_cores > room.milli_cores {
+    } else if lacking.milli_cores > 0 && capacity.milli_cores != u64::MAX {
         (capacity.milli_cores, used.milli_cores)
     } else {
         (capacity.memory_mib, used.memory_mib)

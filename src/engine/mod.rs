@@ -47,6 +47,8 @@ enum Wake {
     Queue(QueueNumber),
     /// A window opens or closes.
     Edge,
+    /// Somebody has waited for the bound.
+    Claims,
 }
 
 /// Where the protocol stands; see `docs/decisions/0001-engine-and-protocol.md`.
@@ -281,6 +283,8 @@ impl Engine {
                 Wake::End(number) => self.write_end(number),
                 Wake::Queue(number) => self.publish_queue(number),
                 Wake::Edge => self.windows_changed(),
+                // What is kept, and for whom, is settled with the decision that follows.
+                Wake::Claims => {}
             }
         }
     }

@@ -58,6 +58,9 @@ impl Engine {
                 waiting.into_iter().for_each(|job| self.waits_in(job, number));
             }
         }
+        if let Some(time) = self.gate.next_overdue() {
+            self.wakes.set(Wake::Claims, time);
+        }
     }
 
     /// What holds a queue changed a while ago.

@@ -80,6 +80,12 @@ impl Share {
     pub fn is_bounded(self) -> bool {
         self.max_jobs.is_some() || self.max_executors.is_some()
     }
+
+    /// Whether one run with this many executors is within it.
+    #[must_use]
+    pub fn holds(self, executors: u64) -> bool {
+        self.max_jobs != Some(0) && self.max_executors.is_none_or(|most| executors <= most)
+    }
 }
 
 /// Who goes first where not all fit.

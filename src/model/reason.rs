@@ -19,11 +19,15 @@ pub enum WaitReason {
     OutsideWindow,
     /// As many runs of the operation are alive as it, or the job itself, allows.
     OperationLimitReached,
+    /// Its namespace has its share of the cluster.
+    NamespaceLimitReached,
     /// The cluster runs as many jobs as it may.
     ClusterLimitReached,
+    /// A lock that its operation needs has too few free permits.
+    LockTaken,
     /// There is no room for its driver and executors now.
     ClusterOccupied,
-    /// Room is reserved for a job ranked above that has waited longer than the bound.
+    /// What is free is kept for a job ranked above that has waited longer than the bound, or nobody may pass one.
     HigherPriorityFirst,
     /// Not looked at yet: the keeper is taking over or rebuilding its ledger.
     PendingEvaluation,
@@ -42,6 +46,8 @@ impl WaitReason {
             Self::ClusterHeld => "ClusterHeld",
             Self::OutsideWindow => "OutsideWindow",
             Self::OperationLimitReached => "OperationLimitReached",
+            Self::NamespaceLimitReached => "NamespaceLimitReached",
+            Self::LockTaken => "LockTaken",
             Self::ClusterLimitReached => "ClusterLimitReached",
             Self::ClusterOccupied => "ClusterOccupied",
             Self::HigherPriorityFirst => "HigherPriorityFirst",

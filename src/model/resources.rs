@@ -63,6 +63,17 @@ impl Resources {
         self.executors <= room.executors && self.milli_cores <= room.milli_cores && self.memory_mib <= room.memory_mib
     }
 
+    /// Whether some of a capacity is used to this many percent or more.
+    #[must_use]
+    pub fn reaches(self, percent: u32, capacity: Self) -> bool {
+        let reaches = |used: u64, most: u64| {
+            used > 0 && most != u64::MAX && u128::from(used) * 100 >= u128::from(most) * u128::from(percent)
+        };
+        reaches(self.executors, capacity.executors)
+            || reaches(self.milli_cores, capacity.milli_cores)
+            || reaches(self.memory_mib, capacity.memory_mib)
+    }
+
     /// Cores and memory of it, as of one large pod.
     #[must_use]
     pub fn requested(self) -> PodSize {

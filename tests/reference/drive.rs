@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use slowlane::admission::{Gate, QueueKey, QueueNumber, Rank};
 use slowlane::model::{
-    Accept, Cluster, ClusterChoice, Cron, Defaults, Essentials, ExecutorBounds, Holder, Language, Locks, MainFile,
+    Accept, Cluster, ClusterChoice, Cron, Defaults, Essentials, ExecutorBounds, Holder, Language, MainFile, Name,
     ObjectKey, Operation, Outline, PodSizing, Priority, Recurrence, Requirement, RequirementOperator, Resources, RunId,
     Selector, Settings, Share, Span, Strategy, Time, Window, Zone,
 };
 
 use crate::rng::Rng;
-use crate::rule::{Amounts, Job, REASONS, World};
+use crate::rule::{Amounts, Job, LOCKS, REASONS, World};
 use crate::story::{self, Event};
 
 const EVENTS: usize = 24;
@@ -36,7 +36,7 @@ impl Seen {
     pub(crate) fn is_worth_it(&self) {
         // Nothing is undecided once the gate has decided.
         let reasons = REASONS.into_iter().filter(|reason| *reason != "PendingEvaluation");
-        for what in reasons.chain(["start"]) {
+        for what in reasons.chain(["start", "claim", "two claims"]) {
             assert!(self.0.get(what).is_some_and(|number| *number > 100), "{what} was hardly met: {self:?}");
         }
     }
@@ -56,9 +56,16 @@ pub(crate) fn compare(seed: u64, told: bool) -> Seen {
         driven.apply(&event, &world);
         let (said, ruled) = (driven.starts(&world), world.decide());
         let ruled: Vec<_> = ruled.into_iter().map(|start| (start.job, start.cluster, start.executors)).collect();
-        tell(format!("starts {said:?}"));
+        match event {
+            Event::Cluster(number) => tell(format!("now {:?}", world.clusters[number])),
+            Event::Operation(number) => tell(format!("now {:?}", world.operations[number])),
+            _ => None,
+        };
+        tell(format!("starts {said:?}; claims {:?}", world.claims));
         assert_eq!(said, ruled, "seed {seed}, after {event:?}: starts (job, cluster, executors), said and ruled");
         *met.0.entry("start").or_default() += ruled.len() as u64;
+        *met.0.entry("claim").or_default() += u64::from(!world.claims.is_empty());
+        *met.0.entry("two claims").or_default() += u64::from(world.claims.len() > 1);
         driven.gate.settle(Time(world.now));
         for job in &world.jobs {
             let (said, ruled) = (driven.reason(job.number), world.reason(job));
@@ -69,7 +76,7 @@ pub(crate) fn compare(seed: u64, told: bool) -> Seen {
     met
 }
 
-struct Driven {
+pub(crate) struct Driven {
     gate: Gate,
     waiting: BTreeMap<u32, (QueueNumber, Rank)>,
     running: BTreeMap<u32, Holder>,
@@ -78,7 +85,7 @@ struct Driven {
 }
 
 impl Driven {
-    fn new(world: &World) -> Self {
+    pub(crate) fn new(world: &World) -> Self {
         let gate = Gate::new(&settings(world));
         let aging = Span(world.aging);
         let (waiting, running, jobs) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
@@ -89,7 +96,7 @@ impl Driven {
         driven
     }
 
-    fn apply(&mut self, event: &Event, world: &World) {
+    pub(crate) fn apply(&mut self, event: &Event, world: &World) {
         match event {
             Event::Comes(job) => {
                 self.jobs.insert(job.number, job.clone());
@@ -122,7 +129,7 @@ impl Driven {
     }
 
     /// As the engine does it.
-    fn starts(&mut self, world: &World) -> Vec<(u32, usize, u64)> {
+    pub(crate) fn starts(&mut self, world: &World) -> Vec<(u32, usize, u64)> {
         let mut starts = Vec::new();
         while let Some(grant) = self.gate.next_start(Time(world.now)) {
             self.leave(grant.job);
@@ -164,7 +171,7 @@ impl Driven {
             key,
             generation: 1,
             limit: it.limit,
-            locks: Locks::default(),
+            locks: it.locks.iter().map(|(lock, permits)| (lock_name(*lock), *permits)).collect(),
             defaults: Defaults::default(),
             outline: Outline { essentials: essentials(), executor: sized(Some(it.cores)), ..Outline::default() },
             parameters: Vec::new(),
@@ -195,10 +202,10 @@ impl Driven {
             labels: [("number".into(), number.to_string().into())].into(),
             selector: Some(Selector { requirements: vec![requirement] }),
             max_jobs: it.most_jobs,
-            share: Share::default(),
-            locks: BTreeMap::new(),
-            admit_below: None,
-            strategy: Strategy::default(),
+            share: Share { max_jobs: it.share_jobs, max_executors: it.share_executors },
+            locks: declared(&it.locks),
+            admit_below: it.admit_below.map(|percent| u32::try_from(percent).unwrap()),
+            strategy: if it.strict { Strategy::StrictFifo } else { Strategy::PriorityFifo },
             capacity: resources(it.capacity),
             held: it.held,
             windows: it.windows.iter().map(|it| window(it.period, it.minutes)).collect(),
@@ -226,6 +233,7 @@ fn settings(world: &World) -> Settings {
         waiting_bound: Span(world.bound),
         aging: Span(world.aging),
         max_live_runs: world.most_runs,
+        locks: declared(&world.locks),
         ..Settings::default()
     }
 }
@@ -273,6 +281,15 @@ fn window(period: i64, minutes: i64) -> Window {
 
 fn resources([executors, milli_cores, memory_mib]: Amounts) -> Resources {
     Resources { executors, milli_cores, memory_mib }
+}
+
+fn lock_name(number: usize) -> Name {
+    ["orders", "stock"][number].into()
+}
+
+fn declared(locks: &[Option<u32>; LOCKS]) -> BTreeMap<Name, u32> {
+    let permits = locks.iter().enumerate().filter_map(|(number, permits)| Some((lock_name(number), (*permits)?)));
+    permits.collect()
 }
 
 fn namespace(number: usize) -> &'static str {

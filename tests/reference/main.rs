@@ -11,6 +11,7 @@ mod drive;
 mod rng;
 mod rule;
 mod story;
+mod waiting;
 
 use std::thread;
 

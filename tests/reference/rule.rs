@@ -28,6 +28,8 @@ pub(crate) struct Operation {
     pub(crate) defect: bool,
     /// Cores of an executor, in thousands; the driver takes one.
     pub(crate) cores: u64,
+    /// Permits that each run holds, by lock.
+    pub(crate) locks: Vec<(usize, u32)>,
 }
 
 /// Open in the first `minutes` of every `period` minutes of an hour.
@@ -53,6 +55,13 @@ pub(crate) struct Cluster {
     pub(crate) namespaces: Vec<usize>,
     pub(crate) capacity: Amounts,
     pub(crate) most_jobs: Option<u32>,
+    /// What a namespace may have of it.
+    pub(crate) share_jobs: Option<u32>,
+    pub(crate) share_executors: Option<u64>,
+    /// Permits of each lock that it declares.
+    pub(crate) locks: [Option<u32>; LOCKS],
+    pub(crate) admit_below: Option<u64>,
+    pub(crate) strict: bool,
     pub(crate) held: bool,
     pub(crate) windows: Vec<Window>,
     pub(crate) accept: Vec<Entry>,
@@ -66,15 +75,22 @@ pub(crate) struct Run {
     pub(crate) operation: usize,
     pub(crate) cluster: usize,
     pub(crate) takes: Amounts,
+    pub(crate) locks: Vec<(usize, u32)>,
 }
+
+pub(crate) const LOCKS: usize = 2;
 
 #[derive(Debug, Clone, Default)]
 pub(crate) struct World {
+    /// Nearly nothing is wrong or held in it: what is free, and for whom it is kept, decides.
+    pub(crate) plain: bool,
     /// Milliseconds.
     pub(crate) now: i64,
     pub(crate) aging: i64,
     pub(crate) bound: i64,
     pub(crate) most_runs: usize,
+    /// Permits of each lock that the settings declare.
+    pub(crate) locks: [Option<u32>; LOCKS],
     pub(crate) served: bool,
     /// Whether nothing can be created in a namespace any more.
     pub(crate) terminating: Vec<bool>,
@@ -82,6 +98,8 @@ pub(crate) struct World {
     pub(crate) clusters: Vec<Cluster>,
     pub(crate) jobs: Vec<Job>,
     pub(crate) runs: Vec<Run>,
+    /// A job and the cluster at which what it needs is kept for it.
+    pub(crate) claims: Vec<(u32, usize)>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,24 +119,48 @@ impl World {
     /// Starts whatever may start, first in rank first.
     pub(crate) fn decide(&mut self) -> Vec<Start> {
         let mut starts = Vec::new();
-        while let Some(start) = self.next() {
+        loop {
+            self.settle_claims();
+            let Some(start) = self.next() else { return starts };
             let at = self.jobs.iter().position(|job| job.number == start.job).unwrap();
             let job = self.jobs.remove(at);
             let takes = self.takes(&job, start.cluster, start.executors);
-            self.runs.push(Run { job: job.number, operation: job.operation, cluster: start.cluster, takes });
+            let locks = self.operations[job.operation].locks.clone();
+            self.runs.push(Run { job: job.number, operation: job.operation, cluster: start.cluster, takes, locks });
             starts.push(start);
         }
-        starts
+    }
+
+    fn places(&self) -> impl Iterator<Item = (&Job, usize)> {
+        self.jobs.iter().flat_map(|job| (0..self.clusters.len()).map(move |cluster| (job, cluster)))
     }
 
     fn next(&self) -> Option<Start> {
-        let places = self.jobs.iter().flat_map(|job| (0..self.clusters.len()).map(move |cluster| (job, cluster)));
-        let may = places.filter(|(job, cluster)| self.may_start(job, *cluster));
+        let may = self.places().filter(|(job, cluster)| self.may_start(job, *cluster));
         let (job, cluster) = may.min_by_key(|(job, cluster)| (self.rank(job), *cluster))?;
+        Some(Start { job: job.number, cluster, executors: self.size(job, cluster) })
+    }
+
+    /// As many executors as it may have, of what is kept for nobody; the least, which was found to be there, in any case.
+    fn size(&self, job: &Job, cluster: usize) -> u64 {
+        let claim = self.claims.iter().find(|(other, at)| *at == cluster && *other != job.number);
+        let claimant = claim.map(|(other, _)| self.job(*other));
+        let kept = claimant.map_or([0; 3], |claimant| self.least(claimant, cluster));
+        let shared = claimant.filter(|claimant| self.namespace(claimant) == self.namespace(job));
+        let shared = shared.map_or(0, |claimant| self.least(claimant, cluster)[0]);
         let least = job.min.max(1).min(job.max);
-        let sizes = (least..=job.max).rev();
-        let executors = sizes.into_iter().find(|size| fits(self.takes(job, cluster, *size), self.room(cluster)))?;
-        Some(Start { job: job.number, cluster, executors })
+        let fit = |size: &u64| {
+            let takes = self.takes(job, cluster, *size);
+            let in_share = self.share_left(job, cluster).is_none_or(|left| size + shared <= left);
+            in_share && (0..3).all(|of| takes[of].saturating_add(kept[of]) <= self.room(cluster)[of])
+        };
+        (least..=job.max).rev().find(fit).unwrap_or(least)
+    }
+
+    /// Whether it could start if nothing else ran.
+    pub(crate) fn can_ever_start(&self, job: &Job) -> bool {
+        let empty = Self { jobs: Vec::new(), runs: Vec::new(), claims: Vec::new(), ..self.clone() };
+        (0..self.clusters.len()).any(|cluster| empty.may_start(job, cluster))
     }
 
     fn may_start(&self, job: &Job, cluster: usize) -> bool {
@@ -127,6 +169,14 @@ impl World {
 
     pub(crate) fn rank(&self, job: &Job) -> (i64, u32) {
         (job.created - job.class * self.aging, job.arrival)
+    }
+
+    fn job(&self, number: u32) -> &Job {
+        self.jobs.iter().find(|job| job.number == number).unwrap()
+    }
+
+    fn namespace(&self, job: &Job) -> usize {
+        self.operations[job.operation].namespace
     }
 
     /// Why a job waits.
@@ -141,14 +191,20 @@ impl World {
     fn of_the_job(&self, job: &Job) -> Option<&'static str> {
         let operation = &self.operations[job.operation];
         let matching: Vec<usize> = (0..self.clusters.len()).filter(|cluster| self.matching(job, *cluster)).collect();
-        let alive = self.runs.iter().filter(|run| run.operation == job.operation).count();
-        let reached = |limit: Option<u32>| limit.is_some_and(|limit| alive >= limit as usize);
+        let has_locks = |cluster: usize| {
+            let declared = |lock: usize| self.locks[lock].or(self.clusters[cluster].locks[lock]).is_some();
+            operation.locks.iter().all(|(lock, _)| declared(*lock))
+        };
+        let alive = self.alive(job.operation);
+        let reached = |limit: Option<u32>| limit.is_some_and(|limit| alive >= limit);
         if !operation.declared {
             Some("UnknownOperation")
         } else if operation.defect || job.defect {
             Some("InvalidParameters")
         } else if matching.is_empty() {
             Some("NoMatchingCluster")
+        } else if !matching.iter().any(|cluster| has_locks(*cluster)) {
+            Some("InvalidParameters")
         } else if !matching.iter().any(|cluster| self.possible(job, *cluster)) {
             Some("ExceedsClusterMaximum")
         } else if operation.limit == Some(0) {
@@ -158,6 +214,10 @@ impl World {
         } else {
             None
         }
+    }
+
+    fn alive(&self, operation: usize) -> u32 {
+        u32::try_from(self.runs.iter().filter(|run| run.operation == operation).count()).unwrap()
     }
 
     fn matching(&self, job: &Job, cluster: usize) -> bool {
@@ -172,7 +232,17 @@ impl World {
     }
 
     fn possible(&self, job: &Job, cluster: usize) -> bool {
-        self.matching(job, cluster) && fits(self.least(job, cluster), self.clusters[cluster].capacity)
+        let it = &self.clusters[cluster];
+        let least = self.least(job, cluster);
+        let permits = |(lock, need): &(usize, u32)| {
+            let declared = [self.locks[*lock], it.locks[*lock]];
+            declared.iter().any(Option::is_some) && declared.into_iter().flatten().all(|permits| permits >= *need)
+        };
+        self.matching(job, cluster)
+            && fits(least, it.capacity)
+            && it.share_jobs != Some(0)
+            && it.share_executors.is_none_or(|most| least[0] <= most)
+            && self.operations[job.operation].locks.iter().all(permits)
     }
 
     fn least(&self, job: &Job, cluster: usize) -> Amounts {
@@ -185,13 +255,135 @@ impl World {
         [executors, 1000 + executors * cores * 1000, 1408 * (executors + 1)]
     }
 
-    fn room(&self, cluster: usize) -> Amounts {
-        let mut room = self.clusters[cluster].capacity;
+    fn used(&self, cluster: usize) -> Amounts {
+        let mut used = [0; 3];
         for run in self.runs.iter().filter(|run| run.cluster == cluster) {
-            room.iter_mut().zip(run.takes).for_each(|(room, takes)| *room = room.saturating_sub(takes));
+            used.iter_mut().zip(run.takes).for_each(|(used, takes)| *used += takes);
         }
-        room
+        used
     }
+
+    fn room(&self, cluster: usize) -> Amounts {
+        let (capacity, used) = (self.clusters[cluster].capacity, self.used(cluster));
+        [0, 1, 2].map(|of| capacity[of].saturating_sub(used[of]))
+    }
+
+    // ---- what is kept -----------------------------------------------------------------------------------------
+
+    /// Whether all that decides but for what is free says yes.
+    fn contends(&self, job: &Job, cluster: usize) -> bool {
+        self.of_the_job(job).is_none()
+            && self.possible(job, cluster)
+            && !self.is_held(cluster)
+            && self.accepts(job, cluster)
+    }
+
+    fn settle_claims(&mut self) {
+        let claims = std::mem::take(&mut self.claims);
+        let stands = |(job, cluster): &(u32, usize)| {
+            let found = self.jobs.iter().find(|other| other.number == *job);
+            found.is_some_and(|job| self.contends(job, *cluster))
+        };
+        self.claims = claims.into_iter().filter(stands).collect();
+        loop {
+            let may = self.places().filter(|(job, cluster)| self.may_claim(job, *cluster));
+            let Some((job, cluster)) = may.min_by_key(|(job, cluster)| (self.rank(job), *cluster)) else { return };
+            let (number, operation) = (job.number, job.operation);
+            let claims = std::mem::take(&mut self.claims);
+            let other = |(job, at): &(u32, usize)| *at != cluster && self.job(*job).operation != operation;
+            self.claims = claims.into_iter().filter(other).chain([(number, cluster)]).collect();
+        }
+    }
+
+    fn may_claim(&self, job: &Job, cluster: usize) -> bool {
+        self.now - job.created >= self.bound
+            && self.contends(job, cluster)
+            && self.claims.iter().all(|(other, at)| {
+                let claimant = self.job(*other);
+                let concerns = *at == cluster || claimant.operation == job.operation;
+                *other != job.number && (!concerns || self.rank(claimant) > self.rank(job))
+            })
+    }
+
+    /// Claims that rank above a job.
+    fn claims_above(&self, job: &Job) -> impl Iterator<Item = (&Job, usize)> {
+        let rank = self.rank(job);
+        let claims = self.claims.iter().map(|(claimant, at)| (self.job(*claimant), *at));
+        claims.filter(move |(claimant, _)| self.rank(claimant) < rank)
+    }
+
+    /// The claim at a cluster, if it ranks above.
+    fn claim_above(&self, job: &Job, cluster: usize) -> Option<&Job> {
+        self.claims_above(job).find(|(_, at)| *at == cluster).map(|(claimant, _)| claimant)
+    }
+
+    /// Whether a job could start with what is kept for those above left to them.
+    fn is_left(&self, job: &Job, cluster: usize) -> bool {
+        self.is_left_but_room(job, cluster) && {
+            let claim = self.claim_above(job, cluster).filter(|claimant| self.is_left_but_room(claimant, cluster));
+            let kept = claim.map_or([0; 3], |claimant| self.least(claimant, cluster));
+            let (least, room) = (self.least(job, cluster), self.room(cluster));
+            (0..3).all(|of| least[of].saturating_add(kept[of]) <= room[of])
+        }
+    }
+
+    fn is_left_but_room(&self, job: &Job, cluster: usize) -> bool {
+        let it = &self.clusters[cluster];
+        let at_cluster = self.claim_above(job, cluster);
+        let one = |claim: Option<&Job>| u32::from(claim.is_some());
+        let jobs = it.most_jobs.is_none_or(|most| self.jobs_on(cluster) + one(at_cluster) < most);
+        let sharing = at_cluster.filter(|claimant| self.namespace(claimant) == self.namespace(job));
+        let (runs, executors) = self.share_used(job, cluster);
+        let shared = sharing.map_or(0, |claimant| self.least(claimant, cluster)[0]);
+        let share = it.share_jobs.is_none_or(|most| runs + one(sharing) < most)
+            && it.share_executors.is_none_or(|most| executors + shared + self.least(job, cluster)[0] <= most);
+        self.has_slot(job) && jobs && share && self.locks_left(job, cluster, true)
+    }
+
+    /// Whether the slot of the operation that is kept for another of its jobs leaves it one.
+    fn has_slot(&self, job: &Job) -> bool {
+        let of_operation = self.claims_above(job).find(|(other, _)| other.operation == job.operation);
+        // The claimant's own limit has to leave it its slot, too.
+        of_operation.is_none_or(|(claimant, _)| {
+            let limits = [self.operations[job.operation].limit, claimant.own_limit];
+            limits.into_iter().flatten().all(|limit| self.alive(job.operation) + 1 < limit)
+        })
+    }
+
+    fn jobs_on(&self, cluster: usize) -> u32 {
+        u32::try_from(self.runs.iter().filter(|run| run.cluster == cluster).count()).unwrap()
+    }
+
+    fn share_used(&self, job: &Job, cluster: usize) -> (u32, u64) {
+        let namespace = self.namespace(job);
+        let mine = |run: &&Run| run.cluster == cluster && self.operations[run.operation].namespace == namespace;
+        let runs = self.runs.iter().filter(mine);
+        runs.fold((0, 0), |(jobs, executors), run| (jobs + 1, executors + run.takes[0]))
+    }
+
+    fn share_left(&self, job: &Job, cluster: usize) -> Option<u64> {
+        let most = self.clusters[cluster].share_executors?;
+        Some(most.saturating_sub(self.share_used(job, cluster).1))
+    }
+
+    /// Whether the locks that a job needs have the permits, all of them; `kept`: without those kept for claims above.
+    fn locks_left(&self, job: &Job, cluster: usize, kept: bool) -> bool {
+        self.operations[job.operation].locks.iter().all(|(lock, need)| {
+            let of =
+                |locks: &[(usize, u32)]| locks.iter().find(|(it, _)| it == lock).map_or(0, |(_, permits)| *permits);
+            let taken = |at: Option<usize>| {
+                let runs = self.runs.iter().filter(|run| at.is_none_or(|at| run.cluster == at));
+                let used: u32 = runs.map(|run| of(&run.locks)).sum();
+                let claims = self.claims_above(job).filter(|(_, where_)| at.is_none_or(|at| *where_ == at));
+                let claimed: u32 = claims.map(|(claimant, _)| of(&self.operations[claimant.operation].locks)).sum();
+                used + if kept { claimed } else { 0 }
+            };
+            self.locks[*lock].is_none_or(|permits| taken(None) + need <= permits)
+                && self.clusters[cluster].locks[*lock].is_none_or(|permits| taken(Some(cluster)) + need <= permits)
+        })
+    }
+
+    // ---- the table --------------------------------------------------------------------------------------------
 
     /// What fails at a cluster that could take the job; `PendingEvaluation`: nothing.
     fn at(&self, job: &Job, cluster: usize) -> &'static str {
@@ -199,37 +391,62 @@ impl World {
             return "ExceedsClusterMaximum";
         }
         match self.before_turn(job, cluster) {
-            None if self.is_passed_over(job, cluster) => "HigherPriorityFirst",
+            None if !self.is_left(job, cluster) || self.is_passed(job, cluster) => "HigherPriorityFirst",
             None => "PendingEvaluation",
             Some(reason) => reason,
         }
     }
 
+    fn is_held(&self, cluster: usize) -> bool {
+        let it = &self.clusters[cluster];
+        it.held || it.most_jobs == Some(0) || !self.served
+    }
+
     fn before_turn(&self, job: &Job, cluster: usize) -> Option<&'static str> {
         let it = &self.clusters[cluster];
-        let alive = self.runs.iter().filter(|run| run.cluster == cluster).count();
-        if it.held || !self.served {
+        let least = self.least(job, cluster);
+        let (runs, executors) = self.share_used(job, cluster);
+        if self.is_held(cluster) {
             Some("ClusterHeld")
         } else if !self.accepts(job, cluster) {
             Some("OutsideWindow")
-        } else if it.most_jobs.is_some_and(|most| alive >= most as usize) || self.runs.len() >= self.most_runs {
+        } else if it.share_jobs.is_some_and(|most| runs >= most)
+            || it.share_executors.is_some_and(|most| executors + least[0] > most)
+        {
+            Some("NamespaceLimitReached")
+        } else if it.most_jobs.is_some_and(|most| self.jobs_on(cluster) >= most) || self.runs.len() >= self.most_runs {
             Some("ClusterLimitReached")
-        } else if !fits(self.least(job, cluster), self.room(cluster)) {
+        } else if !self.locks_left(job, cluster, false) {
+            Some("LockTaken")
+        } else if self.is_full(cluster) || !fits(least, self.room(cluster)) {
             Some("ClusterOccupied")
         } else {
             None
         }
     }
 
-    /// Somebody above, who has waited for the bound, lacks only room: what is free is kept for him.
-    fn is_passed_over(&self, job: &Job, cluster: usize) -> bool {
-        self.jobs.iter().any(|other| {
+    /// A dimension is used to the percentage from which nothing more is admitted.
+    fn is_full(&self, cluster: usize) -> bool {
+        let (capacity, used) = (self.clusters[cluster].capacity, self.used(cluster));
+        let reaches = |percent: u64| {
+            let of = |of: usize| {
+                used[of] > 0 && u128::from(used[of]) * 100 >= u128::from(percent) * u128::from(capacity[of])
+            };
+            (0..3).any(of)
+        };
+        self.clusters[cluster].admit_below.is_some_and(reaches)
+    }
+
+    /// Where nobody may be passed: somebody above lacks room only.
+    fn is_passed(&self, job: &Job, cluster: usize) -> bool {
+        let lacks_room = |other: &&Job| {
             self.rank(other) < self.rank(job)
-                && self.now - other.created >= self.bound
                 && self.of_the_job(other).is_none()
+                && self.has_slot(other)
                 && self.possible(other, cluster)
                 && self.before_turn(other, cluster) == Some("ClusterOccupied")
-        })
+        };
+        self.clusters[cluster].strict && self.jobs.iter().any(|other| lacks_room(&other))
     }
 
     pub(crate) fn accepts(&self, job: &Job, cluster: usize) -> bool {
@@ -249,7 +466,7 @@ impl World {
 }
 
 /// Every reason, in the order of precedence.
-pub(crate) const REASONS: [&str; 12] = [
+pub(crate) const REASONS: [&str; 14] = [
     "UnknownOperation",
     "InvalidParameters",
     "NoMatchingCluster",
@@ -258,7 +475,9 @@ pub(crate) const REASONS: [&str; 12] = [
     "ClusterHeld",
     "OutsideWindow",
     "OperationLimitReached",
+    "NamespaceLimitReached",
     "ClusterLimitReached",
+    "LockTaken",
     "ClusterOccupied",
     "HigherPriorityFirst",
     "PendingEvaluation",

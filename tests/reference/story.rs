@@ -1,7 +1,7 @@
 //! Small worlds, and what happens in them.
 
 use crate::rng::Rng;
-use crate::rule::{Cluster, Entry, Job, Operation, Window, World};
+use crate::rule::{Cluster, Entry, Job, LOCKS, Operation, Window, World};
 
 /// What happens; the numbers say to whom.
 #[derive(Debug, Clone)]
@@ -20,11 +20,25 @@ pub(crate) enum Event {
 const MINUTE: i64 = 60_000;
 
 pub(crate) fn world(rng: &mut Rng) -> World {
+    let plain = rng.chance(600);
+    drawn(rng, plain)
+}
+
+/// A world in which only what is free decides, and the first that came goes first.
+pub(crate) fn fair_world(rng: &mut Rng) -> World {
+    let mut world = World { aging: 1, most_runs: 1000, ..drawn(rng, true) };
+    world.clusters.iter_mut().for_each(|it| it.accept.clear());
+    world
+}
+
+fn drawn(rng: &mut Rng, plain: bool) -> World {
     let mut world = World {
+        plain,
         now: 1_700_000_000_000 / 3_600_000 * 3_600_000,
         aging: [1, 30_000, 5 * MINUTE, 86_400_000][rng.below(4)],
         bound: [1000, 2 * MINUTE, 20 * MINUTE][rng.below(3)],
         most_runs: if rng.chance(200) { 3 } else { 1000 },
+        locks: locks(rng, if plain { 1000 } else { 700 }, plain),
         served: true,
         terminating: vec![false; 2],
         operations: vec![Operation::default(); 1 + rng.below(4)],
@@ -32,36 +46,54 @@ pub(crate) fn world(rng: &mut Rng) -> World {
         ..World::default()
     };
     for number in 0..world.operations.len() {
-        world.operations[number] = operation(rng);
+        world.operations[number] = operation(rng, plain);
     }
     for number in 0..world.clusters.len() {
-        world.clusters[number] = cluster(rng, world.operations.len());
+        world.clusters[number] = cluster(rng, world.operations.len(), plain);
     }
     world
 }
 
-fn operation(rng: &mut Rng) -> Operation {
+fn operation(rng: &mut Rng, plain: bool) -> Operation {
     Operation {
-        declared: rng.chance(950),
+        declared: plain || rng.chance(950),
         namespace: rng.below(2),
-        limit: [None, None, Some(1), Some(2), Some(0)][if rng.chance(100) { 4 } else { rng.below(4) }],
-        defect: rng.chance(40),
+        limit: [None, None, Some(1), Some(2), Some(0)][if !plain && rng.chance(100) { 4 } else { rng.below(4) }],
+        defect: !plain && rng.chance(40),
         cores: 1 + rng.below(3) as u64,
+        locks: if rng.chance(400) { lock_needs(rng) } else { Vec::new() },
     }
 }
 
-fn cluster(rng: &mut Rng, operations: usize) -> Cluster {
-    let executors = 1 + rng.below(6) as u64;
+fn lock_needs(rng: &mut Rng) -> Vec<(usize, u32)> {
+    let some: Vec<usize> = (0..LOCKS).filter(|_| rng.chance(600)).collect();
+    some.into_iter().map(|lock| (lock, 1 + u32::try_from(rng.below(2)).unwrap())).collect()
+}
+
+/// Permits of each lock, if it is declared.
+fn locks(rng: &mut Rng, often: u32, plain: bool) -> [Option<u32>; LOCKS] {
+    [(); LOCKS].map(|()| rng.chance(often).then(|| u32::try_from(rng.below(4)).unwrap() + 2 * u32::from(plain)))
+}
+
+fn cluster(rng: &mut Rng, operations: usize, plain: bool) -> Cluster {
+    let executors = 1 + 3 * u64::from(plain) + rng.below(6) as u64;
     let windows: Vec<Window> = (0..rng.below(3)).map(|_| window(rng)).collect();
-    let entries = if rng.chance(500) { 0 } else { 1 + rng.below(3) };
+    let entries = if rng.chance(if plain { 900 } else { 500 }) { 0 } else { 1 + rng.below(3) };
     Cluster {
-        declared: rng.chance(950),
-        defect: rng.chance(30),
-        namespaces: [vec![0, 1], vec![0, 1], vec![0, 1], vec![0, 1], vec![0], vec![1], vec![]][rng.below(7)].clone(),
+        declared: plain || rng.chance(950),
+        defect: !plain && rng.chance(30),
+        namespaces: [vec![0, 1], vec![0, 1], vec![0, 1], vec![0, 1], vec![0], vec![1], vec![]]
+            [rng.below(if plain { 4 } else { 7 })]
+        .clone(),
         capacity: [[executors, u64::MAX, u64::MAX], [executors, executors * 2000, executors * 2816], [u64::MAX; 3]]
             [rng.below(3)],
-        most_jobs: [None, None, Some(1), Some(2)][rng.below(4)],
-        held: rng.chance(40),
+        most_jobs: [None, None, Some(1), Some(2), Some(0)][if rng.chance(50) { 4 } else { rng.below(4) }],
+        share_jobs: rng.chance(200).then(|| u32::try_from(rng.below(3)).unwrap() + u32::from(plain)),
+        share_executors: rng.chance(200).then(|| rng.below(5) as u64 + 2 * u64::from(plain)),
+        locks: locks(rng, 150, plain),
+        admit_below: rng.chance(150).then(|| [1, 30, 60, 100][rng.below(4)]),
+        strict: rng.chance(250),
+        held: !plain && rng.chance(40),
         accept: (0..entries).map(|_| entry(rng, windows.len(), operations)).collect(),
         windows,
         cores: rng.chance(200).then(|| 1 + rng.below(3) as u64),
@@ -97,12 +129,12 @@ pub(crate) fn event(rng: &mut Rng, world: &mut World, born: u32) -> Event {
         14 => {
             let number = rng.below(world.operations.len());
             let namespace = world.operations[number].namespace;
-            world.operations[number] = Operation { namespace, ..operation(rng) };
+            world.operations[number] = Operation { namespace, ..operation(rng, world.plain) };
             Event::Operation(number)
         }
         15 => {
             let number = rng.below(world.clusters.len());
-            world.clusters[number] = cluster(rng, world.operations.len());
+            world.clusters[number] = cluster(rng, world.operations.len(), world.plain);
             Event::Cluster(number)
         }
         16 if rng.chance(if world.terminating.contains(&true) { 800 } else { 100 }) => {
@@ -117,6 +149,7 @@ pub(crate) fn event(rng: &mut Rng, world: &mut World, born: u32) -> Event {
         18 if rng.chance(200) => {
             world.bound = [1000, 2 * MINUTE, 20 * MINUTE][rng.below(3)];
             world.most_runs = if rng.chance(300) { 3 } else { 1000 };
+            world.locks = locks(rng, 700, world.plain);
             Event::Limits
         }
         _ => {
@@ -126,7 +159,7 @@ pub(crate) fn event(rng: &mut Rng, world: &mut World, born: u32) -> Event {
     }
 }
 
-fn job(rng: &mut Rng, world: &World, born: u32) -> Job {
+pub(crate) fn job(rng: &mut Rng, world: &World, born: u32) -> Job {
     let min = rng.below(4) as u64;
     let cluster = rng.chance(200).then(|| rng.below(world.clusters.len()));
     let selects = cluster.is_none() && rng.chance(200);

@@ -1,0 +1,58 @@
+//! Permits of locks: who holds them, and for whom they are kept.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::lane::{ClusterNumber, LaneNumber};
+use super::queue::Rank;
+use crate::model::{ObjectKey, RunId};
+
+/// What is known of a lock, declared or only named.
+#[derive(Debug, Default)]
+pub(super) struct Lock {
+    /// Permits that the settings give it everywhere.
+    pub(super) permits: Option<u32>,
+    /// Permits that runs hold.
+    pub(super) used: u32,
+    /// Who holds them.
+    pub(super) holders: BTreeMap<RunId, LockHolder>,
+    /// Permits that are kept for claims.
+    pub(super) kept: BTreeMap<Rank, u32>,
+    /// Lanes whose jobs need it.
+    pub(super) lanes: BTreeSet<LaneNumber>,
+}
+
+/// A run that holds permits.
+#[derive(Debug)]
+pub(super) struct LockHolder {
+    pub(super) job: ObjectKey,
+    pub(super) cluster: ClusterNumber,
+    pub(super) permits: u32,
+}
+
+impl Lock {
+    pub(super) fn take(&mut self, run: RunId, holder: LockHolder) {
+        self.used = self.used.saturating_add(holder.permits);
+        self.holders.insert(run, holder);
+    }
+
+    pub(super) fn give_back(&mut self, run: &RunId) {
+        if let Some(holder) = self.holders.remove(run) {
+            self.used = self.used.saturating_sub(holder.permits);
+        }
+    }
+
+    /// Permits that its runs on one cluster hold.
+    pub(super) fn used_on(&self, cluster: ClusterNumber) -> u32 {
+        let there = self.holders.values().filter(|holder| holder.cluster == cluster);
+        there.fold(0, |used, holder| used.saturating_add(holder.permits))
+    }
+
+    /// Permits that are kept from a job of this rank.
+    pub(super) fn kept_from(&self, rank: Rank) -> u32 {
+        self.kept.range(..rank).fold(0, |kept, (_, permits)| kept.saturating_add(*permits))
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.permits.is_none() && self.holders.is_empty() && self.lanes.is_empty() && self.kept.is_empty()
+    }
+}
