@@ -5,7 +5,8 @@
 //! end, and are forgotten; a slot that is freed is refilled by the same operation's next job, and a new one arrives for
 //! it, so that the number of those that wait stays.
 //!
-//! The last line on standard output is one line of JSON with the figures.
+//! The last line on standard output is one line of JSON with the figures. `--instructions` makes a few thousand steps and
+//! measures nothing: `e2e/instructions` counts what they take.
 
 mod world;
 
@@ -13,21 +14,30 @@ use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion};
 
-use world::World;
+use world::{Scale, World};
 
 /// Steps after which tombstones go as fast as they come, beside those that tell each job that it waits.
 const SETTLED: usize = 250_000;
 /// Steps over which single events are told apart.
 const SAMPLE: usize = 200_000;
 
+const SCALES: [(Scale, &str); 3] = [
+    (Scale { queued: 10_000, operations: 100, clusters: 1 }, "10k"),
+    (Scale { queued: 100_000, operations: 100, clusters: 1 }, "100k"),
+    (Scale { queued: 1_000_000, operations: 10_000, clusters: 100 }, "1m"),
+];
+
 fn main() {
+    if std::env::args().any(|argument| argument == "--instructions") {
+        return world::few_steps(Scale { queued: 2_000, operations: 100, clusters: 10 }, 20_000, 10_000);
+    }
     let mut criterion = Criterion::default().configure_from_args();
-    let mut figures = Vec::new();
-    for (queued, word) in [(10_000, "10k"), (100_000, "100k")] {
-        let mut world = settled(queued);
+    let mut all = Vec::new();
+    for (scale, word) in SCALES {
+        let mut world = settled(scale);
         let mut group = criterion.benchmark_group("engine");
         group.warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(5));
-        group.bench_function(BenchmarkId::new("event", queued), |bencher| {
+        group.bench_function(BenchmarkId::new("event", scale.queued), |bencher| {
             bencher.iter_custom(|iterations| {
                 let before = world.spent();
                 (0..iterations).for_each(|_| world.step());
@@ -37,17 +47,23 @@ fn main() {
         group.finish();
         world.tell_apart();
         (0..SAMPLE).for_each(|_| world.step());
-        println!("\n{queued} jobs wait; microseconds by kind of event:");
-        let (median, mean) = world.print_kinds();
-        figures.push(format!("\"engine_us_{word}\": {median:.3}, \"engine_mean_us_{word}\": {mean:.3}"));
+        println!("\n{} jobs wait; microseconds by kind of event:", scale.queued);
+        let figures = world.print_kinds();
+        all.push(format!(
+            "\"engine_us_{word}\": {:.3}, \"engine_mean_us_{word}\": {:.3}",
+            figures.median, figures.mean
+        ));
+        if word == "100k" {
+            all.push(format!("\"engine_p999_us\": {:.3}", figures.p999));
+        }
     }
     criterion.final_summary();
-    println!("{{{}}}", figures.join(", "));
+    println!("{{{}}}", all.join(", "));
 }
 
-fn settled(queued: usize) -> World {
-    let mut world = World::new(queued);
-    while world.steps() < SETTLED + queued * 3 {
+fn settled(scale: Scale) -> World {
+    let mut world = World::new(scale);
+    while world.steps() < SETTLED + scale.queued * 3 {
         world.step();
     }
     world

@@ -4,18 +4,33 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use std::hint::black_box;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use slowlane::command::{Change, Command, Input, Kind, Receipt};
 use slowlane::engine::Engine;
 use slowlane::model::{
-    ApplicationSeen, ApplicationState, Cluster, Defaults, DriverEnd, Essentials, Holder, Job, JobStatus, Language,
-    Locks, MainFile, Name, ObjectKey, Operation, Outline, PodPhase, PodRole, PodSeen, Published, Report, Resources,
-    RunId, RunStatus, Selector, Settings, Share, Strategy, Time, TimeLimits, Uid, child_name,
+    ApplicationSeen, ApplicationState, Cluster, ClusterChoice, Defaults, DriverEnd, Essentials, Holder, Job, JobStatus,
+    Language, Locks, MainFile, Name, ObjectKey, Operation, Outline, PodPhase, PodRole, PodSeen, Published, Report,
+    Requirement, RequirementOperator, Resources, RunId, RunStatus, Selector, Settings, Share, Strategy, Time,
+    TimeLimits, Uid, child_name,
 };
 
-/// Operations, each with jobs in its queue and one slot.
-const OPERATIONS: usize = 100;
+/// How large the installation is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Scale {
+    /// Jobs that wait.
+    pub(crate) queued: usize,
+    /// Operations, each with jobs in its queue and one slot.
+    pub(crate) operations: usize,
+    /// Clusters, of which each operation's jobs select ten, or all where there are fewer.
+    pub(crate) clusters: usize,
+}
+
+/// Clusters that an operation's jobs may go to.
+const GROUP: usize = 10;
+/// Runs that all clusters together take: below what the ledger holds.
+const LIVE_RUNS: usize = 500;
 /// Milliseconds: a request until its answer, and until the watch shows what it did.
 const ANSWER: i64 = 4;
 const WATCHED: i64 = 6;
@@ -27,6 +42,7 @@ type Due = Reverse<(i64, u64)>;
 
 /// An engine and what surrounds it.
 pub(crate) struct World {
+    scale: Scale,
     engine: Engine,
     now: i64,
     serial: u64,
@@ -42,8 +58,9 @@ pub(crate) struct World {
 
 impl World {
     /// A keeper that leads, with so many jobs in its queues.
-    pub(crate) fn new(queued: usize) -> Self {
+    pub(crate) fn new(scale: Scale) -> Self {
         let mut world = Self {
+            scale,
             engine: Engine::new(Settings::default()),
             now: 1_700_000_000_000,
             serial: 0,
@@ -60,8 +77,18 @@ impl World {
         while !world.due.is_empty() {
             world.step();
         }
-        (0..queued).for_each(|_| world.hand_in(0));
+        (0..scale.queued).for_each(|_| world.hand_in(0));
         world
+    }
+
+    /// So many steps that are counted.
+    pub(crate) fn steps_alone(&mut self, inputs: usize) {
+        for _ in 0..inputs {
+            let input = self.next_input();
+            let commands = counted(&mut self.engine, input, Time(self.now));
+            self.steps += 1;
+            commands.into_iter().for_each(|command| self.obey(command));
+        }
     }
 
     /// Steps so far.
@@ -95,8 +122,8 @@ impl World {
         commands.into_iter().for_each(|command| self.obey(command));
     }
 
-    /// Prints how often each kind of event came and what it took; gives the median and the mean of all.
-    pub(crate) fn print_kinds(&self) -> (f64, f64) {
+    /// Prints how often each kind of event came and what it took; gives the figures of all.
+    pub(crate) fn print_kinds(&self) -> Figures {
         let kinds = self.kinds.iter().flatten();
         let everything: Vec<Duration> = kinds.clone().flat_map(|(_, times)| times).copied().collect();
         let total = everything.len();
@@ -133,7 +160,7 @@ impl World {
 
     /// Somebody wants another job done.
     fn hand_in(&mut self, after: i64) {
-        let operation = self.born % OPERATIONS;
+        let operation = self.born % self.scale.operations;
         self.hand_in_for(operation, after);
     }
 
@@ -158,12 +185,12 @@ impl World {
             Command::DropTombstone { key, .. } => self.forget(key),
             Command::WriteJobStatus { key, uid, status } => self.write_status(&key, uid, &status),
             Command::WriteOperationStatus { key, status } => {
-                let operation = Operation { published: Some(*status), ..operation(key.clone()) };
+                let operation = Operation { published: Some(*status), ..self.scale.operation(key.clone()) };
                 self.answer(Receipt::OperationStatusWritten { key, result: Ok(()) });
                 self.show(WATCHED, Change::Operation(Box::new(operation)));
             }
             Command::WriteClusterStatus { name, status } => {
-                let cluster = Cluster { published: Some(*status), ..cluster() };
+                let cluster = Cluster { published: Some(*status), ..self.scale.cluster(name.clone()) };
                 self.answer(Receipt::ClusterStatusWritten { name, result: Ok(()) });
                 self.show(WATCHED, Change::Cluster(Box::new(cluster)));
             }
@@ -181,9 +208,13 @@ impl World {
     fn list(&mut self) {
         Kind::ALL.into_iter().for_each(|kind| self.tell(0, Input::RelistStarted(kind)));
         self.show(0, Change::Namespace { name: "jobs".into(), labels: BTreeMap::new(), terminating: false });
-        self.show(0, Change::Cluster(Box::new(cluster())));
-        for number in 0..OPERATIONS {
-            self.show(0, Change::Operation(Box::new(operation(operation_key(number)))));
+        for number in 0..self.scale.clusters {
+            let cluster = self.scale.cluster(format!("cluster-{number}").into());
+            self.show(0, Change::Cluster(Box::new(cluster)));
+        }
+        for number in 0..self.scale.operations {
+            let operation = self.scale.operation(operation_key(number));
+            self.show(0, Change::Operation(Box::new(operation)));
         }
         Kind::ALL.into_iter().for_each(|kind| self.tell(0, Input::RelistDone(kind)));
     }
@@ -231,22 +262,45 @@ impl World {
         }
         self.answer(Receipt::JobStatusWritten { uid, result: Ok(()) });
         if status.state.is_terminal() {
-            let operation = key.name.rsplit('-').next().and_then(|number| number.parse().ok()).unwrap_or(0);
-            self.hand_in_for(operation, 2 * WATCHED);
+            self.hand_in_for(number_in(&key.name), 2 * WATCHED);
         }
     }
 }
 
-fn print_row(kind: &str, mut times: Vec<Duration>, total: usize) -> (f64, f64) {
+/// What events took, in microseconds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Figures {
+    pub(crate) median: f64,
+    pub(crate) mean: f64,
+    pub(crate) p999: f64,
+}
+
+/// A world comes to its stride, and then makes steps that are counted: those within [`counted`].
+pub(crate) fn few_steps(scale: Scale, settling: usize, counting: usize) {
+    let mut world = World::new(scale);
+    while world.steps() < settling {
+        world.step();
+    }
+    world.steps_alone(counting);
+    println!("{counting}");
+}
+
+/// One step. Not inlined: its name is where counting begins and ends.
+#[inline(never)]
+fn counted(engine: &mut Engine, input: Input, now: Time) -> Vec<Command> {
+    black_box(engine.step(black_box(input), now))
+}
+
+fn print_row(kind: &str, mut times: Vec<Duration>, total: usize) -> Figures {
     times.sort_unstable();
     let micros = |time: Duration| time.as_secs_f64() * 1e6;
     let at = |per_mille: usize| micros(times[(times.len() * per_mille / 1000).min(times.len() - 1)]);
     let sum: Duration = times.iter().sum();
     #[expect(clippy::cast_precision_loss, reason = "a few hundred thousand")]
     let (share, mean) = (times.len() as f64 * 100.0 / total as f64, micros(sum) / times.len() as f64);
-    let median = at(500);
-    println!("{kind:<28} {share:>6.1}% {mean:>9.2} {median:>9.2} {:>9.2} {:>9.2}", at(990), at(999));
-    (median, mean)
+    let (median, p999) = (at(500), at(999));
+    println!("{kind:<28} {share:>6.1}% {mean:>9.2} {median:>9.2} {:>9.2} {p999:>9.2}", at(990));
+    Figures { median, mean, p999 }
 }
 
 fn kind_of(input: &Input) -> &'static str {
@@ -276,44 +330,60 @@ fn operation_key(number: usize) -> ObjectKey {
     ObjectKey::new("jobs", format!("report-{number}"))
 }
 
-fn operation(key: ObjectKey) -> Operation {
-    let essentials =
-        Essentials { language: Some(Language::Python), main_file: Some(MainFile::Python), ..Essentials::default() };
-    Operation {
-        key,
-        generation: 1,
-        limit: Some(1),
-        locks: Locks::default(),
-        defaults: Defaults::default(),
-        outline: Outline { essentials, ..Outline::default() },
-        parameters: vec!["region".into()],
-        result_parameters: Vec::new(),
-        needs_result: false,
-        defect: None,
-        published: None,
-    }
+/// The number that its name ends with.
+fn number_in(name: &str) -> usize {
+    name.rsplit('-').next().and_then(|number| number.parse().ok()).unwrap_or(0)
 }
 
-fn cluster() -> Cluster {
-    let essentials = Essentials { image: true, spark_version: true, ..Essentials::default() };
-    Cluster {
-        name: "business".into(),
-        generation: 1,
-        labels: BTreeMap::new(),
-        selector: Some(Selector::default()),
-        max_jobs: Some(500),
-        share: Share::default(),
-        locks: BTreeMap::new(),
-        admit_below: None,
-        strategy: Strategy::default(),
-        capacity: Resources { executors: 1_000, milli_cores: 2_000_000, memory_mib: 8_000_000 },
-        held: false,
-        windows: Vec::new(),
-        accept: Vec::new(),
-        cancels_at_window_end: false,
-        template: Outline { essentials, ..Outline::default() },
-        defect: None,
-        published: None,
+impl Scale {
+    fn groups(self) -> usize {
+        self.clusters.div_ceil(GROUP)
+    }
+
+    fn operation(self, key: ObjectKey) -> Operation {
+        let essentials =
+            Essentials { language: Some(Language::Python), main_file: Some(MainFile::Python), ..Essentials::default() };
+        let group = (number_in(&key.name) % self.groups()).to_string().into();
+        let requirement = Requirement { key: "group".into(), operator: RequirementOperator::In, values: vec![group] };
+        let selected = ClusterChoice::Selected(Selector { requirements: vec![requirement] });
+        let cluster = (self.groups() > 1).then(|| Arc::new(selected));
+        Operation {
+            key,
+            generation: 1,
+            limit: Some(1),
+            locks: Locks::default(),
+            defaults: Defaults { cluster, ..Defaults::default() },
+            outline: Outline { essentials, ..Outline::default() },
+            parameters: vec!["region".into()],
+            result_parameters: Vec::new(),
+            needs_result: false,
+            defect: None,
+            published: None,
+        }
+    }
+
+    fn cluster(self, name: Name) -> Cluster {
+        let essentials = Essentials { image: true, spark_version: true, ..Essentials::default() };
+        let group = (number_in(&name) / GROUP).to_string().into();
+        Cluster {
+            name,
+            generation: 1,
+            labels: [("group".into(), group)].into(),
+            selector: Some(Selector::default()),
+            max_jobs: u32::try_from(LIVE_RUNS / self.clusters).ok(),
+            share: Share::default(),
+            locks: BTreeMap::new(),
+            admit_below: None,
+            strategy: Strategy::default(),
+            capacity: Resources { executors: 1_000, milli_cores: 2_000_000, memory_mib: 8_000_000 },
+            held: false,
+            windows: Vec::new(),
+            accept: Vec::new(),
+            cancels_at_window_end: false,
+            template: Outline { essentials, ..Outline::default() },
+            defect: None,
+            published: None,
+        }
     }
 }
 
