@@ -17,6 +17,7 @@ pub(crate) fn spec(kind: Kind) -> Value {
                 "executors": {"min": 1, "max": 4}, "result": {"uri": "s3a://lake/$(job.name)"},
                 "startTimeoutSeconds": 300, "activeDeadlineSeconds": 3600,
             },
+            "locks": [{"name": "lake", "permits": 2}],
             "application": application(),
         }),
         Kind::Cluster => json!({
