@@ -22,7 +22,8 @@ mod window;
 pub use application::{ApplicationSpec, ApplicationType, Dependencies, SparkPod};
 pub use compute_cluster::{
     ClusterLimits, ComputeCluster, ComputeClusterSpec, ComputeClusterStatus, ExecutorCounts, ExecutorPool,
-    ExecutorUnit, JobCounts, NextWindow, OnWindowEnd, StopPolicy,
+    ExecutorUnit, JobCounts, NamespaceLimits, NextWindow, OccupancySpec, OnWindowEnd, OrderingSpec, OrderingStrategy,
+    StopPolicy,
 };
 pub use definitions::definitions;
 pub use managed_job::{ExecutorBounds, ManagedJob, ManagedJobSpec, Priority, ResultTarget};

@@ -16,6 +16,15 @@ pub(super) fn texts<const ENTRIES: u32, const LENGTH: u32>(_: &mut SchemaGenerat
     })
 }
 
+/// Permits by the names of locks. What a key may look like no schema can say.
+pub(super) fn permits(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "maxProperties": 32,
+        "additionalProperties": {"type": "integer", "format": "int32", "minimum": 0, "maximum": 1_000_000},
+    })
+}
+
 /// A map of at most `entries` values that one writer owns as a whole.
 pub(super) fn atomic_map<T: JsonSchema>(generate: &mut SchemaGenerator, entries: u32) -> Schema {
     json_schema!({
