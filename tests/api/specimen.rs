@@ -48,6 +48,8 @@ pub(crate) fn spec(kind: Kind) -> Value {
                 "executors": 2, "maxExecutors": 20, "milliCores": 3000, "maxMilliCores": 40000,
                 "memoryMiB": 4096, "maxMemoryMiB": 81920,
             }},
+            "locks": {"business/lake": {"permits": 2, "maxPermits": 4}},
+            "shares": {"business/jobs": {"jobs": 1, "maxJobs": 3, "executors": 2, "maxExecutors": 12}},
         }),
     }
 }

@@ -31,5 +31,5 @@ pub use managed_job_status::{
     Blocker, ExecutorGrant, JobResult, JobState, ManagedJobStatus, QueueStatus, ReportedBy, RunOutcome, RunStatus,
 };
 pub use operation::{JobDefaults, LockSpec, Operation, OperationSpec, OperationStatus, RunCounts};
-pub use run_ledger::{LedgerCluster, LedgerLimit, RunLedger, RunLedgerSpec};
+pub use run_ledger::{LedgerCluster, LedgerLimit, LedgerLock, LedgerShare, RunLedger, RunLedgerSpec};
 pub use window::{AcceptSpec, Day, WindowSpec};

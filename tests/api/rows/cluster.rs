@@ -106,15 +106,17 @@ fn order() -> Vec<Row> {
         created("nothing starts at all", below(0)).refused(&[path, "0"]),
         created("more than full", below(101)).refused(&[path, "101"]),
         created("no size to be full of", json!({"occupancy": {"admitBelowPercent": 80}})).refused(&size),
-        created("a pool without size", json!({"executors": {}, "occupancy": {"admitBelowPercent": 80}}))
-            .refused(&size),
+        created("a pool without size", json!({"executors": {}, "occupancy": {"admitBelowPercent": 80}})).refused(&size),
         created("an occupancy that says nothing", json!({"occupancy": {}})),
         Row::changed(Cluster, "the size goes", below(80), json!({"occupancy": {"admitBelowPercent": 80}}))
             .refused(&size),
         created("nobody passes the first", json!({"ordering": {"strategy": "StrictFifo"}})),
         created("what fits passes", json!({"ordering": {"strategy": "PriorityFifo"}})),
-        created("an order that is not offered", json!({"ordering": {"strategy": "Backfill"}}))
-            .refused(&["spec.ordering.strategy", "\"Backfill\"", "\"PriorityFifo\", \"StrictFifo\""]),
+        created("an order that is not offered", json!({"ordering": {"strategy": "Backfill"}})).refused(&[
+            "spec.ordering.strategy",
+            "\"Backfill\"",
+            "\"PriorityFifo\", \"StrictFifo\"",
+        ]),
     ]
 }
 
