@@ -10,6 +10,7 @@ mod figures;
 mod intent;
 mod jobs;
 mod ledger;
+mod limits;
 mod publish;
 mod runs;
 mod sightings;
