@@ -93,14 +93,14 @@ fn strategy(strategy: OrderingStrategy) -> Strategy {
     }
 }
 
-/// Permits by lock. A name that no operation can say is an error.
+/// Permits by lock. A name that no operation can say (the schema refuses it) is an error.
 fn locks(spec: &ComputeClusterSpec) -> Result<BTreeMap<Name, u32>, String> {
     let read = |(name, permits): (&String, &i32)| {
         if is_word(name) {
             return Ok((name.as_str().into(), count(*permits)));
         }
         let name = crate::text::clean(name, 100);
-        Err(format!("limits.locks: {name:?} is no lock's name: letters a to z, digits and -, at most 63"))
+        Err(format!("limits.locks: {name:?} is no name of a lock: letters a to z, digits and -, at most 63"))
     };
     spec.limits.iter().flat_map(|limits| &limits.locks).map(read).collect()
 }

@@ -78,6 +78,7 @@ fn limits() -> Vec<Row> {
     let locks = |title, locks: Value| Row::created(Cluster, title, json!({"limits": {"locks": locks}}));
     let many = |count: i32| Value::Object((0..count).map(|n| (format!("l{n}"), json!(1))).collect());
     let path = "spec.limits.perNamespace";
+    let name = ["spec.limits.locks", "the name of a lock has letters a to z"];
     vec![
         share("a share of jobs", json!({"maxConcurrentJobs": 1})),
         share("a share of executors", json!({"maxExecutors": 1})),
@@ -89,6 +90,10 @@ fn limits() -> Vec<Row> {
         locks("as many locks as may be", many(32)),
         locks("too many locks", many(33)).refused(&["spec.limits.locks", "must have at most 32 items"]),
         locks("no lock, said in a map", json!({})),
+        locks("a lock with the longest name", json!({"a23456789-".repeat(6) + "abc": 1})),
+        locks("a lock with a longer name", json!({"a23456789-".repeat(6) + "abcd": 1})).refused(&name),
+        locks("a lock with capitals", json!({"lake": 1, "Lake": 1})).refused(&name),
+        locks("a lock of two words", json!({"a.b": 1})).refused(&name),
         locks("permits below zero", json!({"lake": -1})).refused(&["spec.limits.locks.lake", "-1"]),
         locks("too many permits", json!({"lake": 1_000_001})).refused(&["spec.limits.locks.lake", "1000001"]),
         locks("permits in words", json!({"lake": "many"})).refused(&["spec.limits.locks.lake", "integer"]),
