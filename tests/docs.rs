@@ -103,13 +103,15 @@ fn every_setting_of_the_chart_is_explained_with_its_default() {
     let (values, page) = (read("charts/slowlane/values.yaml"), read("docs/reference/settings.md"));
     let settings = values.split("\nsettings:\n").nth(1).expect("the values have settings");
     let mut section = "";
-    for line in settings.lines().take_while(|line| line.starts_with(' ')) {
+    let lines = settings.lines().take_while(|line| line.starts_with(' '));
+    for line in lines.filter(|line| !line.trim_start().starts_with('#')) {
         let (key, default) = line.split_once(':').expect("a key and a value");
         if default.is_empty() {
             section = key.trim();
             continue;
         }
-        let row = format!("| `{section}.{}` |", key.trim());
+        let path = if key.starts_with("    ") { format!("{section}.{}", key.trim()) } else { key.trim().to_owned() };
+        let row = format!("| `{path}` |");
         let row = page.lines().find(|line| line.starts_with(&row)).unwrap_or_else(|| panic!("no row {row}"));
         assert!(row.split('|').nth(2).is_some_and(|cell| cell.trim().trim_matches('`') == default.trim()), "{row}");
     }

@@ -429,7 +429,7 @@ fn seen(run: &RunId, holder: &Holder, now: Time) -> (ApplicationSeen, PodSeen) {
         job: Some(holder.job.name.clone()),
         operation: Some(holder.operation.clone()),
         cluster: Some(holder.cluster.clone()),
-        grant: Some((holder.footprint, holder.max_executors)),
+        grant: Some((holder.footprint, holder.max_executors, holder.locks.clone())),
         created: now,
         placeholder: None,
         deleting: None,

@@ -7,13 +7,17 @@ use tracing_subscriber::EnvFilter;
 
 use super::{ConfigError, Settings};
 
-/// The first key of `written` that the complete set of keys in `known` does not have.
+/// The first key of `written` that the complete set of keys in `known` does not have. What is empty there is a map that
+/// takes any.
 pub(super) fn unknown_key(written: &Value, known: &Value) -> Option<ConfigError> {
     find(written, known, "")
 }
 
 fn find(written: &Value, known: &Value, above: &str) -> Option<ConfigError> {
     let (Value::Mapping(written), Value::Mapping(known)) = (written, known) else { return None };
+    if known.is_empty() {
+        return None;
+    }
     written.iter().find_map(|(key, value)| {
         let path = format!("{above}{}", shown(key));
         match known.get(key) {
@@ -63,7 +67,18 @@ pub(super) fn ranges(settings: &Settings) -> Result<(), ConfigError> {
     let (lease, renew, retry) = (election.lease_seconds, election.renew_deadline_seconds, election.retry_seconds);
     require(renew < lease, "leaderElection.renewDeadlineSeconds", &renew, "less than leaseSeconds")?;
     require(retry < renew, "leaderElection.retrySeconds", &retry, "less than renewDeadlineSeconds")?;
+    locks(settings)?;
     texts(settings)
+}
+
+fn locks(settings: &Settings) -> Result<(), ConfigError> {
+    for (name, permits) in &settings.locks {
+        let path = format!("locks.{name}");
+        let is_word = is_name(name) && !name.contains('.');
+        require(is_word, &path, name, "a name of lower-case letters, digits and dashes, at most 63")?;
+        require(*permits <= 1_000_000, &path, permits, "0 to 1000000")?;
+    }
+    Ok(())
 }
 
 const WEEK: u32 = 7 * 24 * 3600;
@@ -88,11 +103,6 @@ fn is_name(text: &str) -> bool {
     (1..=63).contains(&text.len()) && text.chars().all(inner) && !text.starts_with(['-', '.']) && !text.ends_with('-')
 }
 
-fn require(
-    holds: bool,
-    path: &'static str,
-    value: &dyn std::fmt::Display,
-    rule: &'static str,
-) -> Result<(), ConfigError> {
-    if holds { Ok(()) } else { Err(ConfigError::OutOfRange { path, value: value.to_string(), rule }) }
+fn require(holds: bool, path: &str, value: &dyn std::fmt::Display, rule: &'static str) -> Result<(), ConfigError> {
+    if holds { Ok(()) } else { Err(ConfigError::OutOfRange { path: path.to_owned(), value: value.to_string(), rule }) }
 }

@@ -37,7 +37,7 @@ pub enum ConfigError {
     #[error("{path}: {value} is out of range: {rule}")]
     OutOfRange {
         /** The key's path. */
-        path: &'static str,
+        path: String,
         /** What stands there. */
         value: String,
         /** What would be right. */
@@ -55,6 +55,8 @@ pub struct Settings {
     pub ledger: LedgerSettings,
     /// Who starts when.
     pub admission: Admission,
+    /// Permits of locks by their names; they hold everywhere.
+    pub locks: BTreeMap<String, u32>,
     /// What happens to runs.
     pub runs: Runs,
     /// How long closed runs' applications stay.
@@ -282,7 +284,7 @@ impl Settings {
             lingering: span(self.runs.lingering_seconds),
             start_timeout: span(self.runs.start_timeout_seconds),
             operator_absent: span(self.runs.operator_absent_seconds),
-            locks: BTreeMap::new(),
+            locks: self.locks.iter().map(|(name, permits)| (name.as_str().into(), *permits)).collect(),
             max_live_runs: count(self.ledger.max_live_runs),
         }
     }
@@ -318,6 +320,13 @@ mod tests {
     }
 
     #[test]
+    fn locks_may_have_any_names() {
+        let settings = Settings::parse("locks: {lake: 4, mail-2: 0}\n").unwrap();
+        assert_eq!(settings.model().locks, BTreeMap::from([("lake".into(), 4), ("mail-2".into(), 0)]));
+        assert_eq!(Settings::parse("locks: {}").unwrap(), Settings::default());
+    }
+
+    #[test]
     fn an_unknown_key_is_refused_with_its_path() {
         assert_eq!(
             refused("tombstones: {keepSecond: 5}"),
@@ -335,6 +344,9 @@ mod tests {
             ("tombstones: [1]", "tombstones: invalid type"),
             ("log: {format: xml}", "log.format: unknown variant `xml`, expected `json` or `text`"),
             ("leaderElection: {namespace: {}}", "leaderElection.namespace: invalid type"),
+            ("locks: {lake: many}", "locks.lake: invalid type"),
+            ("locks: {lake: -1}", "locks.lake: invalid type"),
+            ("locks: 1", "locks: invalid type"),
             ("- 1", "invalid type: sequence"),
         ] {
             let said = refused(text);
@@ -352,6 +364,11 @@ mod tests {
             ("http: {address: here}", "http.address"),
             ("log: {level: 'slowlane=loud'}", "log.level"),
             ("ledger: {maxLiveRuns: 5000}", "ledger.maxLiveRuns"),
+            ("locks: {lake: 1000001}", "locks.lake"),
+            ("locks: {Lake: 1}", "locks.Lake"),
+            ("locks: {a.b: 1}", "locks.a.b"),
+            ("locks: {a-: 1}", "locks.a-"),
+            ("locks: {'': 1}", "locks."),
         ] {
             let said = refused(text);
             assert!(said.starts_with(&format!("{path}: ")), "{text}: {said}");

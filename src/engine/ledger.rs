@@ -7,7 +7,7 @@ use crate::admission::Grant;
 use crate::command::{Command, Failure};
 use crate::index::{Relists, Stage};
 use crate::lifecycle::{RETRY, Run};
-use crate::model::{Holder, JobState, Ledger, LedgerVersion, Name, ObjectKey, Resources, RunId, Span};
+use crate::model::{Holder, JobState, Ledger, LedgerVersion, RunId, Span};
 
 /// How long a job waits whose grant the API server refused.
 const SET_ASIDE: Span = Span::seconds(60);
@@ -381,45 +381,5 @@ impl Engine {
         ledger.sequence = self.acknowledged.sequence;
         self.compose_limits(&mut ledger, grants);
         ledger
-    }
-
-    /// Limits as declared. Runs that have to be taken in over a limit (after a lost ledger) raise it for one write,
-    /// which the API server would refuse otherwise; the next write lowers it again.
-    fn compose_limits(&mut self, ledger: &mut Ledger, grants: &BTreeMap<RunId, Holder>) {
-        let mut operations: BTreeMap<ObjectKey, (u32, bool)> = BTreeMap::new();
-        let mut clusters: BTreeMap<Name, (u32, bool, Resources)> = BTreeMap::new();
-        for (run, holder) in &ledger.holders {
-            let is_new = !self.acknowledged.holders.contains_key(run) && !grants.contains_key(run);
-            let key = holder.operation_key();
-            let operation = operations.entry(key).or_default();
-            *operation = (operation.0 + 1, operation.1 | is_new);
-            let cluster = clusters.entry(holder.cluster.clone()).or_default();
-            *cluster = (cluster.0 + 1, cluster.1 | is_new, cluster.2.plus(holder.resources()));
-        }
-        for (key, (alive, grows)) in operations {
-            let declared = self.gate.operation(&key).and_then(|entry| entry.declared.as_ref()?.limit);
-            if let Some(limit) = declared {
-                let written = if grows { limit.max(alive) } else { limit };
-                self.ledger_dirty |= written != limit;
-                ledger.operation_limits.insert(key, written);
-            }
-        }
-        for (name, (alive, grows, used)) in clusters {
-            let Some(declared) = self.gate.cluster(&name).and_then(|entry| entry.declared.as_ref()) else { continue };
-            let (limit, capacity) = (declared.max_jobs, declared.capacity);
-            let fits = if grows { capacity.at_least(used) } else { capacity };
-            self.ledger_dirty |= fits != capacity;
-            ledger.cluster_capacity.insert(name.clone(), fits);
-            if let Some(limit) = limit {
-                let written = if grows { limit.max(alive) } else { limit };
-                self.ledger_dirty |= written != limit;
-                ledger.cluster_limits.insert(name, written);
-            }
-        }
-    }
-
-    /// A declared limit changed: the ledger's copy follows with a write of its own where runs hold it.
-    pub(super) fn limits_changed(&mut self) {
-        self.ledger_dirty |= !self.runs.is_empty();
     }
 }

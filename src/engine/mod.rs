@@ -10,6 +10,7 @@ mod figures;
 mod intent;
 mod jobs;
 mod ledger;
+mod limits;
 mod publish;
 mod runs;
 mod sightings;
@@ -228,8 +229,12 @@ impl Engine {
     /// The new ones hold from now on; times that were set before may still come, and are judged anew then.
     fn set_settings(&mut self, settings: Settings) {
         let is_ranked_anew = self.settings.aging != settings.aging;
+        let has_other_locks = self.settings.locks != settings.locks;
         self.gate.set_settings(&settings);
         self.settings = settings;
+        if has_other_locks {
+            self.limits_changed();
+        }
         if is_ranked_anew && self.synced {
             self.jobs.numbers().into_iter().for_each(|number| self.place(number));
         }

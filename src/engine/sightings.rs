@@ -148,6 +148,7 @@ impl Engine {
         let mut holder = holder_of(application);
         if is_trusted && !job_open {
             (holder.footprint, holder.min_executors, holder.max_executors) = (Footprint::default(), 0, 0);
+            holder.locks = Locks::default();
         }
         self.tombstones.remove(run);
         self.hold(run.clone(), holder);
@@ -209,7 +210,7 @@ impl Engine {
 }
 
 fn holder_of(application: &ApplicationSeen) -> Holder {
-    let (footprint, executors) = application.grant.unwrap_or_default();
+    let (footprint, executors, locks) = application.grant.clone().unwrap_or_default();
     let unknown = || Name::from("unknown");
     Holder {
         job: ObjectKey {
@@ -221,7 +222,7 @@ fn holder_of(application: &ApplicationSeen) -> Holder {
         footprint,
         min_executors: executors,
         max_executors: executors,
-        locks: Locks::default(),
+        locks,
         granted: application.created,
         seen: true,
     }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::name::{Name, ObjectKey, Uid};
 use super::resources::Footprint;
-use super::{EndReason, Time};
+use super::{EndReason, Locks, Time};
 
 /// A run: a job's UID and the number of the attempt, from 1.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -84,8 +84,8 @@ pub struct ApplicationSeen {
     pub operation: Option<Name>,
     /// The cluster, from its label.
     pub cluster: Option<Name>,
-    /// What was granted to it, from its annotation.
-    pub grant: Option<(Footprint, u64)>,
+    /// What was granted to it, from its annotation: its size, its executors and its permits.
+    pub grant: Option<(Footprint, u64, Locks)>,
     /// When it was created.
     pub created: Time,
     /// Born suspended: it only holds the name of a run that is not to start.

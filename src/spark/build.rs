@@ -31,7 +31,7 @@ const MAX_TEXTS: usize = 256 * 1024;
 const MAX_PENDING: &str = "spark.kubernetes.allocation.maxPendingPods";
 
 /// Who a run is: what goes into the metadata of everything that belongs to it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Run<'a> {
     /// Name of the `SparkApplication`, from [`child_name`](crate::model::child_name).
     pub name: &'a str,
@@ -54,7 +54,7 @@ pub struct Run<'a> {
 }
 
 /// Everything that a run is built from.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct BuildInput<'a> {
     /// Who it is.
     pub run: Run<'a>,
@@ -87,7 +87,7 @@ pub fn build(input: &BuildInput<'_>) -> Result<Value, BuildError> {
         spec.insert("arguments".into(), json!(arguments));
     }
     spec.insert("sparkConf".into(), json!(spark_conf(input)?));
-    spec.insert("dynamicAllocation".into(), dynamic_allocation(input.run.grant));
+    spec.insert("dynamicAllocation".into(), dynamic_allocation(&input.run.grant));
     spec.insert("driver".into(), driver(input, &pods));
     spec.insert("executor".into(), executor(input, &pods));
     Ok(object(&input.run, result_uri.as_deref(), &Value::Object(spec)))
@@ -124,7 +124,7 @@ pub fn declared_result(input: &BuildInput<'_>) -> Result<Option<String>, BuildEr
 }
 
 fn check_grant(input: &BuildInput<'_>) -> Result<(), BuildError> {
-    let grant = input.run.grant;
+    let grant = &input.run.grant;
     if grant.max_executors == 0 || grant.min_executors > grant.max_executors {
         return Err(BuildError::conflict("executors", format!("cannot be granted as {grant}")));
     }
@@ -247,7 +247,7 @@ const PATIENCE: [&str; 4] = [
 
 /// The merged properties; ours stand last and cannot be set by anybody, save for those that are defaults.
 fn spark_conf(input: &BuildInput<'_>) -> Result<BTreeMap<String, String>, BuildError> {
-    let grant = input.run.grant;
+    let grant = &input.run.grant;
     let mut conf = input.application.spec().spark_conf.clone();
     conf.entry("spark.log.level".into()).or_insert_with(|| "WARN".into());
     for key in PATIENCE {
@@ -267,12 +267,12 @@ fn max_pending(value: &str) -> Result<u32, BuildError> {
     number.ok_or_else(|| BuildError::malformed(path, value, "a whole number of at least 1"))
 }
 
-fn is_dynamic(grant: Grant) -> bool {
+fn is_dynamic(grant: &Grant) -> bool {
     grant.min_executors != grant.max_executors
 }
 
 /// Shuffle files are tracked: there is no external shuffle service on Kubernetes.
-fn dynamic_allocation(grant: Grant) -> Value {
+fn dynamic_allocation(grant: &Grant) -> Value {
     if !is_dynamic(grant) {
         return json!({"enabled": false});
     }
@@ -300,7 +300,7 @@ fn executor(input: &BuildInput<'_>, pods: &Pods<'_>) -> Value {
     let made = input.application.outline().executor_pod();
     let mut fields = pod(&input.run, input.application.spec().executor.as_ref(), made);
     fields.insert("template".into(), pods.executor());
-    if !is_dynamic(input.run.grant) {
+    if !is_dynamic(&input.run.grant) {
         fields.insert("instances".into(), json!(input.run.grant.max_executors));
     }
     Value::Object(fields)

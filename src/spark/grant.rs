@@ -3,12 +3,13 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::model::PodSize;
+use crate::model::{Locks, PodSize};
 
-/// Bounds of a run's executors and all that was reserved for it, the driver included.
+/// Bounds of a run's executors and all that was reserved for it, the driver included, with the permits that it holds.
 ///
-/// Written as `executors=1..4,cores=4500m,memory=12288Mi`; a lost ledger is rebuilt from what it reads there.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Written as `executors=1..4,cores=4500m,memory=12288Mi,locks=lake:2+mail:1`, without the last part where there are no locks;
+/// a lost ledger is rebuilt from what it reads there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Grant {
     /// Executors that it starts with and keeps.
     pub min_executors: u32,
@@ -16,16 +17,23 @@ pub struct Grant {
     pub max_executors: u32,
     /// Driver and `max_executors` executors.
     pub total: PodSize,
+    /// Permits of locks.
+    pub locks: Locks,
 }
 
 impl fmt::Display for Grant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { min_executors, max_executors, total } = self;
+        let Self { min_executors, max_executors, total, locks } = self;
         write!(
             f,
             "executors={min_executors}..{max_executors},cores={}m,memory={}Mi",
             total.milli_cores, total.memory_mib
-        )
+        )?;
+        for (number, (lock, permits)) in locks.iter().enumerate() {
+            let before = if number == 0 { ",locks=" } else { "+" };
+            write!(f, "{before}{lock}:{permits}")?;
+        }
+        Ok(())
     }
 }
 
@@ -44,11 +52,36 @@ impl FromStr for Grant {
 
 fn parse(text: &str) -> Option<Grant> {
     let (executors, rest) = text.strip_prefix("executors=")?.split_once(",cores=")?;
-    let (cores, memory) = rest.split_once("m,memory=")?;
+    let (cores, rest) = rest.split_once("m,memory=")?;
+    let (memory, locks) = match rest.split_once(",locks=") {
+        Some((memory, locks)) => (memory, parse_locks(locks)?),
+        None => (rest, Locks::default()),
+    };
     let (min, max) = executors.split_once("..")?;
     let (min_executors, max_executors) = (number(min)?.try_into().ok()?, number(max)?.try_into().ok()?);
     let total = PodSize { milli_cores: number(cores)?, memory_mib: number(memory.strip_suffix("Mi")?)? };
-    (min_executors <= max_executors).then_some(Grant { min_executors, max_executors, total })
+    (min_executors <= max_executors).then_some(Grant { min_executors, max_executors, total, locks })
+}
+
+/// Permits of any one lock, and locks of any one run, at most: as the schema of an Operation has it.
+const MOST_PERMITS: u64 = 1_000_000;
+const MOST_LOCKS: usize = 8;
+
+/// Locks in order, such as an Operation may name; anything else would be held for ever.
+fn parse_locks(text: &str) -> Option<Locks> {
+    let lock = |word: &str| {
+        let (name, permits) = word.split_once(':').filter(|(name, _)| is_lock(name))?;
+        let permits = number(permits).filter(|permits| (1..=MOST_PERMITS).contains(permits))?;
+        Some((name.into(), permits.try_into().ok()?))
+    };
+    let locks: Locks = text.split('+').map(lock).collect::<Option<_>>()?;
+    let in_order = locks.windows(2).all(|two| two[0].0 < two[1].0);
+    (in_order && locks.len() <= MOST_LOCKS).then_some(locks)
+}
+
+fn is_lock(name: &str) -> bool {
+    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    (1..=63).contains(&name.len()) && name.bytes().all(inner) && !name.starts_with('-') && !name.ends_with('-')
 }
 
 fn number(digits: &str) -> Option<u64> {
@@ -62,9 +95,12 @@ mod tests {
 
     #[test]
     fn reads_as_a_short_line() {
-        let grant =
-            Grant { min_executors: 1, max_executors: 4, total: PodSize { milli_cores: 4500, memory_mib: 12288 } };
+        let total = PodSize { milli_cores: 4500, memory_mib: 12288 };
+        let grant = Grant { min_executors: 1, max_executors: 4, total, locks: Locks::default() };
         assert_eq!(grant.to_string(), "executors=1..4,cores=4500m,memory=12288Mi");
+        let locks = Locks::from([("lake".into(), 2), ("mail".into(), 1)]);
+        let locked = Grant { locks, ..grant };
+        assert_eq!(locked.to_string(), "executors=1..4,cores=4500m,memory=12288Mi,locks=lake:2+mail:1");
     }
 
     #[test]
@@ -82,13 +118,27 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Grant>(), Err(NotAGrant), "{text}");
         }
+        let nine = "a:1+b:1+c:1+d:1+e:1+f:1+g:1+h:1+i:1";
+        for locks in
+            ["", "a", "a:", "a:0", "a:+1", "a:1000001", "a:1+", "b:1+a:1", "a:1+a:1", "A:1", "-a:1", "a b:1", nine]
+        {
+            let text = format!("executors=1..4,cores=1m,memory=1Mi,locks={locks}");
+            assert_eq!(text.parse::<Grant>(), Err(NotAGrant), "{text}");
+        }
+    }
+
+    fn locks() -> impl Strategy<Value = Locks> {
+        let some = prop::collection::btree_map("[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", 1..=1_000_000_u32, 0..=8);
+        some.prop_map(|locks| locks.into_iter().map(|(name, permits)| (name.into(), permits)).collect())
     }
 
     proptest! {
         #[test]
-        fn reads_back_what_it_has_written(min: u32, more: u32, milli_cores: u64, memory_mib: u64) {
+        fn reads_back_what_it_has_written(
+            min: u32, more: u32, milli_cores: u64, memory_mib: u64, locks in locks(),
+        ) {
             let total = PodSize { milli_cores, memory_mib };
-            let grant = Grant { min_executors: min, max_executors: min.saturating_add(more), total };
+            let grant = Grant { min_executors: min, max_executors: min.saturating_add(more), total, locks };
             prop_assert_eq!(grant.to_string().parse(), Ok(grant));
         }
 

@@ -17,6 +17,7 @@ pub(crate) fn spec(kind: Kind) -> Value {
                 "executors": {"min": 1, "max": 4}, "result": {"uri": "s3a://lake/$(job.name)"},
                 "startTimeoutSeconds": 300, "activeDeadlineSeconds": 3600,
             },
+            "locks": [{"name": "lake", "permits": 2}],
             "application": application(),
         }),
         Kind::Cluster => json!({
@@ -24,9 +25,14 @@ pub(crate) fn spec(kind: Kind) -> Value {
                 "matchLabels": {"team": "data"},
                 "matchExpressions": [{"key": "stage", "operator": "In", "values": ["prod"]}],
             },
-            "limits": {"maxConcurrentJobs": 10},
+            "limits": {
+                "maxConcurrentJobs": 10, "perNamespace": {"maxConcurrentJobs": 3, "maxExecutors": 12},
+                "locks": {"lake": 4},
+            },
             "executors": {"max": 20},
             "executor": {"cores": 2, "memory": "4Gi"},
+            "occupancy": {"admitBelowPercent": 90},
+            "ordering": {"strategy": "StrictFifo"},
             "stopPolicy": "Hold",
             "windows": [{"name": "day", "days": ["Mon"], "from": "08:00", "to": "18:00", "timeZone": "Europe/Berlin"}],
             "accept": [{"during": ["day"], "outside": ["day"], "priorities": ["High"], "operations": ["jobs/daily"]}],
@@ -42,6 +48,8 @@ pub(crate) fn spec(kind: Kind) -> Value {
                 "executors": 2, "maxExecutors": 20, "milliCores": 3000, "maxMilliCores": 40000,
                 "memoryMiB": 4096, "maxMemoryMiB": 81920,
             }},
+            "locks": {"business/lake": {"permits": 2, "maxPermits": 4}},
+            "shares": {"business/jobs": {"jobs": 1, "maxJobs": 3, "executors": 2, "maxExecutors": 12}},
         }),
     }
 }

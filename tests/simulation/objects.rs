@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use slowlane::command::{Change, Kind};
 use slowlane::model::{
-    ApplicationSeen, ApplicationState, DriverEnd, EndReason, Footprint, Interruption, Job, JobStatus, Name, ObjectKey,
-    Outcome, Placeholder, PodPhase, PodRole, PodSeen, Published, Report, ReportedResult, ResultSource, RunId,
-    RunStatus, Time, Uid,
+    ApplicationSeen, ApplicationState, DriverEnd, EndReason, Footprint, Interruption, Job, JobStatus, Locks, Name,
+    ObjectKey, Outcome, Placeholder, PodPhase, PodRole, PodSeen, Published, Report, ReportedResult, ResultSource,
+    RunId, RunStatus, Time, Uid,
 };
 
 #[derive(Debug, Clone, PartialEq)]
@@ -35,6 +35,7 @@ pub(crate) struct App {
     pub(crate) cluster: Name,
     pub(crate) footprint: Footprint,
     pub(crate) executors: u64,
+    pub(crate) locks: Locks,
     pub(crate) owner: Option<Uid>,
     pub(crate) created: Time,
     pub(crate) placeholder: Option<Placeholder>,
@@ -72,7 +73,7 @@ impl App {
             job: Some(self.job.clone()),
             operation: Some(self.operation.clone()),
             cluster: Some(self.cluster.clone()),
-            grant: Some((self.footprint, self.executors)),
+            grant: Some((self.footprint, self.executors, self.locks.clone())),
             created: self.created,
             placeholder: self.placeholder,
             deleting: self.deleting,

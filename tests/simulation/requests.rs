@@ -162,6 +162,7 @@ impl World {
             cluster: holder.cluster.clone(),
             footprint: holder.footprint,
             executors: holder.max_executors,
+            locks: holder.locks.clone(),
             owner,
             created: self.now,
             placeholder,

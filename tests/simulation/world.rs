@@ -264,7 +264,10 @@ impl World {
             let known = !of_cluster(old, name).is_empty();
             !(now.fits(**capacity) || (known && fits_each(now, before, **capacity)))
         });
-        overfull.map(|(name, _)| format!("more is reserved in {name} than it has"))
+        overfull
+            .map(|(name, _)| format!("more is reserved in {name} than it has"))
+            .or_else(|| refuses_locks(old, new))
+            .or_else(|| refuses_shares(old, new))
     }
 
     // ---- statuses ---------------------------------------------------------------------------------------------
@@ -298,6 +301,48 @@ impl LiveRun {
             resources: app.footprint.with(app.executors),
         }
     }
+}
+
+fn refuses_locks(old: &Ledger, new: &Ledger) -> Option<String> {
+    let everywhere = new.lock_permits.iter().find(|(lock, most)| {
+        let before = old.lock_permits.contains_key(*lock).then(|| permits(old, None, lock));
+        grew_above(permits(new, None, lock), before, u64::from(**most))
+    });
+    let at_cluster = new.cluster_lock_permits.iter().find(|(key, most)| {
+        let of = |ledger: &Ledger| permits(ledger, Some(&key.0), &key.1);
+        let before = old.cluster_lock_permits.contains_key(*key).then(|| of(old));
+        grew_above(of(new), before, u64::from(**most))
+    });
+    let lock = everywhere.map(|(lock, _)| lock).or(at_cluster.map(|((_, lock), _)| lock))?;
+    Some(format!("more permits of {lock} are taken than there are"))
+}
+
+fn refuses_shares(old: &Ledger, new: &Ledger) -> Option<String> {
+    let overfull = new.shares.iter().find(|(key, share)| {
+        let (now, before) = (share_of(new, key), old.shares.contains_key(*key).then(|| share_of(old, key)));
+        grew_above(now.0, before.map(|before| before.0), share.max_jobs.map_or(u64::MAX, u64::from))
+            || grew_above(now.1, before.map(|before| before.1), share.max_executors.unwrap_or(u64::MAX))
+    });
+    overfull.map(|((cluster, namespace), _)| format!("{namespace} has more of {cluster} than its share"))
+}
+
+/// Above the most, and more than before or not there before.
+fn grew_above(now: u64, before: Option<u64>, most: u64) -> bool {
+    now > most && before.is_none_or(|before| now > before)
+}
+
+/// Permits of a lock that are taken, in one cluster or everywhere.
+fn permits(ledger: &Ledger, cluster: Option<&Name>, lock: &Name) -> u64 {
+    let holders = ledger.holders.values().filter(|holder| cluster.is_none_or(|cluster| holder.cluster == *cluster));
+    let of_lock = holders.flat_map(|holder| holder.locks.iter()).filter(|(name, _)| name == lock);
+    of_lock.map(|(_, permits)| u64::from(*permits)).sum()
+}
+
+/// Runs and executors of a namespace in a cluster.
+fn share_of(ledger: &Ledger, (cluster, namespace): &(Name, Name)) -> (u64, u64) {
+    let holders = ledger.holders.values();
+    let of_share = holders.filter(|holder| holder.cluster == *cluster && holder.job.namespace == *namespace);
+    of_share.fold((0, 0), |(runs, executors), holder| (runs + 1, executors + holder.max_executors))
 }
 
 fn of_operation<'a>(ledger: &'a Ledger, key: &ObjectKey) -> BTreeSet<&'a RunId> {

@@ -4,7 +4,7 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::{created, is_name, key, model_time, uid};
-use crate::model::{ApplicationSeen, ApplicationState, Footprint, Name, Placeholder, PodSize, RunId};
+use crate::model::{ApplicationSeen, ApplicationState, Footprint, Locks, Name, Placeholder, PodSize, RunId};
 use crate::spark::marks::{
     CLUSTER_ANNOTATION, GRANT_ANNOTATION, JOB_ANNOTATION, JOB_UID_LABEL, OPERATION_ANNOTATION, RUN_FINALIZER, RUN_LABEL,
 };
@@ -80,13 +80,13 @@ const MOST_OF_A_RUN: u64 = 10_000_000_000_000;
 
 /// The annotation names the sum; how it was made up of pods is not needed any more. No text makes a cluster full for
 /// ever: what is beyond all measure is no grant.
-fn grant(text: &str) -> Option<(Footprint, u64)> {
-    let Grant { max_executors, total, .. } = text.parse().ok()?;
+fn grant(text: &str) -> Option<(Footprint, u64, Locks)> {
+    let Grant { max_executors, total, locks, .. } = text.parse().ok()?;
     if max_executors > MOST_EXECUTORS || total.milli_cores.max(total.memory_mib) > MOST_OF_A_RUN {
         return None;
     }
     let whole = PodSize { milli_cores: total.milli_cores, memory_mib: total.memory_mib };
-    Some((Footprint { driver: whole, executor: PodSize::default() }, u64::from(max_executors)))
+    Some((Footprint { driver: whole, executor: PodSize::default() }, u64::from(max_executors), locks))
 }
 
 fn placeholder(word: &str) -> Placeholder {
@@ -134,7 +134,7 @@ mod tests {
             json!({"name": "daily-1", "namespace": "jobs", "uid": "a", "creationTimestamp": "1970-01-01T00:00:05Z",
                 "labels": {"slowlane.dev/job-uid": "u", "slowlane.dev/run": "2"},
                 "annotations": {"slowlane.dev/job": "daily", "slowlane.dev/cluster": "c", "slowlane.dev/operation": "o",
-                    "slowlane.dev/grant": "executors=1..4,cores=4500m,memory=12288Mi"},
+                    "slowlane.dev/grant": "executors=1..4,cores=4500m,memory=12288Mi,locks=lake:2"},
                 "finalizers": ["slowlane.dev/run", "foregroundDeletion"], "deletionTimestamp": "1970-01-01T00:00:09Z"}),
             json!({"applicationState": {"state": "FAILED", "errorMessage": "driver\nfailed"},
                 "driverInfo": {"podName": "daily-1-driver"}}),
@@ -143,7 +143,8 @@ mod tests {
         assert_eq!((seen.created, seen.deleting), (Time(5000), Some(Time(9000))));
         assert!(seen.held && seen.foreground && seen.placeholder.is_none());
         assert_eq!((seen.state, seen.message.as_deref()), (ApplicationState::Failed, Some("driver failed")));
-        let (footprint, executors) = seen.grant.unwrap();
+        let (footprint, executors, locks) = seen.grant.unwrap();
+        assert_eq!(*locks, [("lake".into(), 2)]);
         assert_eq!((footprint.with(executors).milli_cores, footprint.with(executors).executors), (4500, 4));
     }
 

@@ -9,13 +9,13 @@ use super::condition::condition;
 use super::operation::keep_times;
 use super::patch::status_patch;
 use super::window::{accept, windows};
-use super::{api_time, count, labels, model_time, name, written};
+use super::{api_time, count, is_word, labels, model_time, name, written};
 use crate::api::v1alpha1::{
-    self as api, ComputeClusterSpec, ComputeClusterStatus, ExecutorCounts, JobCounts, NextWindow, OnWindowEnd,
-    StopPolicy,
+    self as api, ComputeClusterSpec, ComputeClusterStatus, ExecutorCounts, JobCounts, NamespaceLimits, NextWindow,
+    OnWindowEnd, OrderingStrategy, StopPolicy,
 };
 use crate::model::{
-    Accept, Cluster, ClusterStatus, Requirement, RequirementOperator, Resources, Selector, Share, Strategy, Time,
+    Accept, Cluster, ClusterStatus, Name, Requirement, RequirementOperator, Resources, Selector, Share, Strategy, Time,
     Window,
 };
 use crate::spark::{BuildError, Place, check, cpu_quantity, memory_quantity, outline};
@@ -28,11 +28,11 @@ pub fn cluster(meta: &ObjectMeta, spec: &ComputeClusterSpec, status: Option<&Com
         generation: meta.generation.unwrap_or(0),
         labels: labels(meta),
         selector: None,
-        max_jobs: spec.limits.and_then(|limits| limits.max_concurrent_jobs).map(count),
-        share: Share::default(),
+        max_jobs: spec.limits.as_ref().and_then(|limits| limits.max_concurrent_jobs).map(count),
+        share: spec.limits.as_ref().and_then(|limits| limits.per_namespace).map(share).unwrap_or_default(),
         locks: BTreeMap::new(),
-        admit_below: None,
-        strategy: Strategy::default(),
+        admit_below: spec.occupancy.and_then(|occupancy| occupancy.admit_below_percent).map(count),
+        strategy: spec.ordering.map(|ordering| strategy(ordering.strategy)).unwrap_or_default(),
         capacity: Resources::UNBOUNDED,
         windows: Vec::new(),
         accept: Vec::new(),
@@ -46,6 +46,7 @@ pub fn cluster(meta: &ObjectMeta, spec: &ComputeClusterSpec, status: Option<&Com
         Ok(read) => Cluster {
             selector: read.selector,
             capacity: read.capacity,
+            locks: read.locks,
             windows: read.windows,
             accept: read.accept,
             ..bare
@@ -58,6 +59,7 @@ pub fn cluster(meta: &ObjectMeta, spec: &ComputeClusterSpec, status: Option<&Com
 struct Checked {
     selector: Option<Selector>,
     capacity: Resources,
+    locks: BTreeMap<Name, u32>,
     windows: Vec<Window>,
     accept: Vec<Accept>,
 }
@@ -71,9 +73,36 @@ fn checked(spec: &ComputeClusterSpec) -> Result<Checked, String> {
     Ok(Checked {
         selector: spec.namespace_selector.as_ref().map(|it| selector("namespaceSelector", it)).transpose()?,
         capacity: capacity(spec).map_err(words)?,
+        locks: locks(spec)?,
         accept: accept(spec, &windows)?,
         windows,
     })
+}
+
+fn share(limits: NamespaceLimits) -> Share {
+    Share {
+        max_jobs: limits.max_concurrent_jobs.map(count),
+        max_executors: limits.max_executors.map(|most| u64::from(count(most))),
+    }
+}
+
+fn strategy(strategy: OrderingStrategy) -> Strategy {
+    match strategy {
+        OrderingStrategy::PriorityFifo => Strategy::PriorityFifo,
+        OrderingStrategy::StrictFifo => Strategy::StrictFifo,
+    }
+}
+
+/// Permits by lock. A name that no operation can say (the schema refuses it) is an error.
+fn locks(spec: &ComputeClusterSpec) -> Result<BTreeMap<Name, u32>, String> {
+    let read = |(name, permits): (&String, &i32)| {
+        if is_word(name) {
+            return Ok((name.as_str().into(), count(*permits)));
+        }
+        let name = crate::text::clean(name, 100);
+        Err(format!("limits.locks: {name:?} is no name of a lock: letters a to z, digits and -, at most 63"))
+    };
+    spec.limits.iter().flat_map(|limits| &limits.locks).map(read).collect()
 }
 
 /// A selector; `field` is where it stands.
@@ -233,6 +262,28 @@ mod tests {
         let cluster = read(json!({"namespaceSelector": selector}));
         assert!(!cluster.admits(&labels));
         assert!(cluster.admits(&std::collections::BTreeMap::from([("team".into(), "data".into())])));
+    }
+
+    #[test]
+    fn shares_locks_occupancy_and_order_are_taken_over() {
+        let cluster = read(json!({
+            "limits": {"perNamespace": {"maxConcurrentJobs": 2, "maxExecutors": 8}, "locks": {"lake": 4, "mail": 0}},
+            "executors": {"max": 9}, "occupancy": {"admitBelowPercent": 80}, "ordering": {"strategy": "StrictFifo"},
+        }));
+        assert_eq!(cluster.defect, None);
+        assert_eq!(cluster.share, Share { max_jobs: Some(2), max_executors: Some(8) });
+        assert_eq!(cluster.locks, BTreeMap::from([("lake".into(), 4), ("mail".into(), 0)]));
+        assert_eq!((cluster.admit_below, cluster.strategy), (Some(80), Strategy::StrictFifo));
+        let plain = read(json!({"limits": {"maxConcurrentJobs": 1}}));
+        assert_eq!((plain.share, plain.admit_below, plain.strategy), (Share::default(), None, Strategy::PriorityFifo));
+    }
+
+    #[test]
+    fn a_lock_that_no_operation_can_name_is_a_defect() {
+        for name in ["", "Lake", "a.b", "a/b", "-a", &"a".repeat(64)] {
+            let defect = read(json!({"limits": {"locks": {name: 1}}})).defect.unwrap();
+            assert!(defect.starts_with("spec.limits.locks: "), "{name}: {defect}");
+        }
     }
 
     #[test]

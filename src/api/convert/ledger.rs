@@ -2,11 +2,13 @@
 //! write; a run stands under its operation with all that was granted, and under its cluster by its name alone, so that
 //! the API server can count both.
 
-use std::collections::BTreeMap;
-use std::fmt::Write as _;
+mod holder;
 
-use crate::api::v1alpha1::{LedgerCluster, LedgerLimit, RunLedgerSpec};
-use crate::model::{Footprint, Holder, Ledger, Locks, Name, ObjectKey, PodSize, Resources, RunId, Time};
+use std::collections::BTreeMap;
+
+use self::holder::{escaped, parse, text, unescaped};
+use crate::api::v1alpha1::{LedgerCluster, LedgerLimit, LedgerLock, LedgerShare, RunLedgerSpec};
+use crate::model::{Holder, Ledger, Name, ObjectKey, Resources, RunId, Share};
 
 /// A ledger that says something we do not understand. It is never taken for an empty one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -14,6 +16,12 @@ pub enum MalformedLedger {
     /// A key of `spec.limits` is neither an operation nor a cluster.
     #[error("spec.limits[{0}]: not op/NAMESPACE/NAME or cluster/NAME")]
     Key(String),
+    /// A key of `spec.locks` is neither a lock nor a cluster's lock.
+    #[error("spec.locks[{0}]: not LOCK or CLUSTER/LOCK")]
+    Lock(String),
+    /// A key of `spec.shares` is no cluster with a namespace.
+    #[error("spec.shares[{0}]: not CLUSTER/NAMESPACE")]
+    Share(String),
     /// A holder's name is no run.
     #[error("spec.limits[{key}].holders[{run}]: not UID.NUMBER")]
     Run {
@@ -61,7 +69,55 @@ pub fn write_ledger(ledger: &Ledger) -> RunLedgerSpec {
         leader: ledger.leader.to_string(),
         limits,
         clusters: clusters.collect(),
+        locks: locks(ledger),
+        shares: shares(ledger),
     }
+}
+
+fn locks(ledger: &Ledger) -> BTreeMap<String, LedgerLock> {
+    let mut everywhere: BTreeMap<&Name, i64> = BTreeMap::new();
+    let mut at_cluster: BTreeMap<(&Name, &Name), i64> = BTreeMap::new();
+    for holder in ledger.holders.values() {
+        for (lock, permits) in holder.locks.iter() {
+            *everywhere.entry(lock).or_default() += i64::from(*permits);
+            *at_cluster.entry((&holder.cluster, lock)).or_default() += i64::from(*permits);
+        }
+    }
+    let entry = |permits: Option<&i64>, most: u32| LedgerLock {
+        permits: permits.copied().unwrap_or_default(),
+        max_permits: Some(most.into()),
+    };
+    let of_settings =
+        ledger.lock_permits.iter().map(|(lock, most)| (escaped(lock), entry(everywhere.get(lock), *most)));
+    let of_clusters = ledger
+        .cluster_lock_permits
+        .iter()
+        .map(|((cluster, lock), most)| (pair_key(cluster, lock), entry(at_cluster.get(&(cluster, lock)), *most)));
+    of_settings.chain(of_clusters).collect()
+}
+
+fn shares(ledger: &Ledger) -> BTreeMap<String, LedgerShare> {
+    let mut used: BTreeMap<(&Name, &Name), (i64, u64)> = BTreeMap::new();
+    for holder in ledger.holders.values() {
+        let (jobs, executors) = used.entry((&holder.cluster, &holder.job.namespace)).or_default();
+        *jobs += 1;
+        *executors = executors.saturating_add(holder.max_executors);
+    }
+    let shares = ledger.shares.iter().map(|((cluster, namespace), share)| {
+        let (jobs, executors) = used.get(&(cluster, namespace)).copied().unwrap_or_default();
+        let entry = LedgerShare {
+            jobs,
+            max_jobs: share.max_jobs.map(Into::into),
+            executors: number(executors),
+            max_executors: share.max_executors.map(number),
+        };
+        (pair_key(cluster, namespace), entry)
+    });
+    shares.collect()
+}
+
+fn pair_key(cluster: &str, of: &str) -> String {
+    format!("{}/{}", escaped(cluster), escaped(of))
 }
 
 fn hold(limits: &mut BTreeMap<String, LedgerLimit>, key: String, limit: Option<u32>, run: &RunId, text: String) {
@@ -71,7 +127,6 @@ fn hold(limits: &mut BTreeMap<String, LedgerLimit>, key: String, limit: Option<u
 }
 
 fn reserved(used: Resources, capacity: Resources) -> LedgerCluster {
-    let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     let bound = |most: u64| (most != u64::MAX).then(|| number(most));
     LedgerCluster {
         executors: number(used.executors),
@@ -83,49 +138,8 @@ fn reserved(used: Resources, capacity: Resources) -> LedgerCluster {
     }
 }
 
-fn text(holder: &Holder) -> String {
-    let Footprint { driver, executor } = holder.footprint;
-    format!(
-        "{} driver={}m/{}Mi executor={}m/{}Mi executors={}..{} granted={} seen={}",
-        escaped(&holder.job.name),
-        driver.milli_cores,
-        driver.memory_mib,
-        executor.milli_cores,
-        executor.memory_mib,
-        holder.min_executors,
-        holder.max_executors,
-        holder.granted.0,
-        holder.seen,
-    )
-}
-
-/// A name as it stands in keys and texts: what no object is called by is percent-encoded, so that nothing that is written
-/// can be read as something else, or not at all.
-fn escaped(name: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
-    name.bytes().fold(String::with_capacity(name.len()), |mut text, byte| {
-        if plain(byte) {
-            text.push(char::from(byte));
-        } else {
-            // Writing to a String cannot fail.
-            let _ = write!(text, "%{byte:02X}");
-        }
-        text
-    })
-}
-
-/// The name that was [`escaped`].
-fn unescaped(text: &str) -> Option<Name> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((plain, code)) = rest.split_once('%') {
-        bytes.extend_from_slice(plain.as_bytes());
-        let digits = code.get(..2).filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()))?;
-        bytes.push(u8::from_str_radix(digits, 16).ok()?);
-        rest = &code[2..];
-    }
-    bytes.extend_from_slice(rest.as_bytes());
-    String::from_utf8(bytes).ok().map(Into::into)
+fn number(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 /// The ledger from the API server.
@@ -159,8 +173,44 @@ pub fn read_ledger(spec: &RunLedgerSpec) -> Result<Ledger, MalformedLedger> {
     for (name, entry) in &spec.clusters {
         ledger.cluster_capacity.insert(name_of(name, name)?, capacity(entry));
     }
+    for (key, entry) in &spec.locks {
+        read_lock(&mut ledger, key, entry).ok_or_else(|| MalformedLedger::Lock(key.clone()))?;
+    }
+    for (key, entry) in &spec.shares {
+        let pair = pair_of(key).ok_or_else(|| MalformedLedger::Share(key.clone()))?;
+        ledger.shares.insert(pair, share(entry));
+    }
     place(&mut ledger, &placed)?;
     Ok(ledger)
+}
+
+fn read_lock(ledger: &mut Ledger, key: &str, entry: &LedgerLock) -> Option<()> {
+    let permits = entry.max_permits.map(small);
+    if key.contains('/') {
+        let pair = pair_of(key)?;
+        ledger.cluster_lock_permits.extend(permits.map(|permits| (pair, permits)));
+    } else {
+        let lock = unescaped(key)?;
+        ledger.lock_permits.extend(permits.map(|permits| (lock, permits)));
+    }
+    Some(())
+}
+
+fn pair_of(key: &str) -> Option<(Name, Name)> {
+    let (cluster, of) = key.split_once('/')?;
+    Some((unescaped(cluster)?, unescaped(of)?))
+}
+
+fn share(entry: &LedgerShare) -> Share {
+    Share {
+        max_jobs: entry.max_jobs.map(small),
+        max_executors: entry.max_executors.map(|most| u64::try_from(most).unwrap_or(0)),
+    }
+}
+
+/// A bound as we count it; what is below zero (the schema refuses it) is zero.
+fn small(most: i64) -> u32 {
+    u32::try_from(most.max(0)).unwrap_or(u32::MAX)
 }
 
 fn operation_of(key: &str, operation: &str) -> Result<ObjectKey, MalformedLedger> {
@@ -204,39 +254,13 @@ fn holder(key: &str, operation: &ObjectKey, run: &str, text: &str) -> Result<Hol
     })
 }
 
-fn parse(operation: &ObjectKey, text: &str) -> Option<Holder> {
-    let mut words = text.split(' ');
-    let job = ObjectKey { namespace: operation.namespace.clone(), name: unescaped(words.next()?)? };
-    let mut field = |name: &str| words.next()?.strip_prefix(name)?.strip_prefix('=');
-    let driver = pod_size(field("driver")?)?;
-    let executor = pod_size(field("executor")?)?;
-    let (min, max) = field("executors")?.split_once("..")?;
-    let granted = Time(field("granted")?.parse().ok()?);
-    let seen = field("seen")?.parse().ok()?;
-    Some(Holder {
-        job,
-        operation: operation.name.clone(),
-        cluster: "".into(),
-        footprint: Footprint { driver, executor },
-        min_executors: min.parse().ok()?,
-        max_executors: max.parse().ok()?,
-        locks: Locks::default(),
-        granted,
-        seen,
-    })
-}
-
-fn pod_size(text: &str) -> Option<PodSize> {
-    let (cores, memory) = text.split_once("m/")?;
-    Some(PodSize { milli_cores: cores.parse().ok()?, memory_mib: memory.strip_suffix("Mi")?.parse().ok()? })
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
     use crate::api::v1alpha1::bounds;
+    use crate::model::{Footprint, Locks, PodSize, Time};
 
     fn pod() -> impl Strategy<Value = PodSize> {
         (0..1_000_000_u64, 0..100_000_000_u64).prop_map(|(milli_cores, memory_mib)| PodSize { milli_cores, memory_mib })
@@ -251,6 +275,11 @@ mod tests {
         prop_oneof![3 => these.prop_map(Into::into), 1 => names()]
     }
 
+    fn locks() -> impl Strategy<Value = Locks> {
+        let some = prop::collection::btree_map(few("[pq]").prop_map(Name::from), 1..9_u32, 0..3);
+        some.prop_map(|locks| locks.into_iter().collect())
+    }
+
     fn a_holder() -> impl Strategy<Value = Holder> {
         (
             names(),
@@ -259,24 +288,24 @@ mod tests {
             few("[kl]"),
             pod(),
             pod(),
-            0..50_u64,
-            0..50_u64,
+            (0..50_u64, 0..50_u64),
+            locks(),
             any::<i64>(),
             any::<bool>(),
         )
-            .prop_map(|(job, namespace, operation, cluster, driver, executor, min, more, granted, seen)| {
-                Holder {
+            .prop_map(
+                |(job, namespace, operation, cluster, driver, executor, (min, more), locks, granted, seen)| Holder {
                     job: ObjectKey::new(namespace, job),
                     operation: operation.into(),
                     cluster: cluster.into(),
                     footprint: Footprint { driver, executor },
                     min_executors: min,
                     max_executors: min + more,
-                    locks: Locks::default(),
+                    locks,
                     granted: Time(granted),
                     seen,
-                }
-            })
+                },
+            )
     }
 
     fn ledgers() -> impl Strategy<Value = Ledger> {
@@ -290,6 +319,13 @@ mod tests {
                     ledger.cluster_limits.extend(limit.map(|limit| (holder.cluster.clone(), limit)));
                     let capacity = Resources { executors: most.unwrap_or(u64::MAX), ..Resources::UNBOUNDED };
                     ledger.cluster_capacity.insert(holder.cluster.clone(), capacity);
+                    for (lock, permits) in holder.locks.iter() {
+                        ledger.lock_permits.insert(lock.clone(), permits + limit.unwrap_or(0));
+                        let at_cluster = limit.map(|limit| ((holder.cluster.clone(), lock.clone()), limit));
+                        ledger.cluster_lock_permits.extend(at_cluster);
+                    }
+                    let share = Share { max_jobs: limit, max_executors: most };
+                    ledger.shares.insert((holder.cluster.clone(), holder.job.namespace.clone()), share);
                     ledger.holders.insert(RunId { job: uid.into(), number }, holder);
                 }
                 ledger
@@ -309,6 +345,14 @@ mod tests {
             let limits = BTreeMap::from([(key, LedgerLimit { holders, ..LedgerLimit::default() })]);
             let _ = read_ledger(&RunLedgerSpec { limits, ..RunLedgerSpec::default() });
         }
+
+        #[test]
+        fn no_key_stops_the_reader(key in "\\PC{0,20}") {
+            let locks = BTreeMap::from([(key.clone(), LedgerLock::default())]);
+            let shares = BTreeMap::from([(key, LedgerShare::default())]);
+            let _ = read_ledger(&RunLedgerSpec { locks, ..RunLedgerSpec::default() });
+            let _ = read_ledger(&RunLedgerSpec { shares, ..RunLedgerSpec::default() });
+        }
     }
 
     fn some_holder() -> Holder {
@@ -322,7 +366,7 @@ mod tests {
             },
             min_executors: 100_000,
             max_executors: 100_000,
-            locks: Locks::default(),
+            locks: (0..8).map(|n| (format!("{n:l<63}").into(), 1_000_000)).collect(),
             granted: Time(1_800_000_000_000),
             seen: false,
         }
@@ -334,6 +378,26 @@ mod tests {
     }
 
     #[test]
+    fn a_holder_of_before_there_were_locks_is_read() {
+        let text = "a driver=1m/2Mi executor=3m/4Mi executors=1..2 granted=5 seen=true";
+        let holder = parse(&ObjectKey::new("jobs", "daily"), text).unwrap();
+        assert!(holder.locks.is_empty() && holder.seen);
+        assert_eq!(super::text(&holder), text);
+        let locked = text.replace(" granted", " locks=lake:2,mail:1 granted");
+        let holder = parse(&ObjectKey::new("jobs", "daily"), &locked).unwrap();
+        assert_eq!(*holder.locks, [("lake".into(), 2), ("mail".into(), 1)]);
+        assert_eq!(super::text(&holder), locked);
+    }
+
+    #[test]
+    fn locks_that_no_keeper_writes_are_refused() {
+        for locks in ["", "lake", "lake:", "lake:0", "lake:-1", "mail:1,lake:1", "lake:1,lake:1", "lake:1,", "%:1"] {
+            let text = format!("a driver=1m/2Mi executor=3m/4Mi executors=1..2 locks={locks} granted=5 seen=true");
+            assert_eq!(parse(&ObjectKey::new("jobs", "daily"), &text), None, "{locks}");
+        }
+    }
+
+    #[test]
     fn what_is_reserved_stands_beside_what_there_is() {
         let run = RunId { job: "u".into(), number: 1 };
         let mut ledger = Ledger::default();
@@ -342,6 +406,26 @@ mod tests {
         let cluster = write_ledger(&ledger).clusters["business"];
         assert_eq!((cluster.executors, cluster.max_executors), (100_000, Some(7)));
         assert_eq!(cluster.max_milli_cores, None);
+    }
+
+    #[test]
+    fn locks_and_shares_are_summed_over_their_holders() {
+        let mut ledger = Ledger::default();
+        for (number, cluster) in [(1, "business"), (2, "business"), (3, "night")] {
+            let locks = Locks::from([("lake".into(), 2)]);
+            let holder = Holder { cluster: cluster.into(), max_executors: 3, locks, ..some_holder() };
+            ledger.holders.insert(RunId { job: "u".into(), number }, holder);
+        }
+        ledger.lock_permits.insert("lake".into(), 9);
+        ledger.cluster_lock_permits.insert(("business".into(), "lake".into()), 5);
+        let share = Share { max_jobs: Some(4), max_executors: None };
+        ledger.shares.insert(("business".into(), "jobs".into()), share);
+        let spec = write_ledger(&ledger);
+        let lock = |permits, most| LedgerLock { permits, max_permits: Some(most) };
+        let locks = [("business/lake".to_owned(), lock(4, 5)), ("lake".to_owned(), lock(6, 9))];
+        assert_eq!(spec.locks, BTreeMap::from(locks));
+        let share = LedgerShare { jobs: 2, max_jobs: Some(4), executors: 6, max_executors: None };
+        assert_eq!(spec.shares, BTreeMap::from([("business/jobs".to_owned(), share)]));
     }
 
     #[test]

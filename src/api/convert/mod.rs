@@ -74,6 +74,11 @@ fn is_name(text: &str) -> bool {
     text.len() <= 253 && text.split('.').all(label)
 }
 
+/// Whether a text from outside may be a name within an object: a DNS-1123 label.
+fn is_word(text: &str) -> bool {
+    text.len() <= 63 && !text.contains('.') && is_name(text)
+}
+
 /// A count from the API: what is below zero (the schema refuses it) counts as zero.
 fn count(number: i32) -> u32 {
     u32::try_from(number).unwrap_or(0)

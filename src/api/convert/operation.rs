@@ -1,5 +1,6 @@
 //! An `Operation` as deciding needs it, and its status.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta};
@@ -10,7 +11,7 @@ use super::job::{bounds, choice, priority, time_limits};
 use super::patch::status_patch;
 use super::{count, key, written};
 use crate::api::v1alpha1::{self as api, OperationSpec, RunCounts};
-use crate::model::{ClusterChoice, Defaults, Locks, Operation, OperationStatus, Time};
+use crate::model::{ClusterChoice, Defaults, Locks, Name, Operation, OperationStatus, Time};
 use crate::spark::{Place, check, outline, referenced_parameters, refers_to_result};
 
 /// The operation. What cannot be built of it is its defect, with the path of the field.
@@ -32,7 +33,7 @@ pub fn operation(meta: &ObjectMeta, spec: &OperationSpec, status: Option<&api::O
         key: key(meta),
         generation: meta.generation.unwrap_or(0),
         limit: spec.max_concurrent_runs.map(count),
-        locks: Locks::default(),
+        locks: locks(&spec.locks),
         defaults: spec.defaults.as_ref().map(|it| defaults(it, cluster)).unwrap_or_default(),
         outline: outline(&spec.application),
         parameters: parameters.into_iter().map(Into::into).collect(),
@@ -41,6 +42,13 @@ pub fn operation(meta: &ObjectMeta, spec: &OperationSpec, status: Option<&api::O
         defect: defect.map(|error| format!("spec.{error}")).or(chosen.err()).map(Into::into),
         published: status.and_then(published),
     }
+}
+
+/// By their names, in order; the schema lets each name stand once.
+fn locks(locks: &[api::LockSpec]) -> Locks {
+    let named: BTreeMap<Name, u32> =
+        locks.iter().map(|lock| (lock.name.as_str().into(), count(lock.permits).max(1))).collect();
+    named.into_iter().collect()
 }
 
 fn defaults(defaults: &api::JobDefaults, cluster: Option<Arc<ClusterChoice>>) -> Defaults {
@@ -120,6 +128,15 @@ mod tests {
         assert_eq!((operation.limit, operation.defect), (Some(0), None));
         assert_eq!((operation.parameters, operation.result_parameters), (vec!["day".into()], vec!["z".into()]));
         assert_eq!(operation.defaults.priority, Some(crate::model::Priority::Low));
+    }
+
+    #[test]
+    fn locks_are_in_order_and_one_permit_is_the_least() {
+        let operation = read(json!({
+            "locks": [{"name": "mail"}, {"name": "lake", "permits": 3}],
+            "application": {"type": "Python", "mainApplicationFile": "local:///a.py"},
+        }));
+        assert_eq!(*operation.locks, [("lake".into(), 3), ("mail".into(), 1)]);
     }
 
     #[test]

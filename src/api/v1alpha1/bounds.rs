@@ -42,8 +42,14 @@ pub const LEDGER_LIMITS: u32 = 1200;
 /// Holders of one limit in a ledger.
 pub const LEDGER_HOLDERS: u32 = 1000;
 
-/// A holder's text: the names in it may have 63 + 3 x 253 characters.
+/// A holder's text: the name of its job may have 253 characters, and its eight locks 63 each.
 pub const LEDGER_TEXT: u32 = 1024;
+
+/// Keys of a ledger's `locks`: the eight of each holder at most, each of the settings and of a cluster.
+pub const LEDGER_LOCKS: u32 = 16_000;
+
+/// Keys of a ledger's `shares`: one for each holder at most.
+pub const LEDGER_SHARES: u32 = 1000;
 
 /// Arguments of an application taken together.
 pub const ARGUMENTS_TOTAL: u32 = 65_536;

@@ -1,5 +1,7 @@
 //! `ComputeCluster`: a named share of Spark capacity.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::apimachinery::pkg::{
     api::resource::Quantity,
     apis::meta::v1::{Condition, LabelSelector, Time},
@@ -28,6 +30,16 @@ pub enum OnWindowEnd {
     Finish,
     /// They are ended, and their jobs queue again.
     Cancel,
+}
+
+/// Who goes first where not all fit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum OrderingStrategy {
+    /// The first in order that fits: what does not is passed over until it has waited for the bound.
+    #[default]
+    PriorityFifo,
+    /// The first in order: nobody passes it.
+    StrictFifo,
 }
 
 /// A share of Spark capacity: who may use it, how much of it there is, and how applications are made for it.
@@ -86,7 +98,16 @@ pub enum OnWindowEnd {
     ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
-#[x_kube(validation = rules::windows_exist("during"), validation = rules::windows_exist("outside"))]
+#[x_kube(
+    validation = rules::windows_exist("during"),
+    validation = rules::windows_exist("outside"),
+    validation = Rule::new(
+        "!has(self.occupancy) || !has(self.occupancy.admitBelowPercent) \
+         || (has(self.executors) && has(self.executors.max))"
+    )
+    .field_path(".occupancy")
+    .message("admitBelowPercent is a share of executors.max: say how many executors the cluster has")
+)]
 #[serde(rename_all = "camelCase")]
 pub struct ComputeClusterSpec {
     /// Namespaces whose jobs may use it. Left out: none; `{}`: all.
@@ -106,6 +127,14 @@ pub struct ComputeClusterSpec {
     /// and drivers are charged to it as well. Left out: executors are counted, cores and memory are not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub executor: Option<ExecutorUnit>,
+
+    /// How full it may be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub occupancy: Option<OccupancySpec>,
+
+    /// In which order its jobs start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ordering: Option<OrderingSpec>,
 
     /// `Hold`: nothing starts in it, what runs goes on. Default `None`.
     #[serde(default)]
@@ -136,13 +165,63 @@ pub struct ComputeClusterSpec {
 }
 
 /// Counts that a cluster holds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ClusterLimits {
     /// Jobs with a run alive in it at once. Left out: no limit; 0: hold all. Lowering it never ends a run.
     #[schemars(range(min = 0))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_concurrent_jobs: Option<i32>,
+
+    /// What each namespace may have of it. Left out: no limit of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_namespace: Option<NamespaceLimits>,
+
+    /// Permits of locks by their names. They hold for the runs in this cluster alone; those of the keeper's settings hold
+    /// everywhere, and where both declare a lock a run takes of both. 0: whoever needs it never starts here.
+    #[schemars(schema_with = "schema::permits")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub locks: BTreeMap<String, i32>,
+}
+
+/// What each namespace may have of a cluster at once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[x_kube(
+    validation = Rule::new("has(self.maxConcurrentJobs) || has(self.maxExecutors)")
+        .message("set maxConcurrentJobs, maxExecutors or both: without either it limits nothing")
+)]
+#[serde(rename_all = "camelCase")]
+pub struct NamespaceLimits {
+    /// Jobs of one namespace with a run alive in it at once. Left out: no limit; 0: none. Lowering it never ends a run.
+    #[schemars(range(min = 0))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_concurrent_jobs: Option<i32>,
+
+    /// Executors of all runs of one namespace in it. Left out: no limit; 0: none. Lowering it never ends a run.
+    #[schemars(range(min = 0))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_executors: Option<i32>,
+}
+
+/// How full a cluster may be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OccupancySpec {
+    /// Nothing starts while the fullest of executors, cores and memory is at this percentage or above; what starts below it
+    /// may fill the rest. Needs `executors.max`. Left out: whatever fits starts.
+    #[schemars(range(min = 1, max = 100))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub admit_below_percent: Option<i32>,
+}
+
+/// In which order a cluster's jobs start: by priority, then by age.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OrderingSpec {
+    /// `PriorityFifo`: what does not fit is passed over by what does, until it has waited for the keeper's setting
+    /// `admission.waitingBoundSeconds`. `StrictFifo`: nobody passes it. Default `PriorityFifo`.
+    #[serde(default)]
+    pub strategy: OrderingStrategy,
 }
 
 /// The executor pool of a cluster.

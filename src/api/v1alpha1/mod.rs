@@ -22,13 +22,14 @@ mod window;
 pub use application::{ApplicationSpec, ApplicationType, Dependencies, SparkPod};
 pub use compute_cluster::{
     ClusterLimits, ComputeCluster, ComputeClusterSpec, ComputeClusterStatus, ExecutorCounts, ExecutorPool,
-    ExecutorUnit, JobCounts, NextWindow, OnWindowEnd, StopPolicy,
+    ExecutorUnit, JobCounts, NamespaceLimits, NextWindow, OccupancySpec, OnWindowEnd, OrderingSpec, OrderingStrategy,
+    StopPolicy,
 };
 pub use definitions::definitions;
 pub use managed_job::{ExecutorBounds, ManagedJob, ManagedJobSpec, Priority, ResultTarget};
 pub use managed_job_status::{
     Blocker, ExecutorGrant, JobResult, JobState, ManagedJobStatus, QueueStatus, ReportedBy, RunOutcome, RunStatus,
 };
-pub use operation::{JobDefaults, Operation, OperationSpec, OperationStatus, RunCounts};
-pub use run_ledger::{LedgerCluster, LedgerLimit, RunLedger, RunLedgerSpec};
+pub use operation::{JobDefaults, LockSpec, Operation, OperationSpec, OperationStatus, RunCounts};
+pub use run_ledger::{LedgerCluster, LedgerLimit, LedgerLock, LedgerShare, RunLedger, RunLedgerSpec};
 pub use window::{AcceptSpec, Day, WindowSpec};

@@ -59,9 +59,35 @@ pub struct OperationSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub defaults: Option<JobDefaults>,
 
+    /// Permits of what its jobs share with others, such as a data store: each run takes all of them at once when it starts,
+    /// and holds them while it is alive. The keeper's settings or the cluster say how many there are. An edit changes no
+    /// run that is alive.
+    #[schemars(length(min = 1, max = 8))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub locks: Vec<LockSpec>,
+
     /// What Spark runs. `type` and `mainApplicationFile` are required.
     #[schemars(extend("required" = ["mainApplicationFile", "type"]))]
     pub application: ApplicationSpec,
+}
+
+/// Permits of a lock.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LockSpec {
+    /// Its name, as the keeper's settings or clusters declare it.
+    #[schemars(schema_with = "schema::word")]
+    pub name: String,
+
+    /// How many permits each run takes. Default 1.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    #[serde(default = "one")]
+    pub permits: i32,
+}
+
+fn one() -> i32 {
+    1
 }
 
 /// `ManagedJob` fields for jobs that leave them out.

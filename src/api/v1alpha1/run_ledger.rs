@@ -58,6 +58,16 @@ pub struct RunLedgerSpec {
     #[schemars(schema_with = "clusters")]
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub clusters: BTreeMap<String, LedgerCluster>,
+
+    /// Permits that are taken of locks: `<lock>` for one of the keeper's settings, `<cluster>/<lock>` for one of a cluster.
+    #[schemars(schema_with = "locks")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub locks: BTreeMap<String, LedgerLock>,
+
+    /// What namespaces have of clusters that limit it, by `<cluster>/<namespace>`.
+    #[schemars(schema_with = "shares")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub shares: BTreeMap<String, LedgerShare>,
 }
 
 /// A limit and the runs that hold it.
@@ -117,10 +127,57 @@ pub struct LedgerCluster {
     pub max_memory_mib: Option<i64>,
 }
 
+/// What is taken of a lock, and what there is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[x_kube(validation = rules::within("permits", "maxPermits"))]
+#[serde(rename_all = "camelCase")]
+pub struct LedgerLock {
+    /// Permits taken.
+    #[schemars(range(min = 0))]
+    pub permits: i64,
+
+    /// Permits that there are. Absent: no bound.
+    #[schemars(range(min = 0))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_permits: Option<i64>,
+}
+
+/// What a namespace has of a cluster, and what it may have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[x_kube(validation = rules::within("jobs", "maxJobs"), validation = rules::within("executors", "maxExecutors"))]
+#[serde(rename_all = "camelCase")]
+pub struct LedgerShare {
+    /// Runs that hold it.
+    #[schemars(range(min = 0))]
+    pub jobs: i64,
+
+    /// Runs that may hold it. Absent: no bound.
+    #[schemars(range(min = 0))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_jobs: Option<i64>,
+
+    /// Executors reserved.
+    #[schemars(range(min = 0))]
+    pub executors: i64,
+
+    /// Executors that it may reserve. Absent: no bound.
+    #[schemars(range(min = 0))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_executors: Option<i64>,
+}
+
 fn limits(generate: &mut schemars::SchemaGenerator) -> schemars::Schema {
     schema::atomic_map::<LedgerLimit>(generate, bounds::LEDGER_LIMITS)
 }
 
 fn clusters(generate: &mut schemars::SchemaGenerator) -> schemars::Schema {
     schema::atomic_map::<LedgerCluster>(generate, bounds::LEDGER_CLUSTERS)
+}
+
+fn locks(generate: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schema::atomic_map::<LedgerLock>(generate, bounds::LEDGER_LOCKS)
+}
+
+fn shares(generate: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schema::atomic_map::<LedgerShare>(generate, bounds::LEDGER_SHARES)
 }

@@ -16,6 +16,19 @@ pub(super) fn texts<const ENTRIES: u32, const LENGTH: u32>(_: &mut SchemaGenerat
     })
 }
 
+/// Permits by the names of locks; what a key may look like only a rule can say.
+pub(super) fn permits(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "maxProperties": 32,
+        "additionalProperties": {"type": "integer", "format": "int32", "minimum": 0, "maximum": 1_000_000},
+        "x-kubernetes-validations": [{
+            "rule": "self.all(name, name.matches('^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$'))",
+            "message": "the name of a lock has letters a to z, digits and -, at most 63, and no - at its ends",
+        }],
+    })
+}
+
 /// A map of at most `entries` values that one writer owns as a whole.
 pub(super) fn atomic_map<T: JsonSchema>(generate: &mut SchemaGenerator, entries: u32) -> Schema {
     json_schema!({

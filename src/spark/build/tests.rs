@@ -1,6 +1,6 @@
 use super::*;
 use crate::api::v1alpha1::ApplicationSpec;
-use crate::model::{PodSize, child_name};
+use crate::model::{Locks, PodSize, child_name};
 
 const JOB_UID: &str = "7c9e6679-7425-40de-944b-e07fc1f90ae7";
 
@@ -44,7 +44,12 @@ impl Case {
         build(&BuildInput {
             run: run(
                 &name,
-                Grant { min_executors: self.executors.0, max_executors: self.executors.1, total: self.room },
+                Grant {
+                    min_executors: self.executors.0,
+                    max_executors: self.executors.1,
+                    total: self.room,
+                    locks: Locks::default(),
+                },
             ),
             application: &application,
             parameters: self.parameters.as_object().unwrap(),
@@ -321,7 +326,7 @@ fn texts_that_no_object_could_hold_are_refused() {
 
 #[test]
 fn a_placeholder_holds_the_name_and_runs_nothing() {
-    let grant = Grant { min_executors: 1, max_executors: 1, total: PodSize::default() };
+    let grant = Grant { min_executors: 1, max_executors: 1, ..Grant::default() };
     let built = placeholder(&run("monday-x-2", grant));
     assert_eq!(built["metadata"]["name"], "monday-x-2");
     assert_eq!(built["metadata"]["labels"]["slowlane.dev/job-uid"], JOB_UID);

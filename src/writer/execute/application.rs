@@ -189,6 +189,7 @@ fn identity<'a>(
             min_executors: small(holder.min_executors),
             max_executors: small(holder.max_executors),
             total: holder.resources().requested(),
+            locks: holder.locks.clone(),
         },
         correlation_id: correlation,
     }
@@ -257,7 +258,7 @@ mod tests {
             footprint: Footprint { driver: pod, executor: pod },
             min_executors: 1,
             max_executors: 2,
-            locks: Locks::default(),
+            locks: Locks::from([("lake".into(), 3)]),
             granted: Time(0),
             seen: false,
         };
@@ -266,6 +267,7 @@ mod tests {
         let seen = seen(&serde_json::from_value(object).unwrap());
         assert_eq!((seen.placeholder, seen.run, seen.held), (Some(Placeholder::Replan), Some(run), true));
         assert_eq!(seen.cluster.as_deref(), Some("business"));
-        assert_eq!(seen.grant.unwrap().0.with(2).milli_cores, 300);
+        let (footprint, executors, locks) = seen.grant.unwrap();
+        assert_eq!((footprint.with(executors).milli_cores, executors, &locks), (300, 2, &holder.locks));
     }
 }

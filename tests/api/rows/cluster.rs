@@ -10,7 +10,7 @@ async fn a_cluster_says_who_may_use_it_and_how_much_it_holds() {
 }
 
 pub(super) fn rows() -> Vec<Row> {
-    [selectors(), capacity(), windows(), accepts()].concat()
+    [selectors(), capacity(), limits(), order(), windows(), accepts()].concat()
 }
 
 fn expression(key: &str, operator: &str, values: Value) -> Value {
@@ -70,6 +70,58 @@ fn capacity() -> Vec<Row> {
         created("held from the start", json!({"stopPolicy": "Hold"})),
         created("no executor at all", json!({"executors": {"max": 0}})),
         created("no job at all", json!({"limits": {"maxConcurrentJobs": 0}})),
+    ]
+}
+
+fn limits() -> Vec<Row> {
+    let share = |title, share: Value| Row::created(Cluster, title, json!({"limits": {"perNamespace": share}}));
+    let locks = |title, locks: Value| Row::created(Cluster, title, json!({"limits": {"locks": locks}}));
+    let many = |count: i32| Value::Object((0..count).map(|n| (format!("l{n}"), json!(1))).collect());
+    let path = "spec.limits.perNamespace";
+    let name = ["spec.limits.locks", "the name of a lock has letters a to z"];
+    vec![
+        share("a share of jobs", json!({"maxConcurrentJobs": 1})),
+        share("a share of executors", json!({"maxExecutors": 1})),
+        share("a share of nothing", json!({"maxConcurrentJobs": 0, "maxExecutors": 0})),
+        share("a share without limits", json!({})).refused(&[path, "set maxConcurrentJobs, maxExecutors or both"]),
+        share("a share of jobs below zero", json!({"maxConcurrentJobs": -1})).refused(&[path, "maxConcurrentJobs"]),
+        share("a share of executors below zero", json!({"maxExecutors": -1})).refused(&[path, "maxExecutors"]),
+        locks("locks of this cluster", json!({"lake": 1_000_000, "mail": 0})),
+        locks("as many locks as may be", many(32)),
+        locks("too many locks", many(33)).refused(&["spec.limits.locks", "must have at most 32 items"]),
+        locks("no lock, said in a map", json!({})),
+        locks("a lock with the longest name", json!({"a23456789-".repeat(6) + "abc": 1})),
+        locks("a lock with a longer name", json!({"a23456789-".repeat(6) + "abcd": 1})).refused(&name),
+        locks("a lock with capitals", json!({"lake": 1, "Lake": 1})).refused(&name),
+        locks("a lock of two words", json!({"a.b": 1})).refused(&name),
+        locks("permits below zero", json!({"lake": -1})).refused(&["spec.limits.locks.lake", "-1"]),
+        locks("too many permits", json!({"lake": 1_000_001})).refused(&["spec.limits.locks.lake", "1000001"]),
+        locks("permits in words", json!({"lake": "many"})).refused(&["spec.limits.locks.lake", "integer"]),
+    ]
+}
+
+fn order() -> Vec<Row> {
+    let created = |title, spec| Row::created(Cluster, title, spec);
+    let below = |percent: i32| json!({"executors": {"max": 4}, "occupancy": {"admitBelowPercent": percent}});
+    let path = "spec.occupancy.admitBelowPercent";
+    let size = ["spec.occupancy", "say how many executors the cluster has"];
+    vec![
+        created("nothing starts in a full cluster", below(100)),
+        created("nothing starts beside another", below(1)),
+        created("nothing starts at all", below(0)).refused(&[path, "0"]),
+        created("more than full", below(101)).refused(&[path, "101"]),
+        created("no size to be full of", json!({"occupancy": {"admitBelowPercent": 80}})).refused(&size),
+        created("a pool without size", json!({"executors": {}, "occupancy": {"admitBelowPercent": 80}})).refused(&size),
+        created("an occupancy that says nothing", json!({"occupancy": {}})),
+        Row::changed(Cluster, "the size goes", below(80), json!({"occupancy": {"admitBelowPercent": 80}}))
+            .refused(&size),
+        created("nobody passes the first", json!({"ordering": {"strategy": "StrictFifo"}})),
+        created("what fits passes", json!({"ordering": {"strategy": "PriorityFifo"}})),
+        created("an order that is not offered", json!({"ordering": {"strategy": "Backfill"}})).refused(&[
+            "spec.ordering.strategy",
+            "\"Backfill\"",
+            "\"PriorityFifo\", \"StrictFifo\"",
+        ]),
     ]
 }
 

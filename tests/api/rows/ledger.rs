@@ -10,7 +10,7 @@ async fn an_over_full_ledger_is_refused_by_the_server() {
 }
 
 pub(super) fn rows() -> Vec<Row> {
-    [limits(), capacity(), epochs(), large()].concat()
+    [limits(), capacity(), locks(), shares(), epochs(), large()].concat()
 }
 
 fn ledger(limits: &Value, clusters: &Value) -> Value {
@@ -131,6 +131,61 @@ fn capacity() -> Vec<Row> {
     ]
 }
 
+/// A ledger in which this much is taken of locks, each of which has four permits.
+fn taken(locks: &[(&str, i64)]) -> Value {
+    let entry = |permits: i64| json!({"permits": permits, "maxPermits": 4});
+    let locks: Map<String, Value> = locks.iter().map(|&(key, permits)| (key.to_owned(), entry(permits))).collect();
+    json!({"epoch": 1, "leader": "slowlane-0", "locks": locks})
+}
+
+fn locks() -> Vec<Row> {
+    let changed = |title, old, new| Row::changed(Ledger, title, old, new);
+    let unbounded = json!({"epoch": 1, "leader": "", "locks": {"lake": {"permits": 9}}});
+    let above = "permits is 5, above maxPermits, which is 4";
+    vec![
+        Row::created(Ledger, "locks that are all taken", taken(&[("lake", 4), ("business/lake", 4)])),
+        Row::created(Ledger, "a lock without bound", unbounded.clone()),
+        Row::created(Ledger, "more permits than a lock has", taken(&[("lake", 5)]))
+            .refused(&["spec.locks[lake]", above]),
+        Row::created(Ledger, "more permits than a cluster's lock has", taken(&[("lake", 4), ("business/lake", 5)]))
+            .refused(&["spec.locks[business/lake]", above]),
+        changed("more permits within the lock", taken(&[("lake", 1)]), taken(&[("lake", 4)])),
+        changed("more permits above the lock", taken(&[("lake", 4)]), taken(&[("lake", 5)])).refused(&[above]),
+        changed("a lock is added above its permits", limited(&json!({})), taken(&[("lake", 5)])).refused(&[above]),
+        changed("permits come below what is taken", unbounded.clone(), taken(&[("lake", 9)])),
+        changed("permits come, and more is taken", unbounded.clone(), taken(&[("lake", 10)]))
+            .refused(&["permits is 10, above maxPermits, which is 4"]),
+        changed("permits come, less is taken, still above", unbounded, taken(&[("lake", 5)])),
+        changed("a lock goes", taken(&[("lake", 4)]), limited(&json!({}))),
+    ]
+}
+
+/// A ledger in which a namespace has this much of a cluster, and may have three runs and eight executors.
+fn had(jobs: i64, executors: i64) -> Value {
+    let share = json!({"jobs": jobs, "maxJobs": 3, "executors": executors, "maxExecutors": 8});
+    json!({"epoch": 1, "leader": "slowlane-0", "shares": {"business/jobs": share}})
+}
+
+fn shares() -> Vec<Row> {
+    let changed = |title, old, new| Row::changed(Ledger, title, old, new);
+    let unbounded = json!({"epoch": 1, "leader": "", "shares": {"business/jobs": {"jobs": 9, "executors": 99}}});
+    vec![
+        Row::created(Ledger, "a share in full", had(3, 8)),
+        Row::created(Ledger, "a share without bounds", unbounded.clone()),
+        Row::created(Ledger, "more runs than the share", had(4, 8))
+            .refused(&["spec.shares[business/jobs]", "jobs is 4, above maxJobs, which is 3"]),
+        Row::created(Ledger, "more executors than the share", had(3, 9))
+            .refused(&["spec.shares[business/jobs]", "executors is 9, above maxExecutors, which is 8"]),
+        changed("more within the share", had(1, 1), had(3, 8)),
+        changed("more runs above the share", had(3, 8), had(4, 8)).refused(&["jobs is 4"]),
+        changed("a share is added above its bounds", limited(&json!({})), had(4, 0)).refused(&["jobs is 4"]),
+        changed("a share comes below what is had", unbounded.clone(), had(9, 99)),
+        changed("a share comes, and more executors", unbounded.clone(), had(9, 100)).refused(&["executors is 100"]),
+        changed("a share comes, and fewer of both", unbounded, had(8, 98)),
+        changed("a share goes", had(1, 1), limited(&json!({}))),
+    ]
+}
+
 fn epochs() -> Vec<Row> {
     let epoch = |epoch: i64| json!({"epoch": epoch, "leader": "slowlane-1"});
     vec![
@@ -148,10 +203,16 @@ fn large() -> Vec<Row> {
             (0..1000).map(|n| (format!("op/jobs/daily-{n}"), json!({"limit": 1, "holders": {"a": ""}}))).collect();
         let clusters: Map<String, Value> =
             (0..1000).map(|n| (format!("c{n}"), used(10, 0, 0)["clusters"]["business"].clone())).collect();
-        json!({"epoch": epoch, "leader": "", "limits": limits, "clusters": clusters})
+        let share = had(1, 1)["shares"]["business/jobs"].clone();
+        let shares: Map<String, Value> = (0..1000).map(|n| (format!("c{n}/jobs"), share.clone())).collect();
+        let lock = |n: i32| (format!("c{}/l{}", n / 32, n % 32), json!({"permits": 1, "maxPermits": 4}));
+        let locks: Map<String, Value> = (0..16_000).map(lock).collect();
+        json!({
+            "epoch": epoch, "leader": "", "limits": limits, "clusters": clusters, "locks": locks, "shares": shares,
+        })
     };
     vec![
-        Row::changed(Ledger, "a thousand limits and clusters", wide(1), wide(2)),
+        Row::changed(Ledger, "a thousand limits, clusters and shares, and all their locks", wide(1), wide(2)),
         Row::after(
             Ledger,
             "a thousand holders over the limit, one leaves",

@@ -26,7 +26,7 @@ fn driver(field: &str, value: Value) -> Value {
 }
 
 pub(super) fn rows() -> Vec<Row> {
-    [application(), sizes()].concat()
+    [application(), locks(), sizes()].concat()
 }
 
 fn application() -> Vec<Row> {
@@ -70,6 +70,30 @@ fn application() -> Vec<Row> {
         created("defaults with executors", defaults(json!({"min": 1, "max": 2}))),
         created("defaults with executors the wrong way round", defaults(json!({"min": 3, "max": 2})))
             .refused(&["spec.defaults.executors.min", "executors.min is 3, above executors.max, which is 2"]),
+    ]
+}
+
+fn locks() -> Vec<Row> {
+    let created = |title, locks: Value| {
+        let mut spec = with("image", json!("spark"));
+        spec["locks"] = locks;
+        Row::created(Operation, title, spec)
+    };
+    let many = |count: i32| Value::from((0..count).map(|n| json!({"name": format!("l{n}")})).collect::<Vec<_>>());
+    vec![
+        created("a lock by its name", json!([{"name": "lake"}])),
+        created("as many permits as may be", json!([{"name": "lake", "permits": 1_000_000}])),
+        created("eight locks", many(8)),
+        created("nine locks", many(9)).refused(&["spec.locks", "must have at most 8 items"]),
+        created("no lock, said in a list", json!([])).refused(&["spec.locks", "at least 1"]),
+        created("a lock twice", json!([{"name": "lake"}, {"name": "lake", "permits": 2}]))
+            .refused(&["spec.locks[1]", "Duplicate value"]),
+        created("no permit", json!([{"name": "lake", "permits": 0}])).refused(&["spec.locks[0].permits", "0"]),
+        created("too many permits", json!([{"name": "lake", "permits": 1_000_001}]))
+            .refused(&["spec.locks[0].permits", "1000001"]),
+        created("a lock without a name", json!([{"permits": 1}])).refused(&["spec.locks[0].name", "Required value"]),
+        created("a lock's name with capitals", json!([{"name": "Lake"}])).refused(&["spec.locks[0].name", "Lake"]),
+        created("a lock's name with a slash", json!([{"name": "a/b"}])).refused(&["spec.locks[0].name", "a/b"]),
     ]
 }
 
