@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use slowlane::model::{
-    Cluster, Job, JobState, JobStatus, Name, ObjectKey, PodPhase, PodRole, Report, Resources, RunId, Span, Uid,
+    Cluster, Job, JobState, JobStatus, Name, ObjectKey, PodPhase, PodRole, Report, Resources, RunId, Share, Span, Uid,
 };
 
 use crate::objects::{App, JobObject, Pod};
+use crate::people::{LOCK, PERMITS, locks_of};
 use crate::world::LiveRun;
 
 /// Everything a cluster was declared to allow at some revision.
@@ -14,6 +15,9 @@ use crate::world::LiveRun;
 struct Bounds {
     jobs: u32,
     capacity: Resources,
+    share: Share,
+    /// Of the one lock.
+    permits: u32,
 }
 
 /// How the drivers of a run ended.
@@ -78,7 +82,12 @@ impl Auditor {
     }
 
     pub(crate) fn cluster_declared(&mut self, revision: u64, cluster: &Cluster) {
-        let bounds = Bounds { jobs: cluster.max_jobs.unwrap_or(u32::MAX), capacity: cluster.capacity };
+        let bounds = Bounds {
+            jobs: cluster.max_jobs.unwrap_or(u32::MAX),
+            capacity: cluster.capacity,
+            share: cluster.share,
+            permits: cluster.locks.get(LOCK).copied().unwrap_or(u32::MAX),
+        };
         self.cluster_bounds.entry(cluster.name.clone()).or_default().push((revision, bounds));
     }
 
@@ -147,10 +156,41 @@ impl Auditor {
         if beside.len() > jobs as usize {
             self.violated(format!("I1: {run} starts as number {} on {}, which takes {jobs}", beside.len(), me.cluster));
         }
+        self.share_and_locks(run, &me, live, &beside, &bounds);
         let sum = beside.iter().fold(Resources::default(), |sum, it| sum.plus(it.resources));
         let capacity = bounds.iter().fold(Resources::default(), |most, it| most.at_least(it.capacity));
         if !bounds.is_empty() && !sum.fits(capacity) {
             self.violated(format!("I6: with {run}, {sum} are live on {}, which has {capacity}", me.cluster));
+        }
+    }
+
+    /// I1 of what spans operations.
+    fn share_and_locks(
+        &mut self,
+        run: &RunId,
+        me: &LiveRun,
+        live: &BTreeMap<RunId, LiveRun>,
+        beside: &[&LiveRun],
+        bounds: &[Bounds],
+    ) {
+        let most = |of: &dyn Fn(&Bounds) -> u64| bounds.iter().map(of).max().unwrap_or(u64::MAX);
+        let permits = |it: &LiveRun| -> u32 { locks_of(&it.operation.name).iter().map(|(_, permits)| permits).sum() };
+        let everywhere: u32 = live.values().map(permits).sum();
+        let there: u32 = beside.iter().copied().map(permits).sum();
+        let sharing = beside.iter().filter(|it| it.operation.namespace == me.operation.namespace);
+        let (jobs, executors) = sharing.fold((0, 0), |(jobs, sum), it| (jobs + 1, sum + it.resources.executors));
+        for (what, used, most) in [
+            ("permits of the lock", u64::from(everywhere), u64::from(PERMITS)),
+            ("permits of the cluster's lock", there.into(), most(&|it| it.permits.into())),
+            ("runs of its namespace's share", jobs, most(&|it| it.share.max_jobs.map_or(u64::MAX, u64::from))),
+            ("executors of its namespace's share", executors, most(&|it| it.share.max_executors.unwrap_or(u64::MAX))),
+        ] {
+            if used > most {
+                self.violated(format!("I1: with {run}, {used} {what} are taken on {}, of {most}", me.cluster));
+            }
+        }
+        if everywhere == PERMITS {
+            self.saw("all permits of the lock are taken");
         }
     }
 

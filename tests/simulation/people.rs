@@ -15,6 +15,15 @@ use crate::simulation::Simulation;
 
 pub(crate) const NAMESPACES: [&str; 2] = ["red", "blue"];
 pub(crate) const OPERATIONS: [&str; 2] = ["report", "load"];
+/// A lock that the settings always declare.
+pub(crate) const LOCK: &str = "orders";
+pub(crate) const PERMITS: u32 = 3;
+
+/// What runs of an operation of this name hold, in every namespace and at any time.
+pub(crate) fn locks_of(operation: &str) -> Locks {
+    let permits = if operation == OPERATIONS[0] { 1 } else { 2 };
+    [(LOCK.into(), permits)].into()
+}
 pub(crate) const CLUSTERS: [&str; 2] = ["business", "spare"];
 const JOB_NAMES: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
 
@@ -74,6 +83,7 @@ impl Simulation {
         Settings {
             max_tombstones: if self.rng.chance(200) { 2 } else { 1000 },
             max_live_runs: if self.rng.chance(100) { 2 } else { 1000 },
+            locks: [(LOCK.into(), PERMITS)].into(),
             start_timeout: Span::seconds([100, 600, 600][self.rng.below(3)]),
             ..Settings::default()
         }
@@ -158,6 +168,7 @@ impl Simulation {
 
     pub(crate) fn drawn_operation(&mut self, key: ObjectKey) -> Operation {
         let limit = [Some(1), Some(1), Some(2), None][self.rng.below(4)];
+        let locks = locks_of(&key.name);
         let outline = self.drawn_outline();
         let defaults = Defaults::default();
         let (parameters, result_parameters) = (Vec::new(), Vec::new());
@@ -165,7 +176,7 @@ impl Simulation {
             key,
             generation: 1,
             limit,
-            locks: Locks::default(),
+            locks,
             defaults,
             outline,
             parameters,
@@ -209,10 +220,13 @@ impl Simulation {
             labels: BTreeMap::new(),
             selector: Some(if name == CLUSTERS[0] { Selector::default() } else { spare }),
             max_jobs: [None, Some(2), Some(3)][self.rng.below(3)],
-            share: Share::default(),
-            locks: BTreeMap::new(),
-            admit_below: None,
-            strategy: Strategy::default(),
+            share: Share {
+                max_jobs: self.rng.chance(200).then_some(1),
+                max_executors: self.rng.chance(200).then_some(4),
+            },
+            locks: self.rng.chance(200).then(|| (LOCK.into(), 1)).into_iter().collect(),
+            admit_below: self.rng.chance(100).then_some(50),
+            strategy: if self.rng.chance(200) { Strategy::StrictFifo } else { Strategy::PriorityFifo },
             capacity,
             held: false,
             windows: if restricts { vec![window] } else { Vec::new() },

@@ -4,6 +4,7 @@
 use slowlane::command::Input;
 use slowlane::model::{ApplicationState, Cluster, JobState, ObjectKey, Operation, Selector, Span, Time};
 
+use crate::people::{LOCK, locks_of};
 use crate::profile::Profile;
 use crate::simulation::Simulation;
 
@@ -235,7 +236,10 @@ impl Simulation {
             .filter(|it| job.cluster.as_ref().is_none_or(|choice| choice.includes(&it.name, &it.labels)));
         let fits = |cluster: &Cluster| {
             let whole = cluster.template.over(operation.outline);
-            whole.problem().is_none() && whole.footprint().with(bounds.min).fits(cluster.capacity)
+            whole.problem().is_none()
+                && whole.footprint().with(bounds.least()).fits(cluster.capacity)
+                && cluster.share.holds(bounds.least())
+                && cluster.locks.get(LOCK).is_none_or(|permits| locks_of(&job.operation)[0].1 <= *permits)
         };
         wanted.into_iter().any(fits)
     }

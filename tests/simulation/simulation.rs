@@ -6,7 +6,7 @@ use slowlane::model::{Settings, Span, Time};
 use crate::ambush::Ambush;
 use crate::keeper::Keeper;
 use crate::mutants::Mutant;
-use crate::people::NAMESPACES;
+use crate::people::{LOCK, NAMESPACES, PERMITS};
 use crate::profile::Profile;
 use crate::requests::Late;
 use crate::rng::Rng;
@@ -74,6 +74,7 @@ impl Simulation {
         let settings = Settings {
             max_tombstones: if rng.chance(200) { 2 } else { 1000 },
             max_live_runs: if rng.chance(100) { 2 } else { 1000 },
+            locks: [(LOCK.into(), PERMITS)].into(),
             ..Settings::default()
         };
         let mut world = World {
