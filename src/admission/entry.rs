@@ -6,7 +6,8 @@ use super::claim::{Claim, OperationClaim};
 use super::lane::LaneNumber;
 use super::queue::{QueueNumber, Rank};
 use crate::model::{
-    Accept, Aperture, Cluster, Holder, Name, ObjectKey, Operation, Priority, Resources, RunId, Strategy, Time, Window,
+    Accept, Aperture, Cluster, Holder, Name, ObjectKey, Operation, Priority, Resources, RunId, Span, Strategy, Time,
+    Window,
 };
 
 /// An operation, declared or only named by jobs.
@@ -18,6 +19,8 @@ pub struct OperationEntry {
     pub holders: BTreeMap<RunId, Name>,
     /// Its queues.
     pub queues: BTreeSet<QueueNumber>,
+    /// How long a run of it is expected to take, if that is known.
+    pub expected: Option<Span>,
     /// For which of its jobs one of its slots is kept.
     pub(super) claim: Option<OperationClaim>,
 }
@@ -49,8 +52,19 @@ pub struct Vacancy {
     pub at_job_limit: bool,
     /// Room that is kept for the claimant.
     pub kept: Resources,
-    /// Where nobody may be passed: the first that lacks room.
+    /// The first that lacks room, where it may not be passed by all.
     pub(super) blocked_by: Option<Rank>,
+    /// When it will have room, where those may pass it who do not delay that.
+    pub(super) reservation: Option<Reservation>,
+}
+
+/// When the first that lacks room will have it, if every run ends when it was expected to, and what is left beside it then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reservation {
+    /// When.
+    pub time: Time,
+    /// Room beside it.
+    pub spare: Resources,
 }
 
 /// What the runs of a namespace take of a cluster.
@@ -75,10 +89,14 @@ pub struct ClusterEntry {
     pub used: Resources,
     /// What the live runs of each namespace take.
     pub shares: BTreeMap<Name, ShareUse>,
+    /// What those of its runs take whose end is expected at some time.
+    ends: BTreeMap<(Time, RunId), Resources>,
     /// For whom what it has is kept.
     pub(super) claim: Option<Claim>,
     /// As last looked at.
     pub vacancy: Vacancy,
+    /// When that was.
+    pub(super) looked_at: Time,
     /// Its windows at present.
     windows: Vec<Aperture>,
     /// A bit for each entry of `accept` that applies at present; the lowest where there is none.
@@ -123,9 +141,26 @@ impl ClusterEntry {
         Some(most.saturating_sub(used.executors).saturating_sub(kept))
     }
 
-    /// Whether nobody may be passed.
-    pub(super) fn is_strict(&self) -> bool {
-        self.declared.as_ref().is_some_and(|declared| declared.strategy == Strategy::StrictFifo)
+    /// Who goes first.
+    pub(super) fn strategy(&self) -> Strategy {
+        self.declared.as_ref().map(|declared| declared.strategy).unwrap_or_default()
+    }
+
+    /// When this much will be free beside what is granted, if every run ends when it was expected to; who is late ends now.
+    /// `None`: that hangs on runs of which nothing is known.
+    pub(super) fn reservation(&self, need: Resources, now: Time) -> Option<Reservation> {
+        let capacity = self.declared.as_ref()?.capacity;
+        let mut used = self.used;
+        let mut ends = self.ends.iter().peekable();
+        let mut time = now;
+        while !need.fits(capacity.minus(used)) {
+            let end = ends.peek()?.0.0;
+            while let Some((_, takes)) = ends.next_if(|((other, _), _)| *other == end) {
+                used = used.minus(*takes);
+            }
+            time = end.max(now);
+        }
+        Some(Reservation { time, spare: capacity.minus(used).minus(need) })
     }
 
     /// Whether what it has is kept for a job that ranks above.
@@ -134,8 +169,11 @@ impl ClusterEntry {
     }
 
     pub(super) fn take(&mut self, run: RunId, holder: &Holder) {
-        self.holders.insert(run, holder.job.clone());
         self.used = self.used.plus(holder.resources());
+        if let Some(expected) = holder.expected {
+            self.ends.insert((holder.granted + expected, run.clone()), holder.resources());
+        }
+        self.holders.insert(run, holder.job.clone());
         let share = self.shares.entry(holder.job.namespace.clone()).or_default();
         share.jobs += 1;
         share.executors = share.executors.saturating_add(holder.max_executors);
@@ -144,6 +182,9 @@ impl ClusterEntry {
     pub(super) fn give_back(&mut self, run: &RunId, holder: &Holder) {
         self.holders.remove(run);
         self.used = self.used.minus(holder.resources());
+        if let Some(expected) = holder.expected {
+            self.ends.remove(&(holder.granted + expected, run.clone()));
+        }
         if let Some(share) = self.shares.get_mut(&holder.job.namespace) {
             share.jobs = share.jobs.saturating_sub(1);
             share.executors = share.executors.saturating_sub(holder.max_executors);

@@ -13,7 +13,7 @@ use super::queue::{JobNumber, Queue, QueueKey, QueueNumber, Rank};
 use super::slab::Slab;
 use crate::model::{
     Cluster, ExecutorBounds, Footprint, Holder, Locks, Name, ObjectKey, Operation, Priority, Resources, RunId,
-    Settings, Span, Time, WaitReason,
+    Settings, Span, Strategy, Time, WaitReason,
 };
 
 /// Labels of a namespace.
@@ -32,6 +32,8 @@ pub struct Grant {
     pub executors: ExecutorBounds,
     /// Permits that it holds.
     pub locks: Locks,
+    /// How long it is expected to take, if that is known.
+    pub expected: Option<Span>,
 }
 
 #[derive(Debug, PartialEq)]
@@ -240,6 +242,16 @@ impl Gate {
         let key = operation.key.clone();
         entry.declared = Some(operation);
         self.revise_operation(&key);
+    }
+
+    /// Runs of an operation that is known are expected to take so long from now on. Those that are granted keep what was thought then.
+    pub fn set_expected(&mut self, key: &ObjectKey, expected: Option<Span>) {
+        if let Some(entry) = self.operations.get_mut(key)
+            && entry.expected != expected
+        {
+            entry.expected = expected;
+            self.revise_operation(key);
+        }
     }
 
     /// An operation is gone; its jobs wait for it.
@@ -585,9 +597,10 @@ impl Gate {
                 key.cluster.as_ref().is_none_or(|choice| choice.includes(name, &cluster.labels))
             })
             .filter(|(_, _, cluster)| cluster.defect.is_none() && cluster.admits(&namespace.labels));
-        let mut shares = false;
+        let (mut shares, mut backfills) = (false, false);
         let candidates = admitting.map(|(_, number, cluster)| {
             shares |= cluster.share.is_bounded();
+            backfills |= cluster.strategy == Strategy::Backfill;
             let whole = cluster.template.over(operation.outline);
             let footprint = whole.footprint();
             let need = footprint.with(key.bounds.least());
@@ -600,7 +613,8 @@ impl Gate {
         });
         let candidates = candidates.collect();
         let namespace = shares.then(|| key.operation.namespace.clone());
-        LaneKey { candidates, locks: operation.locks.clone(), namespace }
+        let expected = self.operation(&key.operation).and_then(|entry| entry.expected).filter(|_| backfills);
+        LaneKey { candidates, locks: operation.locks.clone(), expected, namespace }
     }
 
     /// Whether a cluster could take this much of an operation if nothing else ran.

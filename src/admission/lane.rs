@@ -18,6 +18,8 @@ pub(super) struct LaneKey {
     pub(super) candidates: Box<[Candidate]>,
     /// Permits that each of their runs holds.
     pub(super) locks: Locks,
+    /// How long their runs are expected to take, where a cluster goes by that.
+    pub(super) expected: Option<Span>,
     /// Their namespace, where a cluster gives each namespace a share only.
     pub(super) namespace: Option<Name>,
 }

@@ -14,7 +14,7 @@ mod queue;
 mod reason;
 mod slab;
 
-pub use entry::{ClusterEntry, OperationEntry, ShareUse, Vacancy};
+pub use entry::{ClusterEntry, OperationEntry, Reservation, ShareUse, Vacancy};
 pub use gate::{Gate, Grant};
 pub use queue::{JobNumber, Queue, QueueKey, QueueNumber, Rank};
 pub(crate) use slab::Slab;

@@ -3,11 +3,11 @@
 //! A cluster is looked at when something about it, its runs or its lanes changed ("touched"); it remembers the first in
 //! rank that may start on it. The first of all those starts; of several clusters for one job, the first by name.
 
-use super::entry::{ClusterEntry, Vacancy};
+use super::entry::{ClusterEntry, Reservation, Vacancy};
 use super::gate::{Gate, Grant};
 use super::lane::{Candidate, ClusterNumber, LaneKey, LaneNumber};
 use super::queue::{QueueNumber, Rank};
-use crate::model::{ExecutorBounds, Name, Resources, Time, WaitReason};
+use crate::model::{ExecutorBounds, Name, Resources, Strategy, Time, WaitReason};
 
 /// A lane at a cluster.
 struct Place {
@@ -26,9 +26,16 @@ impl Gate {
     /// [`take`](Self::take) its slots before asking again.
     pub fn next_start(&mut self, now: Time) -> Option<Grant> {
         self.settle_claims(now);
-        self.look_at_touched();
-        let (cluster, best) = self.first_in_order()?;
-        self.size(cluster, best)
+        loop {
+            self.look_at_touched();
+            let (number, best) = self.first_in_order()?;
+            let entry = self.clusters.get(number)?;
+            // Who would have ended before a reservation may not any more.
+            if entry.vacancy.reservation.is_none() || entry.looked_at == self.now {
+                return self.size(number, best);
+            }
+            self.touched.insert(number);
+        }
     }
 
     pub(super) fn look_at_touched(&mut self) {
@@ -48,25 +55,30 @@ impl Gate {
     fn look_at(&mut self, number: ClusterNumber) {
         let Some(entry) = self.clusters.get(number) else { return };
         let at_job_limit = self.is_ledger_full() || entry.is_at_job_limit();
-        let vacancy = Vacancy { at_job_limit, kept: self.kept_room(number), blocked_by: None };
+        let kept = self.kept_room(number);
         // Nothing fitted before, and even the least of it does not fit now.
         if at_job_limit == entry.vacancy.at_job_limit && entry.least_need.is_some_and(|least| !least.fits(entry.room()))
         {
             return;
         }
-        let (room, is_strict) = (entry.room(), entry.is_strict());
-        if let Some(entry) = self.clusters.get_mut(number) {
-            entry.vacancy = vacancy;
-        }
+        let (room, strategy) = (entry.room(), entry.strategy());
         let places = self.places(number);
-        let lacking_room = places.iter().filter(|place| place.standing == WaitReason::ClusterOccupied);
-        let blocked_by = lacking_room.filter_map(|place| place.first).min().filter(|_| is_strict).map(|(rank, _)| rank);
+        let lacking = places.iter().filter(|place| place.standing == WaitReason::ClusterOccupied);
+        let first = lacking.filter_map(|place| Some((place.first?.0, place.candidate.need))).min();
+        let first = first.filter(|_| strategy != Strategy::PriorityFifo);
+        let reservation = first.filter(|_| strategy == Strategy::Backfill);
+        let reservation = reservation.and_then(|(_, need)| self.clusters.get(number)?.reservation(need, self.now));
+        // Where nothing is known of when it will have room, a reservation means nothing.
+        let blocks = strategy == Strategy::StrictFifo || reservation.is_some();
+        let blocked_by = first.filter(|_| blocks).map(|(rank, _)| rank);
+        if let Some(entry) = self.clusters.get_mut(number) {
+            entry.vacancy = Vacancy { at_job_limit, kept, blocked_by, reservation };
+            entry.looked_at = self.now;
+        }
         let mut best = None;
         for place in &places {
-            let is_passed = |(rank, _): &(Rank, QueueNumber)| {
-                blocked_by.is_none_or(|blocking| *rank < blocking) && self.is_left(place, *rank)
-            };
-            let may_start = place.first.filter(|_| place.standing == WaitReason::PendingEvaluation).filter(is_passed);
+            let may_pass = |(rank, _): &(Rank, QueueNumber)| self.may_pass(place, *rank) && self.is_left(place, *rank);
+            let may_start = place.first.filter(|_| place.standing == WaitReason::PendingEvaluation).filter(may_pass);
             best = best.into_iter().chain(may_start).min();
             let is_kept = place.standing == WaitReason::PendingEvaluation && may_start.is_none();
             let standing = if is_kept { WaitReason::HigherPriorityFirst } else { place.standing };
@@ -77,7 +89,6 @@ impl Gate {
             let nothing_fits = places.iter().all(|place| !place.candidate.need.fits(room));
             let least = places.iter().map(|place| place.candidate.need).reduce(Resources::at_most);
             entry.least_need = least.filter(|_| nothing_fits);
-            entry.vacancy.blocked_by = blocked_by;
         }
     }
 
@@ -93,9 +104,26 @@ impl Gate {
         lanes.filter_map(place).collect()
     }
 
-    /// Room that is kept for the claimant of a cluster: none as long as it lacks anything else.
+    /// Whether a job may start before the first that lacks room, by the cluster's strategy.
+    fn may_pass(&self, place: &Place, rank: Rank) -> bool {
+        let Some(entry) = self.clusters.get(place.candidate.cluster) else { return false };
+        let is_first = entry.vacancy.blocked_by.is_none_or(|blocking| rank < blocking);
+        is_first
+            || entry.vacancy.reservation.is_some_and(|reservation| {
+                place.candidate.need.fits(reservation.spare) || self.ends_before(place.lane, reservation)
+            })
+    }
+
+    /// Whether a run that starts now is expected to end before a reservation.
+    fn ends_before(&self, lane: LaneNumber, reservation: Reservation) -> bool {
+        let expected = self.lanes.get(lane).and_then(|lane| lane.key.expected);
+        expected.is_some_and(|expected| self.now + expected <= reservation.time)
+    }
+
+    /// Room that is kept for the claimant of a cluster: none as long as it lacks anything else, or where reservations keep it.
     fn kept_room(&self, number: ClusterNumber) -> Resources {
-        let claim = self.clusters.get(number).and_then(|entry| entry.claim.as_ref());
+        let entry = self.clusters.get(number).filter(|entry| entry.strategy() != Strategy::Backfill);
+        let claim = entry.and_then(|entry| entry.claim.as_ref());
         let kept = claim.and_then(|claim| {
             let lane = self.lanes.get(self.queue(claim.queue)?.lane)?;
             let (_, candidate) = lane.candidate(number)?;
@@ -202,15 +230,25 @@ impl Gate {
         let (bounds, least) = (queue.key.bounds, queue.key.bounds.least());
         let namespace = &queue.key.operation.namespace;
         let other = entry.claim.as_ref().filter(|claim| claim.rank != rank);
-        let kept = other.map_or(Resources::default(), |claim| claim.need);
+        let by_claim = other.filter(|_| entry.strategy() != Strategy::Backfill);
+        let kept = by_claim.map_or(Resources::default(), |claim| claim.need);
+        let reservation = entry.vacancy.reservation.filter(|it| !self.ends_before(queue.lane, *it));
         let sharing = other.filter(|claim| claim.operation.namespace == *namespace);
         let shared = entry.executors_left(namespace, sharing.map_or(0, |claim| claim.need.executors));
         let most = shared.map_or(bounds.max, |left| bounds.max.min(left).max(least));
         let room = entry.room().minus(kept);
+        let room = reservation.map_or(room, |reservation| room.at_most(reservation.spare));
         let max = candidate.footprint.largest_within(ExecutorBounds { max: most, ..bounds }, room).unwrap_or(least);
         let executors = ExecutorBounds { min: bounds.min, max };
-        let locks = self.operation(&queue.key.operation)?.declared.as_ref()?.locks.clone();
-        Some(Grant { job: rank.job, cluster: entry.name.clone(), footprint: candidate.footprint, executors, locks })
+        let operation = self.operation(&queue.key.operation)?;
+        Some(Grant {
+            job: rank.job,
+            cluster: entry.name.clone(),
+            footprint: candidate.footprint,
+            executors,
+            locks: operation.declared.as_ref()?.locks.clone(),
+            expected: operation.expected,
+        })
     }
 
     /// A queue's head in a lane is another one: clusters where that may matter are looked at anew.

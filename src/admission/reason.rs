@@ -4,7 +4,7 @@ use super::entry::{ClusterEntry, OperationEntry, windows_of};
 use super::gate::Gate;
 use super::lane::{Candidate, Fit, LaneKey};
 use super::queue::Queue;
-use crate::model::{Blocker, Cluster, ClusterChoice, Name, Resources, Share, Time, WaitReason};
+use crate::model::{Blocker, Cluster, ClusterChoice, Name, Resources, Share, Strategy, Time, WaitReason};
 
 const NAMED_HOLDERS: usize = 10;
 
@@ -212,7 +212,12 @@ impl Gate {
             }
             Some(_) => Some(format!("a place on {name} is kept {for_whom}")),
             None if entry.is_claimed_above(rank) => Some(format!("room on {name} is kept {for_whom}")),
-            None if entry.is_strict() => Some(format!("a job ranked above waits for room on {name} (StrictFifo)")),
+            None if entry.strategy() == Strategy::StrictFifo => {
+                Some(format!("a job ranked above waits for room on {name} (StrictFifo)"))
+            }
+            None if entry.vacancy.reservation.is_some() => {
+                Some(format!("it would delay a job ranked above that has a reservation on {name}"))
+            }
             None => None,
         }
     }

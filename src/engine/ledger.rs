@@ -364,6 +364,7 @@ impl Engine {
             min_executors: grant.executors.min,
             max_executors: grant.executors.max,
             locks: grant.locks.clone(),
+            expected: grant.expected,
             granted: now,
             seen: false,
         };

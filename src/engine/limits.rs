@@ -202,6 +202,7 @@ mod tests {
             min_executors: 1,
             max_executors: 4,
             locks: Locks::from([("lake".into(), 2)]),
+            expected: None,
             granted: Time(0),
             seen: false,
         };

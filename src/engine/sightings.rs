@@ -181,6 +181,7 @@ impl Engine {
             min_executors: 0,
             max_executors: 0,
             locks: Locks::default(),
+            expected: None,
             granted: entry.since,
             seen: true,
         };
@@ -223,6 +224,7 @@ fn holder_of(application: &ApplicationSeen) -> Holder {
         min_executors: executors,
         max_executors: executors,
         locks,
+        expected: None,
         granted: application.created,
         seen: true,
     }

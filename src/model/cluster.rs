@@ -56,7 +56,8 @@ impl Cluster {
     /// Whether it takes jobs as another does: what is left is a matter of its present state.
     #[must_use]
     pub fn takes_as(&self, other: &Self) -> bool {
-        let of = |it: &Self| (it.capacity, it.template, it.defect.is_some(), it.max_jobs == Some(0), it.share);
+        let of =
+            |it: &Self| (it.capacity, it.template, it.defect.is_some(), it.share, it.strategy == Strategy::Backfill);
         of(self) == of(other)
             && self.locks == other.locks
             && self.selector == other.selector
@@ -96,6 +97,8 @@ pub enum Strategy {
     PriorityFifo,
     /// The first in rank; nobody passes it.
     StrictFifo,
+    /// The first in rank that fits; one that does not has a reservation, which nobody who passes it delays.
+    Backfill,
 }
 
 /// Jobs that a cluster accepts: those to which all of it applies.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::name::{Name, ObjectKey};
 use super::resources::Resources;
-use super::{Footprint, Locks, RunId, Share, Time};
+use super::{Footprint, Locks, RunId, Share, Span, Time};
 
 /// The resourceVersion under which a ledger was read or written; opaque.
 pub type LedgerVersion = Arc<str>;
@@ -27,6 +27,8 @@ pub struct Holder {
     pub max_executors: u64,
     /// Permits that it holds: an edit of its operation changes no run.
     pub locks: Locks,
+    /// How long it was expected to take when it was granted, where that was known.
+    pub expected: Option<Span>,
     /// When it was granted.
     pub granted: Time,
     /// Its application was seen to exist: if it is gone, it is never created again.

@@ -102,6 +102,7 @@ impl Bench {
             min_executors: 1,
             max_executors: 1,
             locks: Locks::default(),
+            expected: None,
             granted: Time(1000),
             seen: false,
         }

@@ -142,6 +142,7 @@ impl Driven {
                 min_executors: grant.executors.min,
                 max_executors: grant.executors.max,
                 locks: grant.locks.clone(),
+                expected: grant.expected,
                 granted: Time(world.now),
                 seen: false,
             };
@@ -168,7 +169,7 @@ impl Driven {
             return self.gate.remove_operation(&key);
         }
         self.gate.set_operation(Box::new(Operation {
-            key,
+            key: key.clone(),
             generation: 1,
             limit: it.limit,
             locks: it.locks.iter().map(|(lock, permits)| (lock_name(*lock), *permits)).collect(),
@@ -180,6 +181,7 @@ impl Driven {
             defect: it.defect.then(|| "odd".into()),
             published: None,
         }));
+        self.gate.set_expected(&key, it.expected.map(Span));
     }
 
     fn show_cluster(&mut self, number: usize, world: &World) {
@@ -205,7 +207,11 @@ impl Driven {
             share: Share { max_jobs: it.share_jobs, max_executors: it.share_executors },
             locks: declared(&it.locks),
             admit_below: it.admit_below.map(|percent| u32::try_from(percent).unwrap()),
-            strategy: if it.strict { Strategy::StrictFifo } else { Strategy::PriorityFifo },
+            strategy: match (it.strict, it.backfill) {
+                (true, _) => Strategy::StrictFifo,
+                (_, true) => Strategy::Backfill,
+                _ => Strategy::PriorityFifo,
+            },
             capacity: resources(it.capacity),
             held: it.held,
             windows: it.windows.iter().map(|it| window(it.period, it.minutes)).collect(),

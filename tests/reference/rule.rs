@@ -30,6 +30,8 @@ pub(crate) struct Operation {
     pub(crate) cores: u64,
     /// Permits that each run holds, by lock.
     pub(crate) locks: Vec<(usize, u32)>,
+    /// How long a run is expected to take, if that is known.
+    pub(crate) expected: Option<i64>,
 }
 
 /// Open in the first `minutes` of every `period` minutes of an hour.
@@ -62,6 +64,7 @@ pub(crate) struct Cluster {
     pub(crate) locks: [Option<u32>; LOCKS],
     pub(crate) admit_below: Option<u64>,
     pub(crate) strict: bool,
+    pub(crate) backfill: bool,
     pub(crate) held: bool,
     pub(crate) windows: Vec<Window>,
     pub(crate) accept: Vec<Entry>,
@@ -76,6 +79,8 @@ pub(crate) struct Run {
     pub(crate) cluster: usize,
     pub(crate) takes: Amounts,
     pub(crate) locks: Vec<(usize, u32)>,
+    /// When it is expected to end, as it was thought when it started.
+    pub(crate) ends: Option<i64>,
 }
 
 pub(crate) const LOCKS: usize = 2;
@@ -109,6 +114,11 @@ pub(crate) struct Start {
     pub(crate) executors: u64,
 }
 
+struct Reservation {
+    time: i64,
+    spare: Amounts,
+}
+
 const MINUTE: i64 = 60_000;
 
 fn fits(need: Amounts, room: Amounts) -> bool {
@@ -125,8 +135,10 @@ impl World {
             let at = self.jobs.iter().position(|job| job.number == start.job).unwrap();
             let job = self.jobs.remove(at);
             let takes = self.takes(&job, start.cluster, start.executors);
-            let locks = self.operations[job.operation].locks.clone();
-            self.runs.push(Run { job: job.number, operation: job.operation, cluster: start.cluster, takes, locks });
+            let Operation { locks, expected, .. } = self.operations[job.operation].clone();
+            let ends = expected.map(|expected| self.now + expected);
+            let Start { cluster, .. } = start;
+            self.runs.push(Run { job: job.number, operation: job.operation, cluster, takes, locks, ends });
             starts.push(start);
         }
     }
@@ -145,14 +157,19 @@ impl World {
     fn size(&self, job: &Job, cluster: usize) -> u64 {
         let claim = self.claims.iter().find(|(other, at)| *at == cluster && *other != job.number);
         let claimant = claim.map(|(other, _)| self.job(*other));
-        let kept = claimant.map_or([0; 3], |claimant| self.least(claimant, cluster));
+        let kept = claimant.filter(|_| !self.clusters[cluster].backfill);
+        let kept = kept.map_or([0; 3], |claimant| self.least(claimant, cluster));
+        let reservation = self.reservation(cluster).filter(|_| self.clusters[cluster].backfill);
+        let beside = reservation.filter(|it| !self.ends_before(job, it.time)).map(|it| it.spare);
         let shared = claimant.filter(|claimant| self.namespace(claimant) == self.namespace(job));
         let shared = shared.map_or(0, |claimant| self.least(claimant, cluster)[0]);
         let least = job.min.max(1).min(job.max);
         let fit = |size: &u64| {
             let takes = self.takes(job, cluster, *size);
             let in_share = self.share_left(job, cluster).is_none_or(|left| size + shared <= left);
-            in_share && (0..3).all(|of| takes[of].saturating_add(kept[of]) <= self.room(cluster)[of])
+            in_share
+                && beside.is_none_or(|spare| fits(takes, spare))
+                && (0..3).all(|of| takes[of].saturating_add(kept[of]) <= self.room(cluster)[of])
         };
         (least..=job.max).rev().find(fit).unwrap_or(least)
     }
@@ -321,6 +338,8 @@ impl World {
     fn is_left(&self, job: &Job, cluster: usize) -> bool {
         self.is_left_but_room(job, cluster) && {
             let claim = self.claim_above(job, cluster).filter(|claimant| self.is_left_but_room(claimant, cluster));
+            // There the reservation keeps the room.
+            let claim = claim.filter(|_| !self.clusters[cluster].backfill);
             let kept = claim.map_or([0; 3], |claimant| self.least(claimant, cluster));
             let (least, room) = (self.least(job, cluster), self.room(cluster));
             (0..3).all(|of| least[of].saturating_add(kept[of]) <= room[of])
@@ -437,16 +456,48 @@ impl World {
         self.clusters[cluster].admit_below.is_some_and(reaches)
     }
 
-    /// Where nobody may be passed: somebody above lacks room only.
+    /// Somebody above lacks room only, and may not be passed.
     fn is_passed(&self, job: &Job, cluster: usize) -> bool {
-        let lacks_room = |other: &&Job| {
-            self.rank(other) < self.rank(job)
-                && self.of_the_job(other).is_none()
-                && self.has_slot(other)
-                && self.possible(other, cluster)
-                && self.before_turn(other, cluster) == Some("ClusterOccupied")
+        let it = &self.clusters[cluster];
+        let above = self.first_without_room(cluster).is_some_and(|first| self.rank(first) < self.rank(job));
+        let delays = || {
+            self.reservation(cluster)
+                .is_some_and(|it| !self.ends_before(job, it.time) && !fits(self.least(job, cluster), it.spare))
         };
-        self.clusters[cluster].strict && self.jobs.iter().any(|other| lacks_room(&other))
+        above && (it.strict || (it.backfill && delays()))
+    }
+
+    /// The first in rank that lacks room at a cluster, and nothing else.
+    fn first_without_room(&self, cluster: usize) -> Option<&Job> {
+        let lacks_room = |job: &&Job| {
+            self.of_the_job(job).is_none()
+                && self.has_slot(job)
+                && self.possible(job, cluster)
+                && self.before_turn(job, cluster) == Some("ClusterOccupied")
+        };
+        self.jobs.iter().filter(lacks_room).min_by_key(|job| self.rank(job))
+    }
+
+    /// When the first that lacks room will have it, if every run ends when it was expected to, and what is left beside it then.
+    fn reservation(&self, cluster: usize) -> Option<Reservation> {
+        let first = self.first_without_room(cluster)?;
+        let (least, capacity, used) = (self.least(first, cluster), self.clusters[cluster].capacity, self.used(cluster));
+        let mut ends: Vec<i64> =
+            self.runs.iter().filter(|run| run.cluster == cluster).filter_map(|run| run.ends).collect();
+        ends.sort_unstable();
+        let found = [i64::MIN].into_iter().chain(ends).find_map(|time| {
+            let over = self.runs.iter().filter(|run| run.cluster == cluster);
+            let over = over.filter(|run| run.ends.is_some_and(|end| end <= time));
+            let free = over.fold([0; 3], |sum, run| [0, 1, 2].map(|of| sum[of] + run.takes[of]));
+            let room = [0, 1, 2].map(|of| capacity[of].saturating_sub(used[of] - free[of]));
+            fits(least, room).then(|| (time, [0, 1, 2].map(|of| room[of] - least[of])))
+        });
+        // Who is late ends now.
+        found.map(|(time, spare)| Reservation { time: time.max(self.now), spare })
+    }
+
+    fn ends_before(&self, job: &Job, time: i64) -> bool {
+        self.operations[job.operation].expected.is_some_and(|expected| self.now + expected <= time)
     }
 
     pub(crate) fn accepts(&self, job: &Job, cluster: usize) -> bool {

@@ -62,6 +62,7 @@ fn operation(rng: &mut Rng, plain: bool) -> Operation {
         defect: !plain && rng.chance(40),
         cores: 1 + rng.below(3) as u64,
         locks: if rng.chance(400) { lock_needs(rng) } else { Vec::new() },
+        expected: rng.chance(700).then(|| rng.between(1, 30) * MINUTE),
     }
 }
 
@@ -77,6 +78,7 @@ fn locks(rng: &mut Rng, often: u32, plain: bool) -> [Option<u32>; LOCKS] {
 
 fn cluster(rng: &mut Rng, operations: usize, plain: bool) -> Cluster {
     let executors = 1 + 3 * u64::from(plain) + rng.below(6) as u64;
+    let order = rng.below(8);
     let windows: Vec<Window> = (0..rng.below(3)).map(|_| window(rng)).collect();
     let entries = if rng.chance(if plain { 900 } else { 500 }) { 0 } else { 1 + rng.below(3) };
     Cluster {
@@ -92,7 +94,8 @@ fn cluster(rng: &mut Rng, operations: usize, plain: bool) -> Cluster {
         share_executors: rng.chance(200).then(|| rng.below(5) as u64 + 2 * u64::from(plain)),
         locks: locks(rng, 150, plain),
         admit_below: rng.chance(150).then(|| [1, 30, 60, 100][rng.below(4)]),
-        strict: rng.chance(250),
+        strict: order < 2,
+        backfill: order >= 5,
         held: !plain && rng.chance(40),
         accept: (0..entries).map(|_| entry(rng, windows.len(), operations)).collect(),
         windows,

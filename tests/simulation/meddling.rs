@@ -48,6 +48,7 @@ impl Simulation {
             min_executors: 0,
             max_executors: 0,
             locks: Locks::default(),
+            expected: None,
             granted: self.world.now,
             seen: false,
         };

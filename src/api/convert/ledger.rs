@@ -260,6 +260,7 @@ mod tests {
 
     use super::*;
     use crate::api::v1alpha1::bounds;
+    use crate::model::Span;
     use crate::model::{Footprint, Locks, PodSize, Time};
 
     fn pod() -> impl Strategy<Value = PodSize> {
@@ -290,11 +291,24 @@ mod tests {
             pod(),
             (0..50_u64, 0..50_u64),
             locks(),
+            proptest::option::of(0..i64::MAX),
             any::<i64>(),
             any::<bool>(),
         )
             .prop_map(
-                |(job, namespace, operation, cluster, driver, executor, (min, more), locks, granted, seen)| Holder {
+                |(
+                    job,
+                    namespace,
+                    operation,
+                    cluster,
+                    driver,
+                    executor,
+                    (min, more),
+                    locks,
+                    expected,
+                    granted,
+                    seen,
+                )| Holder {
                     job: ObjectKey::new(namespace, job),
                     operation: operation.into(),
                     cluster: cluster.into(),
@@ -302,6 +316,7 @@ mod tests {
                     min_executors: min,
                     max_executors: min + more,
                     locks,
+                    expected: expected.map(Span),
                     granted: Time(granted),
                     seen,
                 },
@@ -367,6 +382,7 @@ mod tests {
             min_executors: 100_000,
             max_executors: 100_000,
             locks: (0..8).map(|n| (format!("{n:l<63}").into(), 1_000_000)).collect(),
+            expected: None,
             granted: Time(1_800_000_000_000),
             seen: false,
         }

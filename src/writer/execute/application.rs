@@ -259,6 +259,7 @@ mod tests {
             min_executors: 1,
             max_executors: 2,
             locks: Locks::from([("lake".into(), 3)]),
+            expected: None,
             granted: Time(0),
             seen: false,
         };

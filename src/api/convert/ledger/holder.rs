@@ -2,13 +2,13 @@
 
 use std::fmt::Write as _;
 
-use crate::model::{Footprint, Holder, Locks, Name, ObjectKey, PodSize, Time};
+use crate::model::{Footprint, Holder, Locks, Name, ObjectKey, PodSize, Span, Time};
 
 /// What was granted to a run, and when.
 pub(super) fn text(holder: &Holder) -> String {
     let Footprint { driver, executor } = holder.footprint;
     format!(
-        "{} driver={}m/{}Mi executor={}m/{}Mi executors={}..{}{} granted={} seen={}",
+        "{} driver={}m/{}Mi executor={}m/{}Mi executors={}..{}{}{} granted={} seen={}",
         escaped(&holder.job.name),
         driver.milli_cores,
         driver.memory_mib,
@@ -17,6 +17,7 @@ pub(super) fn text(holder: &Holder) -> String {
         holder.min_executors,
         holder.max_executors,
         locks_text(&holder.locks),
+        holder.expected.map(|expected| format!(" expected={}", expected.0)).unwrap_or_default(),
         holder.granted.0,
         holder.seen,
     )
@@ -45,6 +46,10 @@ pub(super) fn parse(operation: &ObjectKey, text: &str) -> Option<Holder> {
         Some(word) => locks_of(word.strip_prefix("locks=")?)?,
         None => Locks::default(),
     };
+    let expected = match words.next_if(|word| word.starts_with("expected=")) {
+        Some(word) => Some(Span(word.strip_prefix("expected=")?.parse().ok().filter(|expected| *expected >= 0)?)),
+        None => None,
+    };
     let granted = Time(words.next()?.strip_prefix("granted=")?.parse().ok()?);
     let seen = words.next()?.strip_prefix("seen=")?.parse().ok()?;
     Some(Holder {
@@ -55,6 +60,7 @@ pub(super) fn parse(operation: &ObjectKey, text: &str) -> Option<Holder> {
         min_executors: min.parse().ok()?,
         max_executors: max.parse().ok()?,
         locks,
+        expected,
         granted,
         seen,
     })
