@@ -283,6 +283,7 @@ fn operation(key: ObjectKey) -> Operation {
         key,
         generation: 1,
         limit: Some(1),
+        hold: None,
         locks: Locks::default(),
         defaults: Defaults::default(),
         outline: Outline { essentials, ..Outline::default() },
@@ -308,6 +309,7 @@ fn cluster() -> Cluster {
         strategy: Strategy::default(),
         capacity: Resources { executors: 1_000, milli_cores: 2_000_000, memory_mib: 8_000_000 },
         held: false,
+        hold: None,
         windows: Vec::new(),
         accept: Vec::new(),
         cancels_at_window_end: false,
@@ -335,6 +337,7 @@ fn job(number: usize, operation: usize, created: Time) -> Job {
         time_limits: TimeLimits::default(),
         cancel: false,
         suspend: false,
+        hold: None,
         deleting: false,
         published: None,
     }

@@ -14,4 +14,5 @@ mod slab;
 pub use entry::{ClusterEntry, OperationEntry, Vacancy};
 pub use gate::{Gate, Grant};
 pub use queue::{JobNumber, Queue, QueueKey, QueueNumber, Rank};
+pub use reason::held_words;
 pub(crate) use slab::Slab;

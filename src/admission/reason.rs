@@ -4,7 +4,7 @@ use super::entry::{ClusterEntry, OperationEntry, windows_of};
 use super::gate::Gate;
 use super::lane::{Candidate, Fit};
 use super::queue::Queue;
-use crate::model::{Blocker, ClusterChoice, Name, Resources, Time, WaitReason};
+use crate::model::{Blocker, ClusterChoice, Hold, Name, Resources, Time, WaitReason};
 
 const NAMED_HOLDERS: usize = 10;
 
@@ -20,7 +20,8 @@ impl Gate {
             | WaitReason::NoMatchingCluster
             | WaitReason::ExceedsClusterMaximum
             | WaitReason::PendingEvaluation => vec![self.unqueueable(queue, operation)],
-            WaitReason::OperationHeld
+            WaitReason::Held
+            | WaitReason::OperationHeld
             | WaitReason::ClusterHeld
             | WaitReason::OutsideWindow
             | WaitReason::OperationLimitReached
@@ -120,7 +121,7 @@ impl Gate {
             return Some(blocker(WaitReason::ClusterHeld, message, None, None, Vec::new()));
         }
         if declared.held {
-            let message = format!("ComputeCluster {name} is held (stopPolicy Hold)");
+            let message = format!("ComputeCluster {name} is held{} (stopPolicy Hold)", by(declared.hold.as_ref()));
             return Some(blocker(WaitReason::ClusterHeld, message, None, None, Vec::new()));
         }
         if candidate.entries & entry.open == 0 {
@@ -175,7 +176,7 @@ fn operation_blockers(queue: &Queue, operation: &OperationEntry) -> Option<Block
     let declared = operation.declared.as_ref()?;
     let alive = operation.alive();
     if declared.limit == Some(0) {
-        let message = format!("Operation {name} is held (maxConcurrentRuns 0)");
+        let message = format!("Operation {name} is held{} (maxConcurrentRuns 0)", by(declared.hold.as_ref()));
         let reason = WaitReason::OperationHeld;
         return Some(Blocker { reason, message, limit: Some(0), in_use: Some(alive.into()), holders: Vec::new() });
     }
@@ -184,6 +185,17 @@ fn operation_blockers(queue: &Queue, operation: &OperationEntry) -> Option<Block
     let message = format!("{alive} of {limit} running{}", behind(&holders, alive as usize));
     let reason = WaitReason::OperationLimitReached;
     Some(Blocker { reason, message, limit: Some(limit.into()), in_use: Some(alive.into()), holders })
+}
+
+/// ` by kubectl-edit since 2026-11-26 14:02 UTC`; nothing where nobody knows.
+fn by(hold: Option<&Hold>) -> String {
+    hold.map(|hold| format!(" by {hold}")).unwrap_or_default()
+}
+
+/// What holds everything: `held by the settings: maintenance until Monday`.
+#[must_use]
+pub fn held_words(hold: &Hold) -> String {
+    format!("held by {hold}")
 }
 
 fn visible_holders(entry: &ClusterEntry, reader: &str) -> Vec<Name> {

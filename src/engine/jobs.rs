@@ -4,7 +4,7 @@ use super::Engine;
 use crate::admission::{JobNumber, QueueKey, Rank};
 use crate::index::{JobEntry, Stage};
 use crate::lifecycle::Errand;
-use crate::model::{Job, JobState, ObjectKey, Operation, RunId, Uid};
+use crate::model::{Hold, Job, JobState, ObjectKey, Operation, RunId, Uid};
 
 impl Engine {
     pub(super) fn job_seen(&mut self, mut job: Job) {
@@ -13,6 +13,7 @@ impl Engine {
         if let Some(number) = self.jobs.by_key(&job.key) {
             let Some(entry) = self.jobs.get_mut(number) else { return };
             if entry.job.uid == job.uid {
+                job.hold = kept_hold(&entry.job, &job);
                 let same = entry.job.generation == job.generation && entry.job.deleting == job.deleting;
                 let ended = job.published_end().is_some() && (entry.stage != Stage::Ended || entry.ending.is_some());
                 // Our own words come back here; but a run that was seen, in a late word of an older leader, stays seen.
@@ -208,6 +209,15 @@ impl Engine {
         self.gate.dequeue(queue, &rank);
         self.operation_changed(&operation);
     }
+}
+
+/// Who holds a job back. The time of a manager's entry moves with whatever else that manager changes: the first that was
+/// known stands.
+fn kept_hold(known: &Job, job: &Job) -> Option<Box<Hold>> {
+    let hold = job.hold.clone()?;
+    let is_same = (known.cancel, known.suspend) == (job.cancel, job.suspend);
+    let first = known.hold.as_ref().filter(|first| is_same && first.by == hold.by);
+    Some(Box::new(hold.known_at(first.and_then(|first| first.since))))
 }
 
 /// What the operation refers to and the job does not give.

@@ -3,7 +3,7 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use super::wording::blank;
+use super::wording::{blank, cancelled_by, suspended};
 use super::{Engine, Wake, WriteKind};
 use crate::admission::{JobNumber, QueueNumber, Rank};
 use crate::command::{Announcement, Command, Failure};
@@ -147,7 +147,7 @@ impl Engine {
             Stage::Waiting(queue, ref rank) => self.status_of_waiting(entry, queue, rank),
             Stage::Suspended => JobStatus {
                 reason: EndReason::Suspended.as_str(),
-                message: "spec.suspend is true: set it to false to let it go on".to_owned(),
+                message: suspended(entry),
                 runs: entry.job.past_runs().to_vec(),
                 ..blank(entry, JobState::Suspended)
             },
@@ -261,7 +261,7 @@ impl Engine {
         let again = if entry.job.past_runs().is_empty() { "" } else { " again" };
         let status = JobStatus {
             reason: EndReason::Cancelled.as_str(),
-            message: format!("cancelled before it started{again}"),
+            message: format!("cancelled{} before it started{again}", cancelled_by(&entry.job)),
             completion: Some(self.now),
             since: self.now,
             waited: Some(waited),

@@ -5,7 +5,7 @@ use super::intent::ADMITTED;
 use crate::admission::{QueueNumber, Rank};
 use crate::index::JobEntry;
 use crate::lifecycle::Run;
-use crate::model::{EndReason, JobState, JobStatus, Outcome, QueueStatus, Report, RunStatus};
+use crate::model::{EndReason, Job, JobState, JobStatus, Outcome, QueueStatus, Report, RunStatus};
 
 impl Engine {
     pub(super) fn status_of_waiting(&self, entry: &JobEntry, number: QueueNumber, rank: &Rank) -> JobStatus {
@@ -73,7 +73,8 @@ impl Engine {
             Some(Outcome::Failed(reason, words)) => (JobState::Failed, *reason, words.to_string(), None),
             Some(Outcome::Cancelled | Outcome::Suspended(_)) | None => {
                 let ran = if run.running_since.is_some() { "while it ran" } else { "before it ran" };
-                (JobState::Cancelled, EndReason::Cancelled, format!("cancelled {ran}"), None)
+                let by = cancelled_by(&entry.job);
+                (JobState::Cancelled, EndReason::Cancelled, format!("cancelled{by} {ran}"), None)
             }
         };
         JobStatus {
@@ -118,6 +119,23 @@ impl Engine {
             completion: run.closed,
         }
     }
+}
+
+/// Who suspended a job, and since when: it was so at the latest when it came into that state.
+pub(super) fn suspended(entry: &JobEntry) -> String {
+    let since = Some(entry.since).filter(|_| entry.state == JobState::Suspended);
+    match &entry.job.hold {
+        Some(hold) => {
+            format!("suspended by {}: set spec.suspend to false to let it go on", hold.clone().known_at(since))
+        }
+        None => "spec.suspend is true: set it to false to let it go on".to_owned(),
+    }
+}
+
+/// Who cancelled a job and when, as it stands behind `cancelled`; nothing where nobody knows.
+pub(super) fn cancelled_by(job: &Job) -> String {
+    let hold = job.hold.as_ref().filter(|_| job.cancel);
+    hold.map(|hold| format!(" by {}{}", hold.by, hold.at())).unwrap_or_default()
 }
 
 pub(super) fn blank(entry: &JobEntry, state: JobState) -> JobStatus {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::cluster::ClusterChoice;
 use super::name::{Name, ObjectKey};
 use super::resources::ExecutorBounds;
-use super::{Outline, Priority, TimeLimits};
+use super::{Hold, Outline, Priority, TimeLimits};
 
 /// Permits of locks on what jobs share, such as a data store, by the lock's name, which is in order. Each at least one.
 pub type Locks = Arc<[(Name, u32)]>;
@@ -19,6 +19,8 @@ pub struct Operation {
     pub generation: i64,
     /// Runs of it that may be alive at once; `None` = no limit, 0 = held.
     pub limit: Option<u32>,
+    /// Who holds it by a limit of 0, where that is known.
+    pub hold: Option<Hold>,
     /// Permits that each of its runs holds.
     pub locks: Locks,
     /// What a job that leaves a field out gets.

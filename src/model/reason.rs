@@ -11,6 +11,8 @@ pub enum WaitReason {
     NoMatchingCluster,
     /// It can never fit: more than the cluster has when empty.
     ExceedsClusterMaximum,
+    /// The settings hold everything.
+    Held,
     /// The operation's limit is 0.
     OperationHeld,
     /// The cluster starts nothing.
@@ -38,6 +40,7 @@ impl WaitReason {
             Self::InvalidParameters => "InvalidParameters",
             Self::NoMatchingCluster => "NoMatchingCluster",
             Self::ExceedsClusterMaximum => "ExceedsClusterMaximum",
+            Self::Held => "Held",
             Self::OperationHeld => "OperationHeld",
             Self::ClusterHeld => "ClusterHeld",
             Self::OutsideWindow => "OutsideWindow",

@@ -192,6 +192,8 @@ pub struct OperationStatus {
     pub alive: u32,
     /// Jobs that wait.
     pub queued: u32,
+    /// Nothing of it starts: who holds it, in words.
+    pub held: Option<Box<str>>,
     /// What is wrong with it.
     pub defect: Option<Box<str>>,
 }
@@ -217,8 +219,8 @@ pub struct ClusterStatus {
     pub next_window: Option<(Name, Time)>,
     /// Jobs wait because it is full.
     pub saturated: bool,
-    /// Nothing starts on it.
-    pub held: bool,
+    /// Nothing starts on it: who holds it, in words.
+    pub held: Option<Box<str>>,
     /// `SparkApplication`s can be created.
     pub spark_operator_available: bool,
     /// What is wrong with it.

@@ -164,6 +164,7 @@ impl Driven {
             key,
             generation: 1,
             limit: it.limit,
+            hold: None,
             locks: Locks::default(),
             defaults: Defaults::default(),
             outline: Outline { essentials: essentials(), executor: sized(Some(it.cores)), ..Outline::default() },
@@ -201,6 +202,7 @@ impl Driven {
             strategy: Strategy::default(),
             capacity: resources(it.capacity),
             held: it.held,
+            hold: None,
             windows: it.windows.iter().map(|it| window(it.period, it.minutes)).collect(),
             accept: it
                 .accept

@@ -151,6 +151,7 @@ impl Simulation {
             },
             cancel: false,
             suspend: rng.chance(30),
+            hold: None,
             deleting: false,
             published: None,
         }
@@ -165,6 +166,7 @@ impl Simulation {
             key,
             generation: 1,
             limit,
+            hold: None,
             locks: Locks::default(),
             defaults,
             outline,
@@ -215,6 +217,7 @@ impl Simulation {
             strategy: Strategy::default(),
             capacity,
             held: false,
+            hold: None,
             windows: if restricts { vec![window] } else { Vec::new() },
             accept: if restricts { vec![urgent, at_times] } else { Vec::new() },
             cancels_at_window_end: restricts,

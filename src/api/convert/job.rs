@@ -7,6 +7,7 @@ use std::sync::Arc;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 
 use super::cluster::selector;
+use super::hold::hold;
 use super::{count, created, key, model_time, uid};
 use crate::api::v1alpha1::{self as api, ManagedJobSpec, ManagedJobStatus};
 use crate::model::{
@@ -36,8 +37,18 @@ pub fn job(meta: &ObjectMeta, spec: &ManagedJobSpec, status: Option<&ManagedJobS
         time_limits: time_limits(spec.start_timeout_seconds, spec.active_deadline_seconds),
         cancel: spec.cancel,
         suspend: spec.suspend,
+        hold: holding(spec).and_then(|field| hold(meta, field)).map(Box::new),
         deleting: meta.deletion_timestamp.is_some(),
         published: status.map(published).map(Box::new),
+    }
+}
+
+/// The field by which somebody ends it or holds it back.
+fn holding(spec: &ManagedJobSpec) -> Option<&'static str> {
+    match (spec.cancel, spec.suspend) {
+        (true, _) => Some("cancel"),
+        (false, true) => Some("suspend"),
+        (false, false) => None,
     }
 }
 

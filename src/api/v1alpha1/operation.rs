@@ -121,8 +121,8 @@ pub struct OperationStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub runs: Option<RunCounts>,
 
-    /// `Ready`: its jobs can run; False says what is wrong with it. `Stalled` as kstatus knows it.
-    /// One entry a type.
+    /// `Ready`: its jobs can run; False says what is wrong with it, or that it is held. `Held`: by its `maxConcurrentRuns` of 0,
+    /// by whom and since when. `Stalled` as kstatus knows it. One entry a type.
     #[schemars(schema_with = "schema::conditions")]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
