@@ -35,8 +35,9 @@ enum Wake {
     Quarantine,
     Place(JobNumber),
     Job(JobNumber),
-    /// Its application was left alone long enough to tell. Not `Job`: an earlier one of those would stand for it.
-    Silence(JobNumber),
+    /// Its application was left alone long enough to tell. Not `Job`: an earlier one of those would stand for it, and that of a
+    /// job which had its number before.
+    Silence(RunId),
     Run(RunId),
     Tombstone(RunId),
     Operation(ObjectKey),
@@ -271,7 +272,8 @@ impl Engine {
                 Wake::Ledger => self.ledger_woken(),
                 Wake::Quarantine => self.quarantine_over(),
                 Wake::Place(number) => self.place(number),
-                Wake::Job(number) | Wake::Silence(number) => self.publish_job(number),
+                Wake::Job(number) => self.publish_job(number),
+                Wake::Silence(run) => self.jobs.by_uid(&run.job).into_iter().for_each(|number| self.publish_job(number)),
                 Wake::Run(run) => _ = self.dirty_runs.insert(run),
                 Wake::Tombstone(run) => self.tombstone_due(&run),
                 Wake::Operation(key) => self.publish_operation(&key),
