@@ -284,6 +284,8 @@ fn operation(key: ObjectKey) -> Operation {
         generation: 1,
         limit: Some(1),
         hold: None,
+        refuses_at_limit: false,
+        max_queued: None,
         locks: Locks::default(),
         defaults: Defaults::default(),
         outline: Outline { essentials, ..Outline::default() },
@@ -382,6 +384,7 @@ fn seen(run: &RunId, holder: &Holder, now: Time) -> (ApplicationSeen, PodSeen) {
 fn published(status: &JobStatus) -> Published {
     let newest: Option<&RunStatus> = status.runs.last();
     Published {
+        let_in: true,
         state: Some(status.state),
         observed_generation: status.observed_generation,
         reason: Some(status.reason.into()),

@@ -182,7 +182,7 @@ impl Engine {
     /// What decides where a job waits: its own fields, then the operation's defaults.
     fn queue_key(&self, entry: &JobEntry, number: JobNumber) -> (QueueKey, Rank) {
         let job = &entry.job;
-        let operation = ObjectKey { namespace: job.key.namespace.clone(), name: job.operation.clone() };
+        let operation = job.operation_key();
         let declared = self.gate.operation(&operation).and_then(|entry| entry.declared.as_deref());
         let defaults = declared.map(|declared| &declared.defaults);
         let class = job.priority.or_else(|| defaults?.priority).unwrap_or_default();
@@ -205,7 +205,8 @@ impl Engine {
             entry.stage = stage;
             return;
         };
-        let operation = ObjectKey { namespace: entry.job.key.namespace.clone(), name: entry.job.operation.clone() };
+        let operation = entry.job.operation_key();
+        self.no_comer(&operation, &rank);
         self.gate.dequeue(queue, &rank);
         self.operation_changed(&operation);
     }

@@ -67,6 +67,12 @@ pub struct Job {
 }
 
 impl Job {
+    /// The operation that it names.
+    #[must_use]
+    pub fn operation_key(&self) -> ObjectKey {
+        ObjectKey { namespace: self.key.namespace.clone(), name: self.operation.clone() }
+    }
+
     /// The end that stands in its status.
     #[must_use]
     pub fn published_end(&self) -> Option<JobState> {
@@ -122,6 +128,8 @@ pub struct Published {
     pub since: Option<Time>,
     /// Since when it counts as accepted.
     pub accepted: Option<Time>,
+    /// Its operation took it at some time, as far as its status tells.
+    pub let_in: bool,
     /// Since when it waits, while it does.
     pub waiting_since: Option<Time>,
     /// The newest run that the status knows, and whether that run's application was seen to exist: its entry names one.

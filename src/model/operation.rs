@@ -21,6 +21,10 @@ pub struct Operation {
     pub limit: Option<u32>,
     /// Who holds it by a limit of 0, where that is known.
     pub hold: Option<Hold>,
+    /// A job that comes while as many run or wait as the limit allows is refused.
+    pub refuses_at_limit: bool,
+    /// Jobs that may wait; one that comes while as many do is refused. `None` = any number.
+    pub max_queued: Option<u32>,
     /// Permits that each of its runs holds.
     pub locks: Locks,
     /// What a job that leaves a field out gets.
@@ -37,6 +41,14 @@ pub struct Operation {
     pub defect: Option<Box<str>>,
     /// The status as it stands in the API, to compare before writing: `(observed generation, alive, queued, ready)`.
     pub published: Option<super::OperationStatus>,
+}
+
+impl Operation {
+    /// Whether it may refuse a job that comes.
+    #[must_use]
+    pub fn may_refuse(&self) -> bool {
+        self.refuses_at_limit || self.max_queued.is_some()
+    }
 }
 
 /// Defaults of an operation for its jobs.

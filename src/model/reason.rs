@@ -82,6 +82,10 @@ pub enum EndReason {
     DeadlineExceeded,
     /// Somebody asked for its end.
     Cancelled,
+    /// Its operation refuses jobs at its limit.
+    OperationLimitReached,
+    /// As many jobs of its operation wait as may.
+    QueueFull,
     /// Its job was suspended, which ends the run and not the job.
     Suspended,
     /// Its cluster accepts it no more at this time and ends what it does not accept, which ends the run and not the job.
@@ -90,7 +94,7 @@ pub enum EndReason {
 
 impl EndReason {
     /// Every reason.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Completed,
         Self::ApplicationFailed,
         Self::OutOfMemory,
@@ -101,6 +105,8 @@ impl EndReason {
         Self::StartTimeout,
         Self::DeadlineExceeded,
         Self::Cancelled,
+        Self::OperationLimitReached,
+        Self::QueueFull,
         Self::Suspended,
         Self::WindowEnded,
     ];
@@ -119,6 +125,8 @@ impl EndReason {
             Self::StartTimeout => "StartTimeout",
             Self::DeadlineExceeded => "DeadlineExceeded",
             Self::Cancelled => "Cancelled",
+            Self::OperationLimitReached => "OperationLimitReached",
+            Self::QueueFull => "QueueFull",
             Self::Suspended => "Suspended",
             Self::WindowEnded => "WindowEnded",
         }

@@ -165,6 +165,8 @@ impl Driven {
             generation: 1,
             limit: it.limit,
             hold: None,
+            refuses_at_limit: false,
+            max_queued: None,
             locks: Locks::default(),
             defaults: Defaults::default(),
             outline: Outline { essentials: essentials(), executor: sized(Some(it.cores)), ..Outline::default() },

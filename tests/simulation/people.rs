@@ -159,6 +159,7 @@ impl Simulation {
 
     pub(crate) fn drawn_operation(&mut self, key: ObjectKey) -> Operation {
         let limit = [Some(1), Some(1), Some(2), None][self.rng.below(4)];
+        let (refuses_at_limit, max_queued) = self.drawn_refusals(limit);
         let outline = self.drawn_outline();
         let defaults = Defaults::default();
         let (parameters, result_parameters) = (Vec::new(), Vec::new());
@@ -167,6 +168,8 @@ impl Simulation {
             generation: 1,
             limit,
             hold: None,
+            refuses_at_limit,
+            max_queued,
             locks: Locks::default(),
             defaults,
             outline,
@@ -176,6 +179,13 @@ impl Simulation {
             defect: None,
             published: None,
         }
+    }
+
+    /// Now and then an operation refuses at its limit, or lets only a few wait.
+    fn drawn_refusals(&mut self, limit: Option<u32>) -> (bool, Option<u32>) {
+        let refuses = limit.is_some() && self.rng.chance(150);
+        let most = [0, 1, 2][self.rng.below(3)];
+        (refuses, self.rng.chance(200).then_some(most))
     }
 
     fn drawn_outline(&mut self) -> Outline {
@@ -244,7 +254,13 @@ impl Simulation {
         match (self.rng.below(16), declared, cluster) {
             (0..=4, Some(it), _) => {
                 let limit = [Some(0), Some(1), Some(1), Some(2), None][self.rng.below(5)];
-                self.world.put_operation(Operation { limit, generation: it.generation + 1, ..it });
+                let (refuses_at_limit, max_queued) = if self.rng.chance(300) {
+                    self.drawn_refusals(limit)
+                } else {
+                    (it.refuses_at_limit, it.max_queued)
+                };
+                let generation = it.generation + 1;
+                self.world.put_operation(Operation { limit, refuses_at_limit, max_queued, generation, ..it });
             }
             (5..=9, Some(it), _) => {
                 let outline = self.drawn_outline();

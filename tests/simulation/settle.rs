@@ -30,6 +30,7 @@ impl Simulation {
         let mut checked = false;
         for _ in 0..WAKES {
             self.until_nothing_moves()?;
+            self.check_queues()?;
             if !checked && self.world.now >= began + GONE_BY {
                 checked = true;
                 self.check_what_is_gone()?;
@@ -156,6 +157,32 @@ impl Simulation {
         }
         let waiting = self.keepers.first().map(|keeper| format!("{:?}", keeper.commands));
         Err(format!("hot loop: at one instant it does not come to rest: {waiting:?}"))
+    }
+
+    /// Where nothing goes wrong, an operation that refuses jobs never has more of them than it takes. Jobs that were suspended come
+    /// back to it whatever its limits.
+    fn check_queues(&mut self) -> Result<(), String> {
+        if !self.profile.exact {
+            return Ok(());
+        }
+        let world = &self.world;
+        for (key, operation) in world.operations.iter().filter(|(_, operation)| operation.may_refuse()) {
+            let of_it = world.jobs.values().filter(|it| it.job.operation_key() == *key);
+            let of_it = of_it.filter(|it| !world.auditor.suspended.contains(&it.job.uid));
+            let states: Vec<JobState> = of_it.filter_map(|it| it.status.as_ref()).map(|status| status.state).collect();
+            let queued = states.iter().filter(|state| **state == JobState::Queued).count();
+            let alive = states.iter().filter(|state| !state.is_terminal() && **state > JobState::Queued).count();
+            if operation.max_queued.is_some_and(|most| queued > most as usize) {
+                return Err(format!("{queued} jobs of {key} wait, which lets {:?} wait", operation.max_queued));
+            }
+            let limit = operation.limit.filter(|_| operation.refuses_at_limit);
+            if limit.is_some_and(|limit| queued + alive > limit as usize) {
+                return Err(format!(
+                    "{queued} jobs of {key} wait and {alive} run at limit {limit:?}, which it refuses at"
+                ));
+            }
+        }
+        Ok(())
     }
 
     /// I8: what was deleted is gone, and nobody holds up a namespace.

@@ -184,6 +184,7 @@ impl Simulation {
         self.keepers_so_far += 1;
         let identity = format!("keeper-{}", self.keepers_so_far);
         let first = self.keepers_so_far == 1;
+        self.world.auditor.succeeded = !first;
         self.note(|| format!("{identity} leads"));
         let mut keeper = Keeper::new(identity.clone(), self.settings.clone(), self.keeps_prints);
         keeper.step(Input::Leading { identity: identity.into(), first }, &mut self.world);

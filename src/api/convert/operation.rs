@@ -10,7 +10,7 @@ use super::hold::{HELD, held_since, hold, said_held};
 use super::job::{bounds, choice, priority, time_limits};
 use super::patch::status_patch;
 use super::{count, key, written};
-use crate::api::v1alpha1::{self as api, OperationSpec, RunCounts};
+use crate::api::v1alpha1::{self as api, OperationSpec, RunCounts, WhenAtLimit};
 use crate::model::{ClusterChoice, Defaults, Locks, Operation, OperationStatus, Time};
 use crate::spark::{Place, check, outline, referenced_parameters, refers_to_result};
 
@@ -36,6 +36,8 @@ pub fn operation(meta: &ObjectMeta, spec: &OperationSpec, status: Option<&api::O
         generation: meta.generation.unwrap_or(0),
         limit: spec.max_concurrent_runs.map(count),
         hold: hold(meta, "maxConcurrentRuns").filter(|_| is_held).map(|hold| hold.known_at(held_since)),
+        refuses_at_limit: spec.when_at_limit == Some(WhenAtLimit::Refuse),
+        max_queued: spec.max_queued.map(count),
         locks: Locks::default(),
         defaults: spec.defaults.as_ref().map(|it| defaults(it, cluster)).unwrap_or_default(),
         outline: outline(&spec.application),
@@ -133,6 +135,17 @@ mod tests {
         assert_eq!((operation.limit, operation.defect), (Some(0), None));
         assert_eq!((operation.parameters, operation.result_parameters), (vec!["day".into()], vec!["z".into()]));
         assert_eq!(operation.defaults.priority, Some(crate::model::Priority::Low));
+    }
+
+    #[test]
+    fn takes_over_whom_it_refuses() {
+        let application = json!({"type": "Python", "mainApplicationFile": "local:///a.py"});
+        let of = |operation: Operation| (operation.refuses_at_limit, operation.max_queued, operation.may_refuse());
+        let plain = read(json!({"maxConcurrentRuns": 1, "whenAtLimit": "Queue", "application": application}));
+        assert_eq!(of(plain), (false, None, false));
+        let refusing = read(json!({"maxConcurrentRuns": 1, "whenAtLimit": "Refuse", "application": application}));
+        assert_eq!(of(refusing), (true, None, true));
+        assert_eq!(of(read(json!({"maxQueued": 0, "application": application}))), (false, Some(0), true));
     }
 
     #[test]
