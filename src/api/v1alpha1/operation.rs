@@ -66,8 +66,8 @@ pub struct OperationSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_concurrent_runs: Option<i32>,
 
-    /// What becomes of a job that comes while as many runs are alive, or jobs wait for a slot, as `maxConcurrentRuns` allows.
-    /// `Queue`: it waits. `Refuse`: it ends as `Refused` at once, also while all are held. A job is judged when it comes, or is
+    /// What becomes of a job that comes and cannot start at once, while as many runs are alive or jobs wait as `maxConcurrentRuns`
+    /// allows. `Queue`: it waits. `Refuse`: it ends as `Refused`, also while all are held. A job is judged when it comes, or is
     /// resumed for the first time; one that was accepted is never refused. Left out: `Queue`.
     #[schemars(with = "WhenAtLimit")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
