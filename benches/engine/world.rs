@@ -351,6 +351,9 @@ impl Scale {
             key,
             generation: 1,
             limit: Some(1),
+            hold: None,
+            refuses_at_limit: false,
+            max_queued: None,
             locks: Locks::default(),
             defaults: Defaults { cluster, ..Defaults::default() },
             outline: Outline { essentials, ..Outline::default() },
@@ -377,6 +380,7 @@ impl Scale {
             strategy: Strategy::default(),
             capacity: Resources { executors: 1_000, milli_cores: 2_000_000, memory_mib: 8_000_000 },
             held: false,
+            hold: None,
             windows: Vec::new(),
             accept: Vec::new(),
             cancels_at_window_end: false,
@@ -405,6 +409,7 @@ fn job(number: usize, operation: usize, created: Time) -> Job {
         time_limits: TimeLimits::default(),
         cancel: false,
         suspend: false,
+        hold: None,
         deleting: false,
         published: None,
     }
@@ -449,6 +454,7 @@ fn seen(run: &RunId, holder: &Holder, now: Time) -> (ApplicationSeen, PodSeen) {
 fn published(status: &JobStatus) -> Published {
     let newest: Option<&RunStatus> = status.runs.last();
     Published {
+        let_in: true,
         state: Some(status.state),
         observed_generation: status.observed_generation,
         reason: Some(status.reason.into()),

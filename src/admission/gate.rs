@@ -12,7 +12,7 @@ use super::lock::{Lock, LockHolder};
 use super::queue::{JobNumber, Queue, QueueKey, QueueNumber, Rank};
 use super::slab::Slab;
 use crate::model::{
-    Cluster, ExecutorBounds, Footprint, Holder, Locks, Name, ObjectKey, Operation, Priority, Resources, RunId,
+    Cluster, ExecutorBounds, Footprint, Hold, Holder, Locks, Name, ObjectKey, Operation, Priority, Resources, RunId,
     Settings, Span, Strategy, Time, WaitReason,
 };
 
@@ -74,6 +74,8 @@ pub struct Gate {
     /// Queues whose reason may have changed.
     pub(super) unsettled: BTreeSet<QueueNumber>,
     pub(super) operator_available: bool,
+    /// Nothing starts anywhere.
+    pub(super) held: Option<Hold>,
     live_runs: usize,
     max_live_runs: usize,
     pub(super) bound: Span,
@@ -104,6 +106,7 @@ impl Gate {
             edges: BTreeSet::new(),
             unsettled: BTreeSet::new(),
             operator_available: true,
+            held: settings.held.clone(),
             live_runs: 0,
             max_live_runs: settings.max_live_runs,
             bound: settings.waiting_bound,
@@ -119,6 +122,10 @@ impl Gate {
         self.aging = settings.aging;
         self.time_heads();
         self.set_locks(settings);
+        if self.held != settings.held {
+            self.held.clone_from(&settings.held);
+            self.enter_all();
+        }
         self.renew_all();
     }
 
@@ -553,6 +560,11 @@ impl Gate {
         all.into_iter().for_each(|number| self.revise(number));
     }
 
+    fn enter_all(&mut self) {
+        let all: Vec<QueueNumber> = self.queues.iter().map(|(number, _)| number).collect();
+        all.into_iter().for_each(|number| self.enter(number));
+    }
+
     fn revise_operation(&mut self, key: &ObjectKey) {
         let queues = self.operations.get(key).map(|entry| entry.queues.clone()).unwrap_or_default();
         queues.into_iter().for_each(|number| self.revise(number));
@@ -741,6 +753,8 @@ impl Gate {
             Some(WaitReason::InvalidParameters)
         } else if candidates.iter().all(|candidate| candidate.fit != Fit::Fits) {
             Some(WaitReason::ExceedsClusterMaximum)
+        } else if self.held.is_some() {
+            Some(WaitReason::Held)
         } else if operation.limit == Some(0) {
             Some(WaitReason::OperationHeld)
         } else if [operation.limit, queue.key.own_limit].into_iter().flatten().any(|limit| entry.alive() >= limit) {

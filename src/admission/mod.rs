@@ -17,4 +17,5 @@ mod slab;
 pub use entry::{ClusterEntry, OperationEntry, Reservation, ShareUse, Vacancy};
 pub use gate::{Gate, Grant};
 pub use queue::{JobNumber, Queue, QueueKey, QueueNumber, Rank};
+pub use reason::held_words;
 pub(crate) use slab::Slab;

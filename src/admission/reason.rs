@@ -4,7 +4,7 @@ use super::entry::{ClusterEntry, OperationEntry, windows_of};
 use super::gate::Gate;
 use super::lane::{Candidate, Fit, LaneKey};
 use super::queue::Queue;
-use crate::model::{Blocker, Cluster, ClusterChoice, Name, Resources, Share, Strategy, Time, WaitReason};
+use crate::model::{Blocker, Cluster, ClusterChoice, Hold, Name, Resources, Share, Strategy, Time, WaitReason};
 
 const NAMED_HOLDERS: usize = 10;
 
@@ -20,7 +20,8 @@ impl Gate {
             | WaitReason::NoMatchingCluster
             | WaitReason::ExceedsClusterMaximum
             | WaitReason::PendingEvaluation => vec![self.unqueueable(queue, operation)],
-            WaitReason::OperationHeld
+            WaitReason::Held
+            | WaitReason::OperationHeld
             | WaitReason::ClusterHeld
             | WaitReason::OutsideWindow
             | WaitReason::OperationLimitReached
@@ -118,6 +119,13 @@ impl Gate {
     /// All that hold, first the one that is the reason.
     fn queued(&self, queue: &Queue, operation: &OperationEntry, now: Time) -> Vec<Blocker> {
         let mut blockers = Vec::new();
+        blockers.extend(self.held.as_ref().map(|hold| Blocker {
+            reason: WaitReason::Held,
+            message: held_words(hold),
+            limit: None,
+            in_use: None,
+            holders: Vec::new(),
+        }));
         blockers.extend(operation_blockers(queue, operation));
         let fitting = self.candidates_of(queue).iter().filter(|candidate| candidate.fit == Fit::Fits);
         let mut fitting: Vec<_> = fitting.map(|candidate| (self.opens_at(candidate, now), candidate)).collect();
@@ -244,8 +252,12 @@ impl Gate {
 }
 
 fn cluster_held(cluster: &Cluster) -> String {
-    let why = if cluster.held { "stopPolicy Hold" } else { "limits.maxConcurrentJobs 0" };
-    format!("ComputeCluster {} is held ({why})", cluster.name)
+    let name = &cluster.name;
+    if cluster.held {
+        format!("ComputeCluster {name} is held{} (stopPolicy Hold)", by(cluster.hold.as_ref()))
+    } else {
+        format!("ComputeCluster {name} is held (limits.maxConcurrentJobs 0)")
+    }
 }
 
 fn exceeds_share(share: Share, executors: u64, cluster: &str) -> String {
@@ -295,7 +307,7 @@ fn operation_blockers(queue: &Queue, operation: &OperationEntry) -> Option<Block
     let declared = operation.declared.as_ref()?;
     let alive = operation.alive();
     if declared.limit == Some(0) {
-        let message = format!("Operation {name} is held (maxConcurrentRuns 0)");
+        let message = format!("Operation {name} is held{} (maxConcurrentRuns 0)", by(declared.hold.as_ref()));
         let reason = WaitReason::OperationHeld;
         return Some(Blocker { reason, message, limit: Some(0), in_use: Some(alive.into()), holders: Vec::new() });
     }
@@ -310,6 +322,17 @@ fn operation_blockers(queue: &Queue, operation: &OperationEntry) -> Option<Block
     let message = format!("{alive} of {limit} running{}", behind(&holders, alive as usize));
     let reason = WaitReason::OperationLimitReached;
     Some(Blocker { reason, message, limit: Some(limit.into()), in_use: Some(alive.into()), holders })
+}
+
+/// ` by kubectl-edit since 2026-11-26 14:02 UTC`; nothing where nobody knows.
+fn by(hold: Option<&Hold>) -> String {
+    hold.map(|hold| format!(" by {hold}")).unwrap_or_default()
+}
+
+/// What holds everything: `held by the settings: maintenance until Monday`.
+#[must_use]
+pub fn held_words(hold: &Hold) -> String {
+    format!("held by {hold}")
 }
 
 fn visible_holders(entry: &ClusterEntry, reader: &str) -> Vec<Name> {

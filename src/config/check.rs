@@ -91,6 +91,8 @@ fn texts(settings: &Settings) -> Result<(), ConfigError> {
     if let Some(namespace) = &election.namespace {
         require(is_name(namespace), "leaderElection.namespace", namespace, NAME)?;
     }
+    let hold = &settings.admission.hold;
+    require(hold.chars().count() <= 200, "admission.hold", hold, "a text of at most 200 characters")?;
     require(is_name(&settings.ledger.name), "ledger.name", &settings.ledger.name, NAME)?;
     let address = &settings.http.address;
     require(address.parse::<SocketAddr>().is_ok(), "http.address", address, "an address and a port: 0.0.0.0:8080")?;

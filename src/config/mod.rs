@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{self, Span};
+use crate::model::{self, Hold, Span};
+use crate::text::clean;
 
 /// Why the settings were refused.
 #[derive(Debug, thiserror::Error)]
@@ -125,11 +126,30 @@ pub struct Admission {
     pub aging_seconds_per_class: u32,
     /// How long nothing is admitted after the ledger was lost, and how long a refused create is tried again.
     pub quarantine_seconds: u32,
+    /// Why nothing starts anywhere, for people; empty: jobs start.
+    pub hold: String,
 }
 
 impl Default for Admission {
     fn default() -> Self {
-        Self { waiting_bound_seconds: 600, aging_seconds_per_class: 86_400, quarantine_seconds: 60 }
+        Self {
+            waiting_bound_seconds: 600,
+            aging_seconds_per_class: 86_400,
+            quarantine_seconds: 60,
+            hold: String::new(),
+        }
+    }
+}
+
+/// Two hundred characters.
+const MOST_BYTES_OF_A_REASON: usize = 800;
+
+impl Admission {
+    /// Who holds everything: the settings. Since when they do nobody can tell: a mounted file is as old as its pod, or as the last
+    /// change of any setting.
+    fn held(&self) -> Option<Hold> {
+        let why = clean(&self.hold, MOST_BYTES_OF_A_REASON);
+        (!why.is_empty()).then(|| Hold { by: "the settings".into(), since: None, why: Some(why.into()) })
     }
 }
 
@@ -284,6 +304,7 @@ impl Settings {
             lingering: span(self.runs.lingering_seconds),
             start_timeout: span(self.runs.start_timeout_seconds),
             operator_absent: span(self.runs.operator_absent_seconds),
+            held: self.admission.held(),
             locks: self.locks.iter().map(|(name, permits)| (name.as_str().into(), *permits)).collect(),
             max_live_runs: count(self.ledger.max_live_runs),
         }
@@ -327,6 +348,16 @@ mod tests {
     }
 
     #[test]
+    fn the_settings_hold_everything_while_they_say_why() {
+        let held = |text: &str| Settings::parse(text).unwrap().model().held.map(|hold| hold.to_string());
+        let said = held("admission: {hold: \"maintenance\\nuntil Monday\"}");
+        assert_eq!(said.as_deref(), Some("the settings: maintenance until Monday"));
+        assert_eq!(held("admission: {hold: ' '}"), None);
+        let long = format!("admission: {{hold: {}}}", "ä".repeat(200));
+        assert!(held(&long).unwrap().ends_with("ää"));
+    }
+
+    #[test]
     fn an_unknown_key_is_refused_with_its_path() {
         assert_eq!(
             refused("tombstones: {keepSecond: 5}"),
@@ -356,6 +387,7 @@ mod tests {
 
     #[test]
     fn a_value_out_of_its_range_is_refused_with_its_path() {
+        let long_hold = format!("admission: {{hold: {}}}", "x".repeat(201));
         for (text, path) in [
             ("leaderElection: {renewDeadlineSeconds: 15}", "leaderElection.renewDeadlineSeconds"),
             ("leaderElection: {retrySeconds: 10}", "leaderElection.retrySeconds"),
@@ -369,6 +401,7 @@ mod tests {
             ("locks: {a.b: 1}", "locks.a.b"),
             ("locks: {a-: 1}", "locks.a-"),
             ("locks: {'': 1}", "locks."),
+            (long_hold.as_str(), "admission.hold"),
         ] {
             let said = refused(text);
             assert!(said.starts_with(&format!("{path}: ")), "{text}: {said}");

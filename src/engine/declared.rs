@@ -3,7 +3,7 @@
 use super::{Engine, Wake};
 use crate::command::{Command, Failure};
 use crate::lifecycle::RETRY;
-use crate::model::{ClusterStatus, Name, ObjectKey, OperationStatus, Resources};
+use crate::model::{ClusterStatus, Hold, Name, ObjectKey, OperationStatus, Resources};
 
 impl Engine {
     pub(super) fn publish_operation(&mut self, key: &ObjectKey) {
@@ -14,6 +14,7 @@ impl Engine {
             observed_generation: declared.generation,
             alive: entry.alive(),
             queued: u32::try_from(queued).unwrap_or(u32::MAX),
+            held: (declared.limit == Some(0)).then(|| held("maxConcurrentRuns is 0", declared.hold.as_ref())),
             defect: declared.defect.clone(),
         };
         let publication = self.operations.entry(key.clone()).or_default();
@@ -48,7 +49,7 @@ impl Engine {
             within_window: entry.is_within_window(),
             next_window: entry.next_opening(),
             saturated: self.gate.turns_away(entry),
-            held: declared.held,
+            held: declared.held.then(|| held("stopPolicy is Hold", declared.hold.as_ref())),
             spark_operator_available: self.gate.operator_available(),
             defect: declared.defect.clone(),
         };
@@ -89,6 +90,14 @@ impl<T: PartialEq + Clone> super::Publication<T> {
             self.said = None;
         }
         std::mem::take(&mut self.again) || failed
+    }
+}
+
+/// Why nothing starts: `held by kubectl-edit since 2026-11-26 14:02 UTC: spec.stopPolicy is Hold`.
+fn held(field: &str, hold: Option<&Hold>) -> Box<str> {
+    match hold {
+        Some(hold) => format!("held by {hold}: spec.{field}").into(),
+        None => format!("nothing starts: spec.{field}").into(),
     }
 }
 

@@ -65,10 +65,8 @@ impl Engine {
             self.wakes.set(Wake::Run(run.id.clone()), next);
         }
         let told = run.sighted.map(|sighted| sighted + PATIENCE).filter(|told| *told > self.now);
-        if let (Some(told), Some(ApplicationState::New)) = (told, run.last_state)
-            && let Some(number) = self.jobs.by_uid(&run.id.job)
-        {
-            self.wakes.set(Wake::Silence(number), told);
+        if let (Some(told), Some(ApplicationState::New)) = (told, run.last_state) {
+            self.wakes.set(Wake::Silence(run.id.clone()), told);
         }
     }
 

@@ -4,7 +4,7 @@ use super::Engine;
 use crate::admission::{JobNumber, QueueKey, Rank};
 use crate::index::{JobEntry, Stage};
 use crate::lifecycle::Errand;
-use crate::model::{Job, JobState, ObjectKey, Operation, RunId, Uid};
+use crate::model::{Hold, Job, JobState, ObjectKey, Operation, RunId, Uid};
 
 impl Engine {
     pub(super) fn job_seen(&mut self, mut job: Job) {
@@ -13,6 +13,7 @@ impl Engine {
         if let Some(number) = self.jobs.by_key(&job.key) {
             let Some(entry) = self.jobs.get_mut(number) else { return };
             if entry.job.uid == job.uid {
+                job.hold = kept_hold(&entry.job, &job);
                 let same = entry.job.generation == job.generation && entry.job.deleting == job.deleting;
                 let ended = job.published_end().is_some() && (entry.stage != Stage::Ended || entry.ending.is_some());
                 // Our own words come back here; but a run that was seen, in a late word of an older leader, stays seen.
@@ -181,7 +182,7 @@ impl Engine {
     /// What decides where a job waits: its own fields, then the operation's defaults.
     fn queue_key(&self, entry: &JobEntry, number: JobNumber) -> (QueueKey, Rank) {
         let job = &entry.job;
-        let operation = ObjectKey { namespace: job.key.namespace.clone(), name: job.operation.clone() };
+        let operation = job.operation_key();
         let declared = self.gate.operation(&operation).and_then(|entry| entry.declared.as_deref());
         let defaults = declared.map(|declared| &declared.defaults);
         let class = job.priority.or_else(|| defaults?.priority).unwrap_or_default();
@@ -204,10 +205,20 @@ impl Engine {
             entry.stage = stage;
             return;
         };
-        let operation = ObjectKey { namespace: entry.job.key.namespace.clone(), name: entry.job.operation.clone() };
+        let operation = entry.job.operation_key();
+        self.no_comer(&operation, &rank);
         self.gate.dequeue(queue, &rank);
         self.operation_changed(&operation);
     }
+}
+
+/// Who holds a job back. The time of a manager's entry moves with whatever else that manager changes: the first that was
+/// known stands.
+fn kept_hold(known: &Job, job: &Job) -> Option<Box<Hold>> {
+    let hold = job.hold.clone()?;
+    let is_same = (known.cancel, known.suspend) == (job.cancel, job.suspend);
+    let first = known.hold.as_ref().filter(|first| is_same && first.by == hold.by);
+    Some(Box::new(hold.known_at(first.and_then(|first| first.since))))
 }
 
 /// What the operation refers to and the job does not give.

@@ -197,6 +197,7 @@ impl Engine {
         let Some(number) = self.jobs.by_uid(&run.job) else { return };
         self.leave_queue(number);
         let Some(entry) = self.jobs.get_mut(number) else { return };
+        entry.let_in = true;
         // A run of before that shows itself once more is brought to its end beside the one that is alive.
         if matches!(entry.stage, Stage::Granted(newer) if newer > run.number) || entry.stage == Stage::Ended {
             return;
@@ -306,7 +307,7 @@ impl Engine {
         }
         // A write that takes in runs from elsewhere may raise limits: it carries no grants.
         let may_grant = self.is_admitting() && !self.rebuilding && self.unnamed.is_empty();
-        let grants = if may_grant { self.grant() } else { BTreeMap::new() };
+        let grants = if may_grant { self.decide() } else { BTreeMap::new() };
         self.settle_reasons();
         if releases.is_empty() && grants.is_empty() && !self.ledger_dirty {
             return;
@@ -334,17 +335,28 @@ impl Engine {
         }
     }
 
-    fn grant(&mut self) -> BTreeMap<RunId, Holder> {
+    /// Starts what can start, then judges who has come, until nobody is refused any more.
+    fn decide(&mut self) -> BTreeMap<RunId, Holder> {
         let mut grants = BTreeMap::new();
+        loop {
+            let nothing_else_can = self.grant(&mut grants);
+            self.settle_reasons();
+            if !nothing_else_can || self.comers.is_empty() || !self.judge() {
+                return grants;
+            }
+        }
+    }
+
+    /// Tells whether all has started that can.
+    fn grant(&mut self, grants: &mut BTreeMap<RunId, Holder>) -> bool {
         let most = if self.cautious { 1 } else { usize::MAX };
-        while grants.len() < most
-            && let Some(grant) = self.gate.next_start(self.now)
-        {
-            let Some((run, holder)) = self.accept(&grant) else { break };
+        while grants.len() < most {
+            let Some(grant) = self.gate.next_start(self.now) else { return true };
+            let Some((run, holder)) = self.accept(&grant) else { return false };
             self.gate.take(&run, &holder);
             grants.insert(run, holder);
         }
-        grants
+        false
     }
 
     fn accept(&mut self, grant: &Grant) -> Option<(RunId, Holder)> {
@@ -356,6 +368,7 @@ impl Engine {
         let used_up = entry.used_up.max(entry.job.past_runs().iter().map(|run| run.number).max().unwrap_or(0));
         let run = RunId { job: entry.job.uid.clone(), number: last.max(used_up + 1) };
         entry.stage = Stage::Granted(run.number);
+        entry.let_in = true;
         let holder = Holder {
             job: entry.job.key.clone(),
             operation: entry.job.operation.clone(),

@@ -88,7 +88,7 @@ impl Engine {
         for (key, held) in &held.operations {
             let declared = self.gate.operation(key).and_then(|entry| entry.declared.as_ref()?.limit);
             if let Some(limit) = declared {
-                limits.insert(key.clone(), self.let_in(limit, held.runs, held.grows));
+                limits.insert(key.clone(), self.raised(limit, held.runs, held.grows));
             }
         }
         limits
@@ -100,7 +100,7 @@ impl Engine {
             let Some(declared) = self.gate.cluster(name).and_then(|entry| entry.declared.as_ref()) else { continue };
             let (limit, capacity) = (declared.max_jobs, declared.capacity);
             if let Some(limit) = limit {
-                limits.insert(name.clone(), self.let_in(limit, held.runs, held.grows));
+                limits.insert(name.clone(), self.raised(limit, held.runs, held.grows));
             }
             let comes = !self.acknowledged.cluster_capacity.contains_key(name);
             let fits = if held.grows || comes { capacity.at_least(held.resources) } else { capacity };
@@ -116,8 +116,8 @@ impl Engine {
             let Some(share) = self.share(cluster) else { continue };
             let key = (cluster.clone(), namespace.clone());
             let grows = held.grows || !self.acknowledged.shares.contains_key(&key);
-            let max_jobs = share.max_jobs.map(|most| self.let_in(most, held.runs, grows));
-            let max_executors = share.max_executors.map(|most| self.let_in(most, held.resources.executors, grows));
+            let max_jobs = share.max_jobs.map(|most| self.raised(most, held.runs, grows));
+            let max_executors = share.max_executors.map(|most| self.raised(most, held.resources.executors, grows));
             shares.insert(key, Share { max_jobs, max_executors });
         }
         shares
@@ -134,7 +134,7 @@ impl Engine {
         for (&lock, held) in &held.locks {
             let Some(permits) = self.settings.locks.get(lock).copied() else { continue };
             let grows = held.grows || !self.acknowledged.lock_permits.contains_key(lock);
-            limits.insert(lock.clone(), self.let_in(permits, held.permits, grows));
+            limits.insert(lock.clone(), self.raised(permits, held.permits, grows));
         }
         limits
     }
@@ -146,14 +146,14 @@ impl Engine {
             let Some(permits) = declared.copied() else { continue };
             let key = (cluster.clone(), lock.clone());
             let grows = held.grows || !self.acknowledged.cluster_lock_permits.contains_key(&key);
-            let written = self.let_in(permits, held.permits, grows);
+            let written = self.raised(permits, held.permits, grows);
             limits.insert(key, written);
         }
         limits
     }
 
     /// A limit as it is written. Where it lets in more than was declared, the next write lowers it.
-    fn let_in<N: Ord + Copy>(&mut self, declared: N, held: N, grows: bool) -> N {
+    fn raised<N: Ord + Copy>(&mut self, declared: N, held: N, grows: bool) -> N {
         let written = if grows { declared.max(held) } else { declared };
         self.ledger_dirty |= written != declared;
         written
@@ -182,6 +182,7 @@ mod tests {
             admit_below: None,
             strategy: Strategy::default(),
             capacity: Resources::UNBOUNDED,
+            hold: None,
             held: false,
             windows: Vec::new(),
             accept: Vec::new(),

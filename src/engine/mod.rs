@@ -3,8 +3,9 @@
 //! No clock, no I/O, no error: what can go wrong comes back as an input. `ledger` keeps the protocol's phases, `watched`
 //! takes in what the watches show, `jobs` puts jobs where they belong and `sightings` applications and pods with their runs,
 //! `runs` brings each run to its end by what `intent` says is wanted of it, `publish` says when statuses are written,
-//! `wording` what stands in a job's, and `declared` what stands in those of operations and clusters.
+//! `wording` what stands in a job's, and `declared` what stands in those of operations and clusters; `comers` refuses jobs.
 
+mod comers;
 mod declared;
 mod figures;
 mod intent;
@@ -21,7 +22,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub use figures::Figures;
 
-use crate::admission::{Gate, JobNumber, QueueNumber};
+use crate::admission::{Gate, JobNumber, QueueNumber, Rank};
 use crate::command::{Command, Input, Receipt};
 use crate::index::{Jobs, Relists, Sightings, Tombstones, Wakes};
 use crate::lifecycle::Run;
@@ -36,8 +37,9 @@ enum Wake {
     Quarantine,
     Place(JobNumber),
     Job(JobNumber),
-    /// Its application was left alone long enough to tell. Not `Job`: an earlier one of those would stand for it.
-    Silence(JobNumber),
+    /// Its application was left alone long enough to tell. Not `Job`: an earlier one of those would stand for it, and that of a
+    /// job which had its number before.
+    Silence(RunId),
     Run(RunId),
     Tombstone(RunId),
     Operation(ObjectKey),
@@ -140,6 +142,8 @@ pub struct Engine {
     relists: Relists,
     jobs: Jobs,
     gate: Gate,
+    /// Jobs that have come to operations that may refuse them, and are yet to be judged.
+    comers: BTreeMap<ObjectKey, BTreeSet<Rank>>,
     runs: BTreeMap<RunId, Run>,
     /// Runs that were taken in and that no acknowledged ledger names yet.
     unnamed: BTreeSet<RunId>,
@@ -189,6 +193,7 @@ impl Engine {
             synced: false,
             relists: Relists::default(),
             jobs: Jobs::default(),
+            comers: BTreeMap::new(),
             runs: BTreeMap::new(),
             ended: BTreeSet::new(),
             unnamed: BTreeSet::new(),
@@ -278,7 +283,12 @@ impl Engine {
                 Wake::Ledger => self.ledger_woken(),
                 Wake::Quarantine => self.quarantine_over(),
                 Wake::Place(number) => self.place(number),
-                Wake::Job(number) | Wake::Silence(number) => self.publish_job(number),
+                Wake::Job(number) => self.publish_job(number),
+                Wake::Silence(run) => {
+                    if let Some(number) = self.jobs.by_uid(&run.job) {
+                        self.publish_job(number);
+                    }
+                }
                 Wake::Run(run) => _ = self.dirty_runs.insert(run),
                 Wake::Tombstone(run) => self.tombstone_due(&run),
                 Wake::Operation(key) => self.publish_operation(&key),

@@ -3,7 +3,7 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use super::wording::blank;
+use super::wording::{blank, cancelled_by, reason_of, suspended};
 use super::{Engine, Wake, WriteKind};
 use crate::admission::{JobNumber, QueueNumber, Rank};
 use crate::command::{Announcement, Command, Failure};
@@ -39,7 +39,8 @@ impl Engine {
     /// A job waits in a queue: its state follows from what holds the queue.
     pub(super) fn waits_in(&mut self, number: JobNumber, queue: QueueNumber) {
         let Some(queue) = self.gate.queue(queue) else { return };
-        let state = if queue.reason.is_accepted() { JobState::Queued } else { JobState::Pending };
+        let is_queued = queue.reason.is_accepted() && !self.comes(number);
+        let state = if is_queued { JobState::Queued } else { JobState::Pending };
         self.jobs.set_state(number, state, self.now);
         self.job_changed(number);
         self.clusters_changed();
@@ -150,7 +151,7 @@ impl Engine {
             Stage::Waiting(queue, ref rank) => self.status_of_waiting(entry, queue, rank),
             Stage::Suspended => JobStatus {
                 reason: EndReason::Suspended.as_str(),
-                message: "spec.suspend is true: set it to false to let it go on".to_owned(),
+                message: suspended(entry),
                 runs: entry.job.past_runs().to_vec(),
                 ..blank(entry, JobState::Suspended)
             },
@@ -171,7 +172,7 @@ impl Engine {
     fn is_told(&self, entry: &JobEntry) -> bool {
         let Stage::Waiting(queue, _) = entry.stage else { return false };
         let (Some(queue), Some(said)) = (self.gate.queue(queue), entry.said) else { return false };
-        said.headline == Said::headline(entry.state, queue.reason.as_str(), entry.job.generation)
+        said.headline == Said::headline(entry.state, reason_of(entry, queue).as_str(), entry.job.generation)
     }
 
     fn wait_for_turn(&mut self, number: JobNumber, since: Time) {
@@ -186,6 +187,7 @@ impl Engine {
     fn say(&mut self, number: JobNumber, status: JobStatus, kind: WriteKind) {
         let said = said(&status);
         let Some(entry) = self.jobs.get_mut(number) else { return };
+        entry.let_in |= status.accepted.is_some();
         let is_transition = entry.announced != Some(status.state);
         entry.announced = Some(status.state);
         entry.said = Some(said);
@@ -220,11 +222,16 @@ impl Engine {
         }
         let Some(number) = self.jobs.by_uid(uid) else { return };
         let Some(entry) = self.jobs.get_mut(number) else { return };
+        let is_denied = matches!(result, Err(Failure::Denied(_)));
+        let is_refusal = entry.ending.as_ref().is_some_and(|status| status.state == JobState::Refused);
+        if is_denied && kind == WriteKind::End && is_refusal {
+            return self.take_back_refusal(number);
+        }
         if !done {
             entry.said = None;
             let is_ending = entry.ending.is_some();
             // What the API server refuses now it will most likely refuse again.
-            let again = self.now + if matches!(result, Err(Failure::Denied(_))) { DENIED } else { RETRY };
+            let again = self.now + if is_denied { DENIED } else { RETRY };
             self.wakes.set(Wake::Job(number), again);
             if is_ending {
                 self.wakes.set(Wake::End(number), again);
@@ -264,12 +271,29 @@ impl Engine {
         let again = if entry.job.past_runs().is_empty() { "" } else { " again" };
         let status = JobStatus {
             reason: EndReason::Cancelled.as_str(),
-            message: format!("cancelled before it started{again}"),
+            message: format!("cancelled{} before it started{again}", cancelled_by(&entry.job)),
             completion: Some(self.now),
             since: self.now,
             waited: Some(waited),
             runs: entry.job.past_runs().to_vec(),
             ..blank(entry, JobState::Cancelled)
+        };
+        self.end(number, status);
+    }
+
+    /// A job came that its operation does not take: it ends without a run.
+    pub(super) fn refuse(&mut self, number: JobNumber, reason: EndReason, message: String) {
+        self.leave_queue(number);
+        let Some(entry) = self.jobs.get_mut(number) else { return };
+        entry.stage = Stage::Ended;
+        let waited = self.now - entry.waiting_since;
+        let status = JobStatus {
+            reason: reason.as_str(),
+            message,
+            completion: Some(self.now),
+            since: self.now,
+            waited: Some(waited),
+            ..blank(entry, JobState::Refused)
         };
         self.end(number, status);
     }

@@ -131,7 +131,7 @@ impl Engine {
         self.clusters.entry(name.clone()).or_default().said = published;
         let known = self.gate.cluster(&name).and_then(|entry| entry.declared.as_ref());
         if known != Some(&cluster) {
-            let other_times = known.is_some_and(|known| known.windows != cluster.windows);
+            let other_times = known.is_some_and(|known| known.windows != cluster.windows || known.hold != cluster.hold);
             self.gate.set_cluster(cluster, self.now);
             if other_times {
                 let told = self.now + self.settings.status_delay;

@@ -2,15 +2,16 @@
 
 use super::Engine;
 use super::intent::ADMITTED;
-use crate::admission::{QueueNumber, Rank};
+use crate::admission::{Queue, QueueNumber, Rank};
 use crate::index::JobEntry;
 use crate::lifecycle::Run;
-use crate::model::{EndReason, JobState, JobStatus, Outcome, QueueStatus, Report, RunStatus};
+use crate::model::{Blocker, EndReason, Job, JobState, JobStatus, Outcome, QueueStatus, Report, RunStatus, WaitReason};
 
 impl Engine {
     pub(super) fn status_of_waiting(&self, entry: &JobEntry, number: QueueNumber, rank: &Rank) -> JobStatus {
         let Some(queue) = self.gate.queue(number) else { return blank(entry, entry.state) };
-        let mut blockers = self.gate.blockers(queue, self.now);
+        let reason = reason_of(entry, queue);
+        let mut blockers = if reason == queue.reason { self.gate.blockers(queue, self.now) } else { vec![unjudged()] };
         let first = self.first_of(&queue.key.operation);
         let position = first.iter().position(|other| other == rank);
         if position.is_none() {
@@ -19,7 +20,7 @@ impl Engine {
         }
         let position = position.and_then(|position| u32::try_from(position + 1).ok());
         JobStatus {
-            reason: queue.reason.as_str(),
+            reason: reason.as_str(),
             message: blockers.first().map(|blocker| blocker.message.clone()).unwrap_or_default(),
             queue: Some(QueueStatus { waiting_since: entry.waiting_since, position, blockers }),
             runs: entry.job.past_runs().to_vec(),
@@ -73,7 +74,8 @@ impl Engine {
             Some(Outcome::Failed(reason, words)) => (JobState::Failed, *reason, words.to_string(), None),
             Some(Outcome::Cancelled | Outcome::Suspended(_)) | None => {
                 let ran = if run.running_since.is_some() { "while it ran" } else { "before it ran" };
-                (JobState::Cancelled, EndReason::Cancelled, format!("cancelled {ran}"), None)
+                let by = cancelled_by(&entry.job);
+                (JobState::Cancelled, EndReason::Cancelled, format!("cancelled{by} {ran}"), None)
             }
         };
         JobStatus {
@@ -120,6 +122,36 @@ impl Engine {
     }
 }
 
+/// What a job waits for: one that came to an operation that may refuse it waits for that to be decided.
+pub(super) fn reason_of(entry: &JobEntry, queue: &Queue) -> WaitReason {
+    if entry.state == JobState::Pending && queue.reason.is_accepted() {
+        return WaitReason::PendingEvaluation;
+    }
+    queue.reason
+}
+
+fn unjudged() -> Blocker {
+    let message = "the keeper has not decided yet whether the operation takes it".to_owned();
+    Blocker { reason: WaitReason::PendingEvaluation, message, limit: None, in_use: None, holders: Vec::new() }
+}
+
+/// Who suspended a job, and since when: it was so at the latest when it came into that state.
+pub(super) fn suspended(entry: &JobEntry) -> String {
+    let since = Some(entry.since).filter(|_| entry.state == JobState::Suspended);
+    match &entry.job.hold {
+        Some(hold) => {
+            format!("suspended by {}: set spec.suspend to false to let it go on", hold.clone().known_at(since))
+        }
+        None => "spec.suspend is true: set it to false to let it go on".to_owned(),
+    }
+}
+
+/// Who cancelled a job and when, as it stands behind `cancelled`; nothing where nobody knows.
+pub(super) fn cancelled_by(job: &Job) -> String {
+    let hold = job.hold.as_ref().filter(|_| job.cancel);
+    hold.map(|hold| format!(" by {}{}", hold.by, hold.at())).unwrap_or_default()
+}
+
 pub(super) fn blank(entry: &JobEntry, state: JobState) -> JobStatus {
     JobStatus {
         observed_generation: entry.job.generation,
@@ -129,11 +161,12 @@ pub(super) fn blank(entry: &JobEntry, state: JobState) -> JobStatus {
         created: entry.job.created,
         since: entry.since,
         accepted: match state {
-            JobState::Pending => None,
+            JobState::Pending | JobState::Refused => None,
             // It was not looked at while it is held back: what was true before is all that is known.
             JobState::Suspended => entry.accepted,
             _ => Some(entry.accepted.unwrap_or(entry.job.created)),
         },
+        let_in: entry.let_in,
         cluster: None,
         queue: None,
         runs: Vec::new(),

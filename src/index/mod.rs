@@ -41,6 +41,8 @@ pub struct JobEntry {
     pub since: Time,
     /// Since when its spec is accepted as it stands; `None` while it is pending.
     pub accepted: Option<Time>,
+    /// Its operation took it, at some time: from then on it is not refused.
+    pub let_in: bool,
     /// Since when it waits for its start, or waited for that of its newest run.
     pub waiting_since: Time,
     /// The order in which jobs were heard of: the place among those of one second.
@@ -132,6 +134,7 @@ pub struct Jobs {
     choices: Shared<ClusterChoice>,
     parameters: Shared<[Box<str>]>,
     by_state: BTreeMap<JobState, u64>,
+    queued: HashMap<ObjectKey, u64>,
 }
 
 impl Jobs {
@@ -178,6 +181,12 @@ impl Jobs {
         &self.by_state
     }
 
+    /// How many jobs of an operation are queued.
+    #[must_use]
+    pub fn queued_of(&self, operation: &ObjectKey) -> u64 {
+        self.queued.get(operation).copied().unwrap_or(0)
+    }
+
     /// Adds a job that was not there.
     pub fn add(&mut self, mut job: Job, now: Time) -> JobNumber {
         let published = job.published.take().unwrap_or_default();
@@ -188,11 +197,12 @@ impl Jobs {
             headline: Said::headline(state, reason, published.observed_generation),
             details: None,
         });
-        *self.by_state.entry(state).or_default() += 1;
+        self.count(state, job.operation_key());
         self.arrivals = self.arrivals.wrapping_add(1);
         let last_end = published.runs.iter().filter_map(|run| run.completion).max();
         let entry = JobEntry {
             accepted: published.accepted,
+            let_in: published.let_in,
             waiting_since: published.waiting_since.or(last_end).unwrap_or(job.created),
             stage: Stage::New,
             state,
@@ -234,7 +244,7 @@ impl Jobs {
         if let Ok(found) = self.by_uid.find_entry(by_uid, |other| *other == number) {
             found.remove();
         }
-        self.uncount(entry.state);
+        self.uncount(entry.state, &entry.job.operation_key());
         Some(entry)
     }
 
@@ -249,18 +259,34 @@ impl Jobs {
         entry.since = now;
         // What was pending and ends counts as accepted: it is a spec that could be ended.
         entry.accepted = match state {
-            JobState::Pending => None,
+            JobState::Pending | JobState::Refused => None,
             JobState::Suspended => entry.accepted,
             _ => Some(entry.accepted.unwrap_or(now)),
         };
-        self.uncount(before);
-        *self.by_state.entry(state).or_default() += 1;
+        let operation = entry.job.operation_key();
+        self.uncount(before, &operation);
+        self.count(state, operation);
         true
     }
 
-    fn uncount(&mut self, state: JobState) {
+    fn count(&mut self, state: JobState, operation: ObjectKey) {
+        *self.by_state.entry(state).or_default() += 1;
+        if state == JobState::Queued {
+            *self.queued.entry(operation).or_default() += 1;
+        }
+    }
+
+    fn uncount(&mut self, state: JobState, operation: &ObjectKey) {
         if let Some(count) = self.by_state.get_mut(&state) {
             *count = count.saturating_sub(1);
+        }
+        if state == JobState::Queued
+            && let Some(count) = self.queued.get_mut(operation)
+        {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.queued.remove(operation);
+            }
         }
     }
 }

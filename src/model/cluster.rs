@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::name::{Name, ObjectKey};
 use super::resources::Resources;
-use super::{ClusterStatus, Outline, Priority, Window};
+use super::{ClusterStatus, Hold, Outline, Priority, Window};
 
 /// A `ComputeCluster`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -32,6 +32,8 @@ pub struct Cluster {
     pub capacity: Resources,
     /// Nothing starts on it while this is set.
     pub held: bool,
+    /// Who set it, where that is known.
+    pub hold: Option<Hold>,
     /// Its windows.
     pub windows: Vec<Window>,
     /// Whom it accepts: jobs to which any of these applies; none: every job.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::cluster::ClusterChoice;
 use super::name::{Name, ObjectKey, Uid};
 use super::resources::ExecutorBounds;
-use super::{JobState, Outcome, Priority, Time};
+use super::{Hold, JobState, Outcome, Priority, Time};
 
 /// How long a run may take, in seconds from its grant. What is not said is the operation's to say, then the settings'.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -58,6 +58,8 @@ pub struct Job {
     pub cancel: bool,
     /// Somebody wants it to wait: no run of it starts, and one that is there is ended.
     pub suspend: bool,
+    /// Who cancelled it, or else who suspended it, where that is known.
+    pub hold: Option<Box<Hold>>,
     /// It is being deleted.
     pub deleting: bool,
     /// What its status says, as far as that still matters.
@@ -65,6 +67,12 @@ pub struct Job {
 }
 
 impl Job {
+    /// The operation that it names.
+    #[must_use]
+    pub fn operation_key(&self) -> ObjectKey {
+        ObjectKey { namespace: self.key.namespace.clone(), name: self.operation.clone() }
+    }
+
     /// The end that stands in its status.
     #[must_use]
     pub fn published_end(&self) -> Option<JobState> {
@@ -120,6 +128,8 @@ pub struct Published {
     pub since: Option<Time>,
     /// Since when it counts as accepted.
     pub accepted: Option<Time>,
+    /// Its operation took it at some time, as far as its status tells.
+    pub let_in: bool,
     /// Since when it waits, while it does.
     pub waiting_since: Option<Time>,
     /// The newest run that the status knows, and whether that run's application was seen to exist: its entry names one.

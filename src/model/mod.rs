@@ -2,6 +2,7 @@
 //! already been parsed, so the rooms that decide need no error paths of their own.
 
 mod cluster;
+mod hold;
 mod job;
 mod ledger;
 mod name;
@@ -16,6 +17,7 @@ mod time;
 mod window;
 
 pub use cluster::{Accept, Cluster, ClusterChoice, Requirement, RequirementOperator, Selector, Share, Strategy};
+pub use hold::Hold;
 pub use job::{Job, Published, TimeLimits};
 pub use ledger::{Holder, Ledger, LedgerVersion};
 pub use name::{Name, ObjectKey, Uid, child_name};

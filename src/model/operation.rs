@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::cluster::ClusterChoice;
 use super::name::{Name, ObjectKey};
 use super::resources::ExecutorBounds;
-use super::{Outline, Priority, TimeLimits};
+use super::{Hold, Outline, Priority, TimeLimits};
 
 /// Permits of locks on what jobs share, such as a data store, by the lock's name, which is in order. Each at least one.
 pub type Locks = Arc<[(Name, u32)]>;
@@ -19,6 +19,12 @@ pub struct Operation {
     pub generation: i64,
     /// Runs of it that may be alive at once; `None` = no limit, 0 = held.
     pub limit: Option<u32>,
+    /// Who holds it by a limit of 0, where that is known.
+    pub hold: Option<Hold>,
+    /// A job that comes while as many run or wait as the limit allows is refused.
+    pub refuses_at_limit: bool,
+    /// Jobs that may wait; one that comes while as many do is refused. `None` = any number.
+    pub max_queued: Option<u32>,
     /// Permits that each of its runs holds.
     pub locks: Locks,
     /// What a job that leaves a field out gets.
@@ -35,6 +41,14 @@ pub struct Operation {
     pub defect: Option<Box<str>>,
     /// The status as it stands in the API, to compare before writing: `(observed generation, alive, queued, ready)`.
     pub published: Option<super::OperationStatus>,
+}
+
+impl Operation {
+    /// Whether it may refuse a job that comes.
+    #[must_use]
+    pub fn may_refuse(&self) -> bool {
+        self.refuses_at_limit || self.max_queued.is_some()
+    }
 }
 
 /// Defaults of an operation for its jobs.

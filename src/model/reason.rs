@@ -11,6 +11,8 @@ pub enum WaitReason {
     NoMatchingCluster,
     /// It can never fit: more than the cluster has when empty.
     ExceedsClusterMaximum,
+    /// The settings hold everything.
+    Held,
     /// The operation's limit is 0.
     OperationHeld,
     /// The cluster starts nothing.
@@ -42,6 +44,7 @@ impl WaitReason {
             Self::InvalidParameters => "InvalidParameters",
             Self::NoMatchingCluster => "NoMatchingCluster",
             Self::ExceedsClusterMaximum => "ExceedsClusterMaximum",
+            Self::Held => "Held",
             Self::OperationHeld => "OperationHeld",
             Self::ClusterHeld => "ClusterHeld",
             Self::OutsideWindow => "OutsideWindow",
@@ -85,6 +88,10 @@ pub enum EndReason {
     DeadlineExceeded,
     /// Somebody asked for its end.
     Cancelled,
+    /// Its operation refuses jobs at its limit.
+    OperationLimitReached,
+    /// As many jobs of its operation wait as may.
+    QueueFull,
     /// Its job was suspended, which ends the run and not the job.
     Suspended,
     /// Its cluster accepts it no more at this time and ends what it does not accept, which ends the run and not the job.
@@ -93,7 +100,7 @@ pub enum EndReason {
 
 impl EndReason {
     /// Every reason.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Completed,
         Self::ApplicationFailed,
         Self::OutOfMemory,
@@ -104,6 +111,8 @@ impl EndReason {
         Self::StartTimeout,
         Self::DeadlineExceeded,
         Self::Cancelled,
+        Self::OperationLimitReached,
+        Self::QueueFull,
         Self::Suspended,
         Self::WindowEnded,
     ];
@@ -122,6 +131,8 @@ impl EndReason {
             Self::StartTimeout => "StartTimeout",
             Self::DeadlineExceeded => "DeadlineExceeded",
             Self::Cancelled => "Cancelled",
+            Self::OperationLimitReached => "OperationLimitReached",
+            Self::QueueFull => "QueueFull",
             Self::Suspended => "Suspended",
             Self::WindowEnded => "WindowEnded",
         }

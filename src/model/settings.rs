@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Name, Span};
+use super::{Hold, Name, Span};
 
 /// The core's part of the settings file; every value has a default that suits a production cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +27,8 @@ pub struct Settings {
     pub start_timeout: Span,
     /// How long an application may stay untouched by the spark-operator before it counts as absent.
     pub operator_absent: Span,
+    /// Nothing starts anywhere while this is set; what runs goes on.
+    pub held: Option<Hold>,
     /// Permits of the locks that hold everywhere.
     pub locks: BTreeMap<Name, u32>,
     /// Runs that the ledger may hold at once.
@@ -46,6 +48,7 @@ impl Default for Settings {
             lingering: Span::seconds(10),
             start_timeout: Span::seconds(600),
             operator_absent: Span::seconds(60),
+            held: None,
             locks: BTreeMap::new(),
             max_live_runs: 1000,
         }

@@ -25,11 +25,13 @@ pub enum JobState {
     Failed,
     /// Ended because somebody asked for it.
     Cancelled,
+    /// Ended when it came: its operation did not take it.
+    Refused,
 }
 
 impl JobState {
     /// Every state.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Pending,
         Self::Queued,
         Self::Starting,
@@ -39,6 +41,7 @@ impl JobState {
         Self::Succeeded,
         Self::Failed,
         Self::Cancelled,
+        Self::Refused,
     ];
 
     /// The word in status, columns and metrics.
@@ -54,6 +57,7 @@ impl JobState {
             Self::Succeeded => "Succeeded",
             Self::Failed => "Failed",
             Self::Cancelled => "Cancelled",
+            Self::Refused => "Refused",
         }
     }
 
@@ -66,7 +70,7 @@ impl JobState {
     /// Whether the job has ended; that never changes again.
     #[must_use]
     pub fn is_terminal(self) -> bool {
-        matches!(self, Self::Succeeded | Self::Failed | Self::Cancelled)
+        matches!(self, Self::Succeeded | Self::Failed | Self::Cancelled | Self::Refused)
     }
 }
 
@@ -161,6 +165,8 @@ pub struct JobStatus {
     pub since: Time,
     /// Since when its spec is accepted as it stands; `None` = it is not.
     pub accepted: Option<Time>,
+    /// Its operation took it, at some time.
+    pub let_in: bool,
     /// Where it runs or ran.
     pub cluster: Option<Name>,
     /// While it waits.
@@ -192,6 +198,8 @@ pub struct OperationStatus {
     pub alive: u32,
     /// Jobs that wait.
     pub queued: u32,
+    /// Nothing of it starts: who holds it, in words.
+    pub held: Option<Box<str>>,
     /// What is wrong with it.
     pub defect: Option<Box<str>>,
 }
@@ -217,8 +225,8 @@ pub struct ClusterStatus {
     pub next_window: Option<(Name, Time)>,
     /// Jobs wait because it is full.
     pub saturated: bool,
-    /// Nothing starts on it.
-    pub held: bool,
+    /// Nothing starts on it: who holds it, in words.
+    pub held: Option<Box<str>>,
     /// `SparkApplication`s can be created.
     pub spark_operator_available: bool,
     /// What is wrong with it.

@@ -11,7 +11,7 @@ use super::object::{Object, View};
 use crate::api::convert;
 use crate::api::v1alpha1::{
     ComputeCluster, ComputeClusterSpec, ComputeClusterStatus, ManagedJobSpec, ManagedJobStatus, Operation,
-    OperationSpec, OperationStatus,
+    OperationSpec, OperationStatus, StopPolicy,
 };
 use crate::api::{GROUP, VERSION};
 use crate::command::{Change, Kind};
@@ -21,6 +21,11 @@ use crate::spark::marks::JOB_UID_LABEL;
 
 fn name(meta: &ObjectMeta) -> Name {
     convert::key(meta).name
+}
+
+/// Metadata as it is kept: who manages which field has been read of it.
+fn trimmed(meta: &ObjectMeta) -> ObjectMeta {
+    ObjectMeta { managed_fields: None, ..meta.clone() }
 }
 
 fn strict<T: DeserializeOwned>(json: &str) -> Result<T, String> {
@@ -84,6 +89,10 @@ impl View for ClusterView {
     fn read(spec: &str, status: &str) -> Result<Self, String> {
         Ok(Self { spec: strict(spec)?, status: lenient(status) })
     }
+
+    fn is_held(&self) -> bool {
+        self.spec.stop_policy == StopPolicy::Hold
+    }
 }
 
 impl Translate for Clusters {
@@ -94,7 +103,7 @@ impl Translate for Clusters {
     fn there(&self, meta: &ObjectMeta, view: &ClusterView) -> Option<Change> {
         let ClusterView { spec, status } = view.clone();
         let cluster = convert::cluster(meta, &spec, status.as_ref());
-        self.0.put_cluster(name(meta), ComputeCluster { metadata: meta.clone(), spec, status });
+        self.0.put_cluster(name(meta), ComputeCluster { metadata: trimmed(meta), spec, status });
         Some(Change::Cluster(Box::new(cluster)))
     }
 
@@ -132,6 +141,10 @@ impl View for OperationView {
     fn read(spec: &str, status: &str) -> Result<Self, String> {
         Ok(Self { spec: strict(spec)?, status: lenient(status) })
     }
+
+    fn is_held(&self) -> bool {
+        self.spec.max_concurrent_runs == Some(0)
+    }
 }
 
 impl Translate for Operations {
@@ -142,7 +155,7 @@ impl Translate for Operations {
     fn there(&self, meta: &ObjectMeta, view: &OperationView) -> Option<Change> {
         let OperationView { spec, status } = view.clone();
         let operation = convert::operation(meta, &spec, status.as_ref());
-        self.0.put_operation(convert::key(meta), Operation { metadata: meta.clone(), spec, status });
+        self.0.put_operation(convert::key(meta), Operation { metadata: trimmed(meta), spec, status });
         Some(Change::Operation(Box::new(operation)))
     }
 
@@ -179,6 +192,10 @@ impl View for JobView {
 
     fn read(spec: &str, status: &str) -> Result<Self, String> {
         Ok(Self { spec: strict(spec)?, status: lenient(status) })
+    }
+
+    fn is_held(&self) -> bool {
+        self.spec.suspend || self.spec.cancel
     }
 }
 

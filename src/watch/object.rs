@@ -1,5 +1,5 @@
-//! An object as a watch carries it, trimmed while it is parsed: managed fields are never built, and a spec or a status
-//! that cannot be read spoils neither the other nor the watch.
+//! An object as a watch carries it, trimmed while it is parsed: managed fields are built only of what somebody holds back,
+//! and a spec or a status that cannot be read spoils neither the other nor the watch.
 //!
 //! `kube`'s own guard does the same through a tree of dynamic values, which costs several times the parsing.
 
@@ -29,12 +29,17 @@ pub trait View: Clone + Debug + Send + Sync + 'static {
     /// # Errors
     /// In words, where and why the spec cannot be understood. A status that cannot be understood counts as absent.
     fn read(spec: &str, status: &str) -> Result<Self, String>;
+
+    /// Whether somebody holds it back: then it matters who, and its metadata keeps the managed fields.
+    fn is_held(&self) -> bool {
+        false
+    }
 }
 
 /// One object: its metadata, and its content if that could be understood.
 #[derive(Debug, Clone)]
 pub struct Object<V> {
-    /// Its metadata, without managed fields.
+    /// Its metadata, without managed fields unless it is held back.
     pub metadata: ObjectMeta,
     /// Its content, or why that cannot be understood.
     pub content: Result<V, String>,
@@ -42,8 +47,8 @@ pub struct Object<V> {
 
 #[derive(Deserialize)]
 struct Envelope<'a> {
-    #[serde(default)]
-    metadata: Metadata,
+    #[serde(borrow, default)]
+    metadata: Metadata<'a>,
     #[serde(borrow, default)]
     spec: Option<&'a RawValue>,
     #[serde(borrow, default)]
@@ -52,7 +57,7 @@ struct Envelope<'a> {
 
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
-struct Metadata {
+struct Metadata<'a> {
     name: Option<String>,
     namespace: Option<String>,
     uid: Option<String>,
@@ -64,10 +69,12 @@ struct Metadata {
     annotations: Option<BTreeMap<String, String>>,
     finalizers: Option<Vec<String>>,
     owner_references: Option<Vec<OwnerReference>>,
+    #[serde(borrow)]
+    managed_fields: Option<&'a RawValue>,
 }
 
-impl From<Metadata> for ObjectMeta {
-    fn from(metadata: Metadata) -> Self {
+impl From<Metadata<'_>> for ObjectMeta {
+    fn from(metadata: Metadata<'_>) -> Self {
         Self {
             name: metadata.name,
             namespace: metadata.namespace,
@@ -94,7 +101,10 @@ impl<V: View> Object<V> {
         let envelope: Envelope<'_> = serde_json::from_str(json)?;
         let part = |part: Option<&RawValue>| part.map_or("null", RawValue::get).to_owned();
         let content = V::read(&part(envelope.spec), &part(envelope.status));
-        Ok(Self { metadata: envelope.metadata.into(), content })
+        let managers = envelope.metadata.managed_fields.filter(|_| content.as_ref().is_ok_and(V::is_held));
+        let mut metadata: ObjectMeta = envelope.metadata.into();
+        metadata.managed_fields = managers.and_then(|managers| serde_json::from_str(managers.get()).ok());
+        Ok(Self { metadata, content })
     }
 }
 
@@ -156,6 +166,10 @@ mod tests {
         fn read(spec: &str, _status: &str) -> Result<Self, String> {
             serde_json::from_str(spec).map_err(|error| error.to_string())
         }
+
+        fn is_held(&self) -> bool {
+            self.n == 0
+        }
     }
 
     const GOOD: &str = r#"{"apiVersion":"example.dev/v1","kind":"Number","metadata":{"name":"a","uid":"u",
@@ -172,6 +186,17 @@ mod tests {
         assert!(list.items[0].metadata.managed_fields.is_none());
         assert!(list.items[1].content.is_err());
         assert_eq!(list.items[1].metadata.name.as_deref(), Some("b"));
+    }
+
+    #[test]
+    fn who_manages_what_is_read_of_a_held_object_only() {
+        let held = GOOD.replace(r#""n":1"#, r#""n":0"#);
+        let managers = |json: &str| Object::<Number>::parse(json).unwrap().metadata.managed_fields;
+        assert!(managers(&held).is_some_and(|entries| entries.len() == 1));
+        assert!(managers(GOOD).is_none());
+        // What is no list of managers spoils nothing.
+        let odd = held.replace(r#"[{"fieldsV1":{"f:x":{}}}]"#, "7");
+        assert!(managers(&odd).is_none());
     }
 
     #[test]

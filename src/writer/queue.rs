@@ -168,6 +168,7 @@ mod tests {
             created: Time(0),
             since: Time(0),
             accepted: Some(Time::default()),
+            let_in: true,
             cluster: None,
             queue: None,
             runs: vec![],

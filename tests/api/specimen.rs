@@ -12,6 +12,8 @@ pub(crate) fn spec(kind: Kind) -> Value {
             "description": "Builds the daily report",
             "owner": "data-team",
             "maxConcurrentRuns": 1,
+            "whenAtLimit": "Refuse",
+            "maxQueued": 5,
             "defaults": {
                 "priority": "High", "maxConcurrentRuns": 2, "clusterName": "business",
                 "executors": {"min": 1, "max": 4}, "result": {"uri": "s3a://lake/$(job.name)"},

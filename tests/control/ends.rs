@@ -60,7 +60,8 @@ async fn a_job_that_is_cancelled_while_it_runs_ends_with_its_pods_and_the_next_o
     let (world, keeper, operator) = one_runs_and_one_waits(json!({})).await;
     set(&world, "first", "cancel", true).await;
     let cancelled = world.job_in("first", JobState::Cancelled).await;
-    assert_eq!((reason_of(&cancelled), message_of(&cancelled)), ("Cancelled", "cancelled while it ran"));
+    assert_eq!(reason_of(&cancelled), "Cancelled");
+    assert!(message_of(&cancelled).ends_with(" while it ran"), "{}", message_of(&cancelled));
     assert_eq!(outcomes(&cancelled), [(1, Some(RunOutcome::Cancelled))]);
     assert_eq!(pods_of(&world, "first").await, Vec::<String>::new(), "its pods go before it is said to have ended");
     world.job_in("second", JobState::Succeeded).await;
@@ -83,7 +84,8 @@ async fn a_job_that_is_cancelled_between_its_grant_and_its_application_never_run
     cancel(&world, "first").await;
     proxy.mend();
     let cancelled = world.job_in("first", JobState::Cancelled).await;
-    assert_eq!((reason_of(&cancelled), message_of(&cancelled)), ("Cancelled", "cancelled before it ran"));
+    assert_eq!(reason_of(&cancelled), "Cancelled");
+    assert!(message_of(&cancelled).ends_with(" before it ran"), "{}", message_of(&cancelled));
     world.job_in("second", JobState::Succeeded).await;
     assert_eq!((operator.peak(), operator.submissions("first")), (1, 0));
     drop(keeper);

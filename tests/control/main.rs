@@ -10,6 +10,7 @@ mod chart;
 mod daemon;
 mod ends;
 mod faults;
+mod holds;
 mod hostile;
 mod input;
 #[path = "../harness/install.rs"]

@@ -149,6 +149,7 @@ fn status(state: JobState) -> JobStatus {
         created: Time(1000),
         since: Time(2000),
         accepted: Some(Time::default()),
+        let_in: true,
         cluster: None,
         queue: None,
         runs: vec![],

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use slowlane::admission::{Gate, QueueKey, QueueNumber, Rank};
 use slowlane::model::{
-    Accept, Cluster, ClusterChoice, Cron, Defaults, Essentials, ExecutorBounds, Holder, Language, MainFile, Name,
+    Accept, Cluster, ClusterChoice, Cron, Defaults, Essentials, ExecutorBounds, Hold, Holder, Language, MainFile, Name,
     ObjectKey, Operation, Outline, PodSizing, Priority, Recurrence, Requirement, RequirementOperator, Resources, RunId,
     Selector, Settings, Share, Span, Strategy, Time, Window, Zone,
 };
@@ -172,6 +172,9 @@ impl Driven {
             key: key.clone(),
             generation: 1,
             limit: it.limit,
+            hold: None,
+            refuses_at_limit: false,
+            max_queued: None,
             locks: it.locks.iter().map(|(lock, permits)| (lock_name(*lock), *permits)).collect(),
             defaults: Defaults::default(),
             outline: Outline { essentials: essentials(), executor: sized(Some(it.cores)), ..Outline::default() },
@@ -214,6 +217,7 @@ impl Driven {
             },
             capacity: resources(it.capacity),
             held: it.held,
+            hold: None,
             windows: it.windows.iter().map(|it| window(it.period, it.minutes)).collect(),
             accept: it
                 .accept
@@ -240,6 +244,7 @@ fn settings(world: &World) -> Settings {
         aging: Span(world.aging),
         max_live_runs: world.most_runs,
         locks: declared(&world.locks),
+        held: world.held.then(|| Hold { by: "the settings".into(), since: None, why: None }),
         ..Settings::default()
     }
 }

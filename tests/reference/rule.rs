@@ -96,6 +96,8 @@ pub(crate) struct World {
     pub(crate) most_runs: usize,
     /// Permits of each lock that the settings declare.
     pub(crate) locks: [Option<u32>; LOCKS],
+    /// The settings hold everything.
+    pub(crate) held: bool,
     pub(crate) served: bool,
     /// Whether nothing can be created in a namespace any more.
     pub(crate) terminating: Vec<bool>,
@@ -224,6 +226,8 @@ impl World {
             Some("InvalidParameters")
         } else if !matching.iter().any(|cluster| self.possible(job, *cluster)) {
             Some("ExceedsClusterMaximum")
+        } else if self.held {
+            Some("Held")
         } else if operation.limit == Some(0) {
             Some("OperationHeld")
         } else if reached(operation.limit) || reached(job.own_limit) {
@@ -517,11 +521,12 @@ impl World {
 }
 
 /// Every reason, in the order of precedence.
-pub(crate) const REASONS: [&str; 14] = [
+pub(crate) const REASONS: [&str; 15] = [
     "UnknownOperation",
     "InvalidParameters",
     "NoMatchingCluster",
     "ExceedsClusterMaximum",
+    "Held",
     "OperationHeld",
     "ClusterHeld",
     "OutsideWindow",

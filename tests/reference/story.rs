@@ -153,6 +153,7 @@ pub(crate) fn event(rng: &mut Rng, world: &mut World, born: u32) -> Event {
             world.bound = [1000, 2 * MINUTE, 20 * MINUTE][rng.below(3)];
             world.most_runs = if rng.chance(300) { 3 } else { 1000 };
             world.locks = locks(rng, 700, world.plain);
+            world.held = rng.chance(if world.plain { 50 } else { 300 });
             Event::Limits
         }
         _ => {

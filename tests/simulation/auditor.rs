@@ -53,6 +53,12 @@ pub(crate) struct Auditor {
     pub(crate) suspended: BTreeSet<Uid>,
     /// Jobs that are suspended, and since which revision.
     suspended_since: BTreeMap<Uid, u64>,
+    /// Another keeper has led before the one that leads.
+    pub(crate) succeeded: bool,
+    /// Operations that could refuse a job at some time.
+    refusing: BTreeSet<ObjectKey>,
+    /// Jobs that a keeper refused while another had granted them a run.
+    refused_late: BTreeSet<Uid>,
     /// The shortest start timeout that was ever set.
     pub(crate) start_timeout: Option<Span>,
     ends: BTreeMap<RunId, Ends>,
@@ -76,6 +82,10 @@ impl Auditor {
     }
 
     // ---- limits -----------------------------------------------------------------------------------------------
+
+    pub(crate) fn may_refuse(&mut self, key: &ObjectKey) {
+        self.refusing.insert(key.clone());
+    }
 
     pub(crate) fn operation_declared(&mut self, revision: u64, key: &ObjectKey, limit: Option<u32>) {
         self.operation_limits.entry(key.clone()).or_default().push((revision, limit.unwrap_or(u32::MAX)));
@@ -118,7 +128,8 @@ impl Auditor {
             self.violated(format!("a placeholder of {run} started"));
         }
         let is_over = |object: &JobObject| object.job.uid == run.job && object.is_over();
-        if jobs.any(|object| is_over(object) && !(self.overlapping && object.job.cancel)) {
+        let is_late = self.refused_late.contains(&run.job);
+        if jobs.any(|object| is_over(object) && !(self.overlapping && object.job.cancel) && !is_late) {
             self.violated(format!("I3: {run} starts after its job's end stands in the status"));
         }
         if self.started.get(run).is_some_and(|(uid, _)| *uid != app.uid) {
@@ -256,12 +267,41 @@ impl Auditor {
         if self.ended.insert(uid.clone(), new.state).is_some_and(|before| before != new.state) {
             self.violated(format!("I3: {} ends a second time, differently", job.job.key));
         }
-        let by_another = self.overlapping && job.job.cancel && new.state == JobState::Cancelled;
+        if new.state == JobState::Refused {
+            self.judge_refusal(job);
+        }
+        let by_another =
+            self.overlapping && job.job.cancel && new.state == JobState::Cancelled || self.refused_late.contains(uid);
         if live.iter().any(|run| run.job == *uid) && !by_another {
             self.violated(format!("R3: {} is said to be {:?} while a pod of it lives", job.job.key, new.state));
         }
         self.judge_end(job, new, &mine);
         self.judge_lateness(job, new);
+    }
+
+    /// Only an operation that says so refuses, and no job that has a run: but for the word of a keeper that leads no more, which
+    /// lands before its successor has told the job anything.
+    fn judge_refusal(&mut self, job: &JobObject) {
+        let key = &job.job.key;
+        if !self.refusing.contains(&job.job.operation_key()) {
+            self.violated(format!("{key} is refused by an operation that never refused any"));
+        }
+        if !self.granted_knowing.keys().any(|run| run.job == job.job.uid) {
+            return;
+        }
+        if self.succeeded {
+            self.refused_late.insert(job.job.uid.clone());
+        } else {
+            self.violated(format!("{key} is refused, but a run of it was granted"));
+        }
+    }
+
+    /// A keeper wants to refuse a job whose status says that it was accepted.
+    pub(crate) fn refuses_accepted(&mut self, key: &ObjectKey) {
+        self.saw("a refusal of an accepted job");
+        if !self.succeeded {
+            self.violated(format!("{key} was accepted, and is refused by the same keeper"));
+        }
     }
 
     /// Nothing is called late before its time.
@@ -299,7 +339,7 @@ impl Auditor {
         let as_it_was = match (succeeded, drivers.iter().any(|ends| ends.failed)) {
             (Some(reported), _) => new.state == JobState::Succeeded && told == reported.as_ref(),
             (None, true) => new.state == JobState::Failed,
-            (None, false) => matches!(new.state, JobState::Cancelled | JobState::Failed),
+            (None, false) => matches!(new.state, JobState::Cancelled | JobState::Failed | JobState::Refused),
         };
         // A driver may end while its cancellation is on the way.
         let cancelled = (job.job.cancel || job.job.deleting) && new.state == JobState::Cancelled;

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use slowlane::command::{Change, Kind};
 use slowlane::model::{
-    ApplicationSeen, ApplicationState, DriverEnd, EndReason, Footprint, Interruption, Job, JobStatus, Locks, Name,
-    ObjectKey, Outcome, Placeholder, PodPhase, PodRole, PodSeen, Published, Report, ReportedResult, ResultSource,
-    RunId, RunStatus, Time, Uid,
+    ApplicationSeen, ApplicationState, DriverEnd, EndReason, Footprint, Interruption, Job, JobState, JobStatus, Locks,
+    Name, ObjectKey, Outcome, Placeholder, PodPhase, PodRole, PodSeen, Published, Report, ReportedResult, ResultSource,
+    RunId, RunStatus, Time, Uid, WaitReason,
 };
 
 #[derive(Debug, Clone, PartialEq)]
@@ -148,10 +148,19 @@ pub(crate) fn published(status: &JobStatus) -> Published {
         reason: Some(status.reason.into()),
         since: Some(status.since),
         accepted: status.accepted,
+        let_in: let_in(status),
         waiting_since: status.queue.as_ref().map(|queue| queue.waiting_since),
         run: newest.as_ref().map(|run| (run.number, !run.application.is_empty())),
         outcome: newest.as_ref().and_then(outcome),
         runs,
+    }
+}
+
+fn let_in(status: &JobStatus) -> bool {
+    match status.state {
+        JobState::Pending => status.reason != WaitReason::PendingEvaluation.as_str(),
+        JobState::Suspended => status.accepted.is_some() || status.let_in,
+        _ => true,
     }
 }
 

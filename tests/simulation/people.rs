@@ -161,6 +161,7 @@ impl Simulation {
             },
             cancel: false,
             suspend: rng.chance(30),
+            hold: None,
             deleting: false,
             published: None,
         }
@@ -169,6 +170,7 @@ impl Simulation {
     pub(crate) fn drawn_operation(&mut self, key: ObjectKey) -> Operation {
         let limit = [Some(1), Some(1), Some(2), None][self.rng.below(4)];
         let locks = locks_of(&key.name);
+        let (refuses_at_limit, max_queued) = self.drawn_refusals(limit);
         let outline = self.drawn_outline();
         let defaults = Defaults::default();
         let (parameters, result_parameters) = (Vec::new(), Vec::new());
@@ -176,6 +178,9 @@ impl Simulation {
             key,
             generation: 1,
             limit,
+            hold: None,
+            refuses_at_limit,
+            max_queued,
             locks,
             defaults,
             outline,
@@ -185,6 +190,13 @@ impl Simulation {
             defect: None,
             published: None,
         }
+    }
+
+    /// Now and then an operation refuses at its limit, or lets only a few wait.
+    fn drawn_refusals(&mut self, limit: Option<u32>) -> (bool, Option<u32>) {
+        let refuses = limit.is_some() && self.rng.chance(150);
+        let most = [0, 1, 2][self.rng.below(3)];
+        (refuses, self.rng.chance(200).then_some(most))
     }
 
     fn drawn_outline(&mut self) -> Outline {
@@ -229,6 +241,7 @@ impl Simulation {
             strategy: if self.rng.chance(200) { Strategy::StrictFifo } else { Strategy::PriorityFifo },
             capacity,
             held: false,
+            hold: None,
             windows: if restricts { vec![window] } else { Vec::new() },
             accept: if restricts { vec![urgent, at_times] } else { Vec::new() },
             cancels_at_window_end: restricts,
@@ -255,7 +268,13 @@ impl Simulation {
         match (self.rng.below(16), declared, cluster) {
             (0..=4, Some(it), _) => {
                 let limit = [Some(0), Some(1), Some(1), Some(2), None][self.rng.below(5)];
-                self.world.put_operation(Operation { limit, generation: it.generation + 1, ..it });
+                let (refuses_at_limit, max_queued) = if self.rng.chance(300) {
+                    self.drawn_refusals(limit)
+                } else {
+                    (it.refuses_at_limit, it.max_queued)
+                };
+                let generation = it.generation + 1;
+                self.world.put_operation(Operation { limit, refuses_at_limit, max_queued, generation, ..it });
             }
             (5..=9, Some(it), _) => {
                 let outline = self.drawn_outline();

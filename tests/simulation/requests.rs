@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use slowlane::command::{Command, Failure, Receipt};
 use slowlane::model::{
-    ApplicationSeen, ApplicationState, Cluster, Footprint, Holder, JobStatus, Ledger, LedgerVersion, ObjectKey,
-    Operation, Placeholder, RunId, Span, Uid, child_name,
+    ApplicationSeen, ApplicationState, Cluster, Footprint, Holder, JobState, JobStatus, Ledger, LedgerVersion,
+    ObjectKey, Operation, Placeholder, RunId, Span, Uid, child_name,
 };
 
 use crate::mutants::Mutant;
@@ -243,6 +243,9 @@ impl World {
             });
         }
         if let Some(words) = Self::refuses_status(object.status.as_ref(), &status) {
+            if status.state == JobState::Refused && !object.is_over() {
+                self.auditor.refuses_accepted(key);
+            }
             return Err(Failure::Denied(words.into()));
         }
         if self.auditor.exact && object.status.as_ref() == Some(&status) {

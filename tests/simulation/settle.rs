@@ -4,6 +4,7 @@
 use slowlane::command::Input;
 use slowlane::model::{ApplicationState, Cluster, JobState, ObjectKey, Operation, Selector, Span, Time};
 
+use crate::objects::JobObject;
 use crate::people::{LOCK, locks_of};
 use crate::profile::Profile;
 use crate::simulation::Simulation;
@@ -31,6 +32,7 @@ impl Simulation {
         let mut checked = false;
         for _ in 0..WAKES {
             self.until_nothing_moves()?;
+            self.check_queues()?;
             if !checked && self.world.now >= began + GONE_BY {
                 checked = true;
                 self.check_what_is_gone()?;
@@ -157,6 +159,27 @@ impl Simulation {
         }
         let waiting = self.keepers.first().map(|keeper| format!("{:?}", keeper.commands));
         Err(format!("hot loop: at one instant it does not come to rest: {waiting:?}"))
+    }
+
+    /// Where nothing goes wrong, no more jobs of an operation that refuses some wait than it lets wait. Jobs that were suspended
+    /// come back to it whatever its limits; and one that can start at once may overtake those that wait.
+    pub(crate) fn check_queues(&self) -> Result<(), String> {
+        if !self.profile.exact {
+            return Ok(());
+        }
+        let world = &self.world;
+        for (key, operation) in world.operations.iter().filter(|(_, operation)| operation.may_refuse()) {
+            let of_it = world.jobs.values().filter(|it| it.job.operation_key() == *key);
+            let of_it = of_it.filter(|it| !world.auditor.suspended.contains(&it.job.uid));
+            let is_queued = |it: &&JobObject| it.status.as_ref().is_some_and(|status| status.state == JobState::Queued);
+            let queued = of_it.filter(is_queued).count();
+            let limit = operation.limit.filter(|_| operation.refuses_at_limit);
+            let most = operation.max_queued.into_iter().chain(limit).min();
+            if most.is_some_and(|most| queued > most as usize) {
+                return Err(format!("{queued} jobs of {key} wait, which lets {most:?} wait"));
+            }
+        }
+        Ok(())
     }
 
     /// I8: what was deleted is gone, and nobody holds up a namespace.

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use slowlane::command::{Change, Kind};
 use slowlane::model::{
-    Cluster, JobStatus, Ledger, LedgerVersion, Name, ObjectKey, Operation, PodPhase, PodRole, PodSeen, Resources,
-    RunId, Time, Uid,
+    Cluster, JobState, JobStatus, Ledger, LedgerVersion, Name, ObjectKey, Operation, PodPhase, PodRole, PodSeen,
+    Resources, RunId, Time, Uid,
 };
 
 use crate::auditor::Auditor;
@@ -99,6 +99,9 @@ impl World {
     pub(crate) fn put_operation(&mut self, operation: Operation) {
         self.emit(Kind::Operation, Change::Operation(Box::new(operation.clone())));
         self.auditor.operation_declared(self.revision, &operation.key, operation.limit);
+        if operation.may_refuse() {
+            self.auditor.may_refuse(&operation.key);
+        }
         self.operations.insert(operation.key.clone(), operation);
     }
 
@@ -280,7 +283,13 @@ impl World {
         {
             return Some(format!("status.state is final: it is {}", old.state.as_str()));
         }
-        (new.result.is_some() && new.state != slowlane::model::JobState::Succeeded)
+        let accepted = old.filter(|old| old.accepted.is_some() || !old.runs.is_empty());
+        if let Some(old) = accepted
+            && new.state == JobState::Refused
+        {
+            return Some(format!("status.state is {}: a job that was accepted is not refused", old.state.as_str()));
+        }
+        (new.result.is_some() && new.state != JobState::Succeeded)
             .then(|| "status.result is for Succeeded jobs only".to_owned())
     }
 }

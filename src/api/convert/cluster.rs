@@ -6,6 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use serde_json::Value;
 
 use super::condition::condition;
+use super::hold::{HELD, held_since, hold, said_held};
 use super::operation::keep_times;
 use super::patch::status_patch;
 use super::window::{accept, windows};
@@ -23,6 +24,8 @@ use crate::spark::{BuildError, Place, check, cpu_quantity, memory_quantity, outl
 /// The cluster. What makes it unusable is its defect, with the path of the field.
 #[must_use]
 pub fn cluster(meta: &ObjectMeta, spec: &ComputeClusterSpec, status: Option<&ComputeClusterStatus>) -> Cluster {
+    let held = spec.stop_policy == StopPolicy::Hold;
+    let held_since = status.and_then(|status| held_since(&status.conditions));
     let bare = Cluster {
         name: name(meta),
         generation: meta.generation.unwrap_or(0),
@@ -37,7 +40,8 @@ pub fn cluster(meta: &ObjectMeta, spec: &ComputeClusterSpec, status: Option<&Com
         windows: Vec::new(),
         accept: Vec::new(),
         cancels_at_window_end: spec.on_window_end == OnWindowEnd::Cancel,
-        held: spec.stop_policy == StopPolicy::Hold,
+        held,
+        hold: hold(meta, "stopPolicy").filter(|_| held).map(|hold| hold.known_at(held_since)),
         template: spec.template.as_ref().map(outline).unwrap_or_default(),
         defect: None,
         published: status.and_then(published),
@@ -144,7 +148,6 @@ fn capacity(spec: &ComputeClusterSpec) -> Result<Resources, BuildError> {
 
 const READY: &str = "Ready";
 const SATURATED: &str = "Saturated";
-const HELD: &str = "Held";
 const WITHIN: &str = "WithinWindow";
 const OPERATOR: &str = "SparkOperatorAvailable";
 const INVALID: &str = "InvalidSpec";
@@ -162,7 +165,7 @@ fn published(status: &ComputeClusterStatus) -> Option<ClusterStatus> {
         executors_max: executors.max.map(|most| u64::from(count(most))),
         occupancy_percent: status.occupancy_percent.map(count),
         saturated: holds(SATURATED)?,
-        held: holds(HELD)?,
+        held: said_held(find(HELD)?),
         within_window: holds(WITHIN)?,
         next_window: status.next_window.as_ref().map(|next| (next.name.as_str().into(), model_time(&next.opens))),
         spark_operator_available: holds(OPERATOR)?,
@@ -187,10 +190,9 @@ pub fn cluster_status(status: &ClusterStatus, before: Option<&ComputeClusterStat
     } else {
         say(WITHIN, false, "OutsideWindow", "no entry of spec.accept applies at this time")
     });
-    conditions.push(if status.held {
-        say(HELD, true, "StopPolicy", "nothing starts: spec.stopPolicy is Hold")
-    } else {
-        say(HELD, false, "NotHeld", "spec.stopPolicy is None")
+    conditions.push(match &status.held {
+        Some(words) => say(HELD, true, "StopPolicy", words),
+        None => say(HELD, false, "NotHeld", "spec.stopPolicy is None"),
     });
     conditions.push(if status.spark_operator_available {
         say(OPERATOR, true, "Served", "SparkApplications are served")
@@ -224,7 +226,7 @@ fn readiness(status: &ClusterStatus) -> (bool, &'static str, &str) {
     match status {
         ClusterStatus { defect: Some(defect), .. } => (false, INVALID, defect),
         ClusterStatus { spark_operator_available: false, .. } => (false, NO_OPERATOR, NO_OPERATOR_WORDS),
-        ClusterStatus { held: true, .. } => (false, "Held", "nothing starts: spec.stopPolicy is Hold"),
+        ClusterStatus { held: Some(words), .. } => (false, HELD, words),
         ClusterStatus { within_window: false, .. } => {
             (true, "OutsideWindow", "it is ready; no entry of spec.accept applies at this time")
         }
@@ -304,7 +306,12 @@ mod tests {
         };
         let all = [
             plain.clone(),
-            ClusterStatus { held: true, saturated: true, occupancy_percent: Some(120), ..plain.clone() },
+            ClusterStatus {
+                held: Some("by Ann".into()),
+                saturated: true,
+                occupancy_percent: Some(120),
+                ..plain.clone()
+            },
             ClusterStatus { spark_operator_available: false, executors_max: None, ..plain.clone() },
             ClusterStatus {
                 within_window: true,

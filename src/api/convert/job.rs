@@ -7,11 +7,12 @@ use std::sync::Arc;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 
 use super::cluster::selector;
+use super::hold::hold;
 use super::{count, created, key, model_time, uid};
 use crate::api::v1alpha1::{self as api, ManagedJobSpec, ManagedJobStatus};
 use crate::model::{
     ClusterChoice, EndReason, ExecutorBounds, Interruption, Job, JobState, Outcome, Priority, Published, Report,
-    ReportedResult, ResultSource, RunStatus, Time, TimeLimits,
+    ReportedResult, ResultSource, RunStatus, Time, TimeLimits, WaitReason,
 };
 use crate::spark::{check_result_uri, referenced_parameters};
 
@@ -36,8 +37,18 @@ pub fn job(meta: &ObjectMeta, spec: &ManagedJobSpec, status: Option<&ManagedJobS
         time_limits: time_limits(spec.start_timeout_seconds, spec.active_deadline_seconds),
         cancel: spec.cancel,
         suspend: spec.suspend,
+        hold: holding(spec).and_then(|field| hold(meta, field)).map(Box::new),
         deleting: meta.deletion_timestamp.is_some(),
         published: status.map(published).map(Box::new),
+    }
+}
+
+/// The field by which somebody ends it or holds it back.
+fn holding(spec: &ManagedJobSpec) -> Option<&'static str> {
+    match (spec.cancel, spec.suspend) {
+        (true, _) => Some("cancel"),
+        (false, true) => Some("suspend"),
+        (false, false) => None,
     }
 }
 
@@ -96,6 +107,7 @@ fn published(status: &ManagedJobStatus) -> Published {
         reason: status.reason.as_deref().map(Into::into),
         since: status.since.as_ref().map(model_time),
         accepted: accepted(status),
+        let_in: let_in(status),
         waiting_since: status.queue.as_ref().and_then(|queue| queue.waiting_since.as_ref()).map(model_time),
         outcome: written.and_then(outcome),
         run: newest.map(|run| (run.number, was_seen(&run, state))),
@@ -106,6 +118,18 @@ fn published(status: &ManagedJobStatus) -> Published {
 fn accepted(status: &ManagedJobStatus) -> Option<Time> {
     let found = status.conditions.iter().find(|it| it.type_ == "Accepted" && it.status == "True")?;
     Some(model_time(&found.last_transition_time))
+}
+
+/// Whether its operation took it, at some time. One that waits for something else may have come before or not: it has its
+/// benefit.
+fn let_in(status: &ManagedJobStatus) -> bool {
+    let condition = status.conditions.iter().find(|it| it.type_ == "Accepted");
+    match status.state {
+        None => false,
+        Some(api::JobState::Pending) => status.reason.as_deref() != Some(WaitReason::PendingEvaluation.as_str()),
+        Some(api::JobState::Suspended) => condition.is_some_and(|it| it.status != "Unknown"),
+        Some(_) => true,
+    }
 }
 
 /// Whether a run's application was seen to exist: something is known of it that only the cluster could tell.
@@ -153,6 +177,7 @@ fn state(state: api::JobState) -> JobState {
         api::JobState::Succeeded => JobState::Succeeded,
         api::JobState::Failed => JobState::Failed,
         api::JobState::Cancelled => JobState::Cancelled,
+        api::JobState::Refused => JobState::Refused,
     }
 }
 
@@ -224,6 +249,26 @@ mod tests {
         assert_eq!((starting.run, starting.runs.len()), (Some((2, false)), 1));
         assert_eq!(status("Starting", json!({"number": 2, "driverPod": "x-driver"})).run, Some((2, true)));
         assert_eq!(status("Running", json!({"number": 2})).run, Some((2, true)));
+    }
+
+    #[test]
+    fn who_was_let_in_shows_in_the_status() {
+        let told = |state: Value, reason: &str, accepted: &str| {
+            let status = json!({"state": state, "reason": reason, "conditions": [{"type": "Accepted", "status": accepted,
+                "reason": reason, "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z"}]});
+            published(&serde_json::from_value(status).unwrap()).let_in
+        };
+        for (state, reason, accepted, let_in) in [
+            (Value::Null, "", "False", false),
+            (json!("Pending"), "PendingEvaluation", "False", false),
+            (json!("Pending"), "UnknownOperation", "False", true),
+            (json!("Queued"), "ClusterOccupied", "True", true),
+            (json!("Suspended"), "Suspended", "Unknown", false),
+            (json!("Suspended"), "Suspended", "False", true),
+            (json!("Suspended"), "Suspended", "True", true),
+        ] {
+            assert_eq!(told(state.clone(), reason, accepted), let_in, "{state} {reason} {accepted}");
+        }
     }
 
     #[test]

@@ -56,6 +56,7 @@ fn state(state: JobState) -> api::JobState {
         JobState::Succeeded => api::JobState::Succeeded,
         JobState::Failed => api::JobState::Failed,
         JobState::Cancelled => api::JobState::Cancelled,
+        JobState::Refused => api::JobState::Refused,
     }
 }
 
@@ -128,7 +129,7 @@ fn conditions(status: &JobStatus) -> Vec<Condition> {
     if !status.state.is_terminal() {
         let message = &status.message;
         all.push(condition("Reconciling", true, status.reason, message, status.created, generation));
-    } else if status.state == JobState::Failed {
+    } else if matches!(status.state, JobState::Failed | JobState::Refused) {
         let since = ended(status);
         all.push(condition("Stalled", true, status.reason, &status.message, since, generation));
     }
@@ -144,7 +145,9 @@ fn accepted(status: &JobStatus) -> Condition {
     if let Some(since) = status.accepted {
         return condition("Accepted", true, "Accepted", "it can run as it stands", since, generation);
     }
-    let truth = if status.state == JobState::Suspended { Truth::Unknown } else { Truth::False };
+    // One that was suspended before it was looked at is neither.
+    let is_unknown = status.state == JobState::Suspended && !status.let_in;
+    let truth = if is_unknown { Truth::Unknown } else { Truth::False };
     condition("Accepted", truth, status.reason, &status.message, status.since, generation)
 }
 
@@ -179,7 +182,7 @@ fn finished(status: &JobStatus) -> Condition {
 fn succeeded(status: &JobStatus) -> Condition {
     let (truth, since) = match status.state {
         JobState::Succeeded => (Truth::True, ended(status)),
-        JobState::Failed | JobState::Cancelled => (Truth::False, ended(status)),
+        JobState::Failed | JobState::Cancelled | JobState::Refused => (Truth::False, ended(status)),
         JobState::Pending
         | JobState::Queued
         | JobState::Starting
@@ -234,6 +237,7 @@ mod tests {
             created: Time(1000),
             since: Time(5000),
             accepted: Some(Time(4000)),
+            let_in: false,
             cluster: None,
             queue: None,
             runs: vec![],
@@ -316,11 +320,35 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_is_stalled_for_kstatus_and_a_cancelled_job_is_not() {
+    fn a_failure_and_a_refusal_are_stalled_for_kstatus_and_a_cancelled_job_is_not() {
         let ends = |state| JobStatus { completion: Some(Time(9000)), ..status(state) };
         let last = |state| truths(&ends(state)).pop().unwrap().0;
         assert_eq!(last(JobState::Failed), "Stalled");
+        assert_eq!(last(JobState::Refused), "Stalled");
         assert_eq!(last(JobState::Cancelled), "ResultPublished");
+    }
+
+    #[test]
+    fn a_refused_job_was_not_accepted_and_is_finished() {
+        let status = JobStatus { accepted: None, completion: Some(Time(9000)), ..status(JobState::Refused) };
+        assert_truths(
+            &status,
+            &[
+                ("Accepted", "False"),
+                ("Admitted", "False"),
+                ("Finished", "True"),
+                ("Succeeded", "False"),
+                ("ResultPublished", "False"),
+                ("Stalled", "True"),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_suspended_job_that_nobody_looked_at_is_neither_accepted_nor_not() {
+        let suspended = |let_in| JobStatus { accepted: None, let_in, ..status(JobState::Suspended) };
+        let of = |status: &JobStatus| truths(status).remove(0).1;
+        assert_eq!((of(&suspended(false)), of(&suspended(true))), ("Unknown".into(), "False".into()));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 mod application;
 mod cluster;
 mod condition;
+mod hold;
 mod job;
 mod job_status;
 mod ledger;

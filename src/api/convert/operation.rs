@@ -7,10 +7,11 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta};
 use serde_json::Value;
 
 use super::condition::condition;
+use super::hold::{HELD, held_since, hold, said_held};
 use super::job::{bounds, choice, priority, time_limits};
 use super::patch::status_patch;
 use super::{count, key, written};
-use crate::api::v1alpha1::{self as api, OperationSpec, RunCounts};
+use crate::api::v1alpha1::{self as api, OperationSpec, RunCounts, WhenAtLimit};
 use crate::model::{ClusterChoice, Defaults, Locks, Name, Operation, OperationStatus, Time};
 use crate::spark::{Place, check, outline, referenced_parameters, refers_to_result};
 
@@ -29,10 +30,15 @@ pub fn operation(meta: &ObjectMeta, spec: &OperationSpec, status: Option<&api::O
         named.and_then(|it| it.cluster_selector.as_ref()),
     );
     let cluster = chosen.clone().ok().flatten();
+    let held_since = status.and_then(|status| held_since(&status.conditions));
+    let is_held = spec.max_concurrent_runs == Some(0);
     Operation {
         key: key(meta),
         generation: meta.generation.unwrap_or(0),
         limit: spec.max_concurrent_runs.map(count),
+        hold: hold(meta, "maxConcurrentRuns").filter(|_| is_held).map(|hold| hold.known_at(held_since)),
+        refuses_at_limit: spec.when_at_limit == Some(WhenAtLimit::Refuse),
+        max_queued: spec.max_queued.map(count),
         locks: locks(&spec.locks),
         defaults: spec.defaults.as_ref().map(|it| defaults(it, cluster)).unwrap_or_default(),
         outline: outline(&spec.application),
@@ -63,29 +69,38 @@ fn defaults(defaults: &api::JobDefaults, cluster: Option<Arc<ClusterChoice>>) ->
 
 /// What stands in the API; `None` when it is not what the keeper would have written.
 fn published(status: &api::OperationStatus) -> Option<OperationStatus> {
-    let ready = status.conditions.iter().find(|condition| condition.type_ == READY)?;
+    let find = |type_: &str| status.conditions.iter().find(|condition| condition.type_ == type_);
+    let ready = find(READY)?;
     let runs = status.runs?;
     Some(OperationStatus {
         observed_generation: status.observed_generation?,
         alive: count(runs.alive),
         queued: count(runs.queued),
-        defect: (ready.status != "True").then(|| ready.message.as_str().into()),
+        held: said_held(find(HELD)?),
+        defect: (ready.reason == INVALID).then(|| ready.message.as_str().into()),
     })
 }
 
 const READY: &str = "Ready";
+const INVALID: &str = "InvalidSpec";
 
 /// The JSON patch that says this; `now` is when it became so.
 #[must_use]
 pub fn operation_status(status: &OperationStatus, before: Option<&api::OperationStatus>, now: Time) -> Value {
     let generation = status.observed_generation;
-    let conditions = match &status.defect {
-        None => vec![condition(READY, true, "Ready", "its jobs can run", now, generation)],
-        Some(defect) => vec![
-            condition(READY, false, "InvalidSpec", defect, now, generation),
-            condition("Stalled", true, "InvalidSpec", defect, now, generation),
-        ],
-    };
+    let say = |type_, truth: bool, reason, message| condition(type_, truth, reason, message, now, generation);
+    let mut conditions = vec![match (&status.defect, &status.held) {
+        (Some(defect), _) => say(READY, false, INVALID, defect),
+        (None, Some(words)) => say(READY, false, HELD, words),
+        (None, None) => say(READY, true, "Ready", "its jobs can run"),
+    }];
+    conditions.push(match &status.held {
+        Some(words) => say(HELD, true, "MaxConcurrentRuns", words),
+        None => say(HELD, false, "NotHeld", "spec.maxConcurrentRuns is not 0"),
+    });
+    if let Some(defect) = &status.defect {
+        conditions.push(say("Stalled", true, INVALID, defect));
+    }
     let said = api::OperationStatus {
         observed_generation: Some(generation),
         runs: Some(RunCounts { alive: written(status.alive), queued: written(status.queued) }),
@@ -140,6 +155,17 @@ mod tests {
     }
 
     #[test]
+    fn takes_over_whom_it_refuses() {
+        let application = json!({"type": "Python", "mainApplicationFile": "local:///a.py"});
+        let of = |operation: Operation| (operation.refuses_at_limit, operation.max_queued, operation.may_refuse());
+        let plain = read(json!({"maxConcurrentRuns": 1, "whenAtLimit": "Queue", "application": application}));
+        assert_eq!(of(plain), (false, None, false));
+        let refusing = read(json!({"maxConcurrentRuns": 1, "whenAtLimit": "Refuse", "application": application}));
+        assert_eq!(of(refusing), (true, None, true));
+        assert_eq!(of(read(json!({"maxQueued": 0, "application": application}))), (false, Some(0), true));
+    }
+
+    #[test]
     fn what_cannot_be_built_is_a_defect_with_its_path() {
         let operation = read(json!({"application": {"type": "Python", "mainApplicationFile": "local:///a.py",
             "sparkConf": {"spark.master": "local"}}}));
@@ -149,8 +175,10 @@ mod tests {
 
     #[test]
     fn a_status_is_read_back_as_it_was_written() {
-        for defect in [None, Some("spec.application.image: odd".into())] {
-            let status = OperationStatus { observed_generation: 3, alive: 1, queued: 2, defect };
+        let defect = || Some("spec.application.image: odd".into());
+        let held = || Some("held by Ann".into());
+        for (held, defect) in [(None, None), (None, defect()), (held(), None), (held(), defect())] {
+            let status = OperationStatus { observed_generation: 3, alive: 1, queued: 2, held, defect };
             let patch = operation_status(&status, None, Time(5));
             let stored: api::OperationStatus = serde_json::from_value(patch[0]["value"].clone()).unwrap();
             assert_eq!(published(&stored), Some(status));
@@ -159,7 +187,7 @@ mod tests {
 
     #[test]
     fn a_condition_that_stays_keeps_its_time() {
-        let status = OperationStatus { observed_generation: 1, alive: 0, queued: 0, defect: None };
+        let status = OperationStatus { observed_generation: 1, ..OperationStatus::default() };
         let first = operation_status(&status, None, Time(1000));
         let stored: api::OperationStatus = serde_json::from_value(first[0]["value"].clone()).unwrap();
         let second = operation_status(&OperationStatus { queued: 9, ..status }, Some(&stored), Time(9000));

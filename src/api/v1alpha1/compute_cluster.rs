@@ -273,8 +273,9 @@ pub struct ComputeClusterStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_window: Option<NextWindow>,
 
-    /// `Ready`: jobs can start in it. `WithinWindow`: it accepts jobs at this time. `Saturated`: it is full. `Held`: by its `stopPolicy`. `SparkOperatorAvailable`:
-    /// `SparkApplications` are served. `Stalled` as kstatus knows it. One entry a type.
+    /// `Ready`: jobs can start in it. `WithinWindow`: it accepts jobs at this time. `Saturated`: it is full. `Held`: by its
+    /// `stopPolicy`, by whom and since when. `SparkOperatorAvailable`: `SparkApplications` are served. `Stalled` as kstatus knows
+    /// it. One entry a type.
     #[schemars(schema_with = "schema::conditions")]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,

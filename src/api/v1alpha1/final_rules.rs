@@ -15,7 +15,7 @@ const WAS_FINISHED: &str =
 pub(super) fn state() -> Rule {
     rule(
         ".state",
-        "!has(oldSelf.state) || !(oldSelf.state in ['Succeeded', 'Failed', 'Cancelled']) \
+        "!has(oldSelf.state) || !(oldSelf.state in ['Succeeded', 'Failed', 'Cancelled', 'Refused']) \
          || (has(self.state) && self.state == oldSelf.state)",
         "'status.state is final: the job has ended as %s'.format([oldSelf.state])",
     )
@@ -30,6 +30,18 @@ pub(super) fn state_once_finished() -> Rule {
              || (has(self.state) == has(oldSelf.state) && (!has(self.state) || self.state == oldSelf.state))"
         ),
         "'status.state is final: the condition Finished is True with state %s'\
+         .format([has(oldSelf.state) ? oldSelf.state : 'unset'])",
+    )
+}
+
+/// A job that was accepted, or has had a run, is not refused.
+pub(super) fn refused_before_accepted() -> Rule {
+    rule(
+        ".state",
+        "!has(self.state) || self.state != 'Refused' \
+         || ((!has(oldSelf.runs) || size(oldSelf.runs) == 0) \
+         && (!has(oldSelf.conditions) || !oldSelf.conditions.exists(o, o.type == 'Accepted' && o.status == 'True')))",
+        "'status.state is %s: a job that was accepted is not refused'\
          .format([has(oldSelf.state) ? oldSelf.state : 'unset'])",
     )
 }

@@ -28,6 +28,8 @@ pub enum JobState {
     Failed,
     /// Ended: somebody cancelled it. Final.
     Cancelled,
+    /// Ended: its operation did not take it when it came, and it never ran. Final.
+    Refused,
 }
 
 /// How a run ended.
@@ -60,6 +62,7 @@ pub enum ReportedBy {
 #[x_kube(
     validation = final_rules::state(),
     validation = final_rules::state_once_finished(),
+    validation = final_rules::refused_before_accepted(),
     validation = final_rules::conditions(),
     validation = final_rules::unchanged("result"),
     validation = final_rules::unchanged_text("resultUri"),
@@ -75,7 +78,7 @@ pub struct ManagedJobStatus {
     pub observed_generation: Option<i64>,
 
     /// Where the job stands: `Pending`, `Queued`, `Starting`, `Running`, `Finishing`, `Suspended`, or at its end
-    /// `Succeeded`, `Failed` or `Cancelled`. A summary of the conditions; the last three never change again.
+    /// `Succeeded`, `Failed`, `Cancelled` or `Refused`. A summary of the conditions; the last four never change again.
     #[schemars(with = "JobState")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<JobState>,

@@ -7,6 +7,16 @@ use serde::{Deserialize, Serialize};
 
 use super::{ApplicationSpec, ExecutorBounds, Priority, ResultTarget, rules, schema};
 
+/// What becomes of a job that comes while its operation is at its limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum WhenAtLimit {
+    /// It waits.
+    #[default]
+    Queue,
+    /// It ends as `Refused`.
+    Refuse,
+}
+
 /// A kind of job: what runs, how many at once, and what a job need not say itself.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[kube(
@@ -37,6 +47,7 @@ use super::{ApplicationSpec, ExecutorBounds, Priority, ResultTarget, rules, sche
     printcolumn(name = "Owner", type_ = "string", json_path = ".spec.owner", description = "Who answers for it"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
+#[x_kube(validation = rules::refusing_needs_a_limit())]
 #[serde(rename_all = "camelCase")]
 pub struct OperationSpec {
     /// What it does, for people. At most 1024 characters.
@@ -54,6 +65,19 @@ pub struct OperationSpec {
     #[schemars(range(min = 0))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_concurrent_runs: Option<i32>,
+
+    /// What becomes of a job that comes and cannot start at once, while as many runs are alive or jobs wait as `maxConcurrentRuns`
+    /// allows. `Queue`: it waits. `Refuse`: it ends as `Refused`, also while all are held. A job is judged when it comes, or is
+    /// resumed for the first time; one that was accepted is never refused. Left out: `Queue`.
+    #[schemars(with = "WhenAtLimit")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when_at_limit: Option<WhenAtLimit>,
+
+    /// Jobs of it that may wait. One that comes, cannot start at once, and finds as many waiting ends as `Refused`; 0: it starts
+    /// now or never. Left out: any number.
+    #[schemars(range(min = 0))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_queued: Option<i32>,
 
     /// What a job of it need not say itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -147,8 +171,8 @@ pub struct OperationStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub runs: Option<RunCounts>,
 
-    /// `Ready`: its jobs can run; False says what is wrong with it. `Stalled` as kstatus knows it.
-    /// One entry a type.
+    /// `Ready`: its jobs can run; False says what is wrong with it, or that it is held. `Held`: by its `maxConcurrentRuns` of 0,
+    /// by whom and since when. `Stalled` as kstatus knows it. One entry a type.
     #[schemars(schema_with = "schema::conditions")]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,

@@ -77,6 +77,13 @@ pub(super) fn name_or_selector() -> Rule {
         .message("clusterName names the cluster: leave out one of clusterName and clusterSelector")
 }
 
+/// Jobs are refused at a limit, so there has to be one.
+pub(super) fn refusing_needs_a_limit() -> Rule {
+    Rule::new("!has(self.whenAtLimit) || self.whenAtLimit != 'Refuse' || has(self.maxConcurrentRuns)")
+        .field_path(".whenAtLimit")
+        .message("whenAtLimit Refuse needs a limit at which to refuse: set maxConcurrentRuns as well")
+}
+
 /// Two fields that mean something only together; `such_as` is a value of the second.
 pub(super) fn together(one: &str, other: &str, such_as: &str) -> Rule {
     Rule::new(format!("has(self.{one}) == has(self.{other})")).field_path(format!(".{one}")).message(

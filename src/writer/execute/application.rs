@@ -165,7 +165,7 @@ fn without_our_finalizer(meta: &ObjectMeta, uid: &Uid) -> Option<Value> {
 /// Whether an application may still be created for a job.
 fn wants_a_run(job: &ManagedJob) -> bool {
     let state = job.status.as_ref().and_then(|status| status.state);
-    let ended = matches!(state, Some(JobState::Succeeded | JobState::Failed | JobState::Cancelled));
+    let ended = matches!(state, Some(JobState::Succeeded | JobState::Failed | JobState::Cancelled | JobState::Refused));
     !(ended || job.spec.cancel || job.spec.suspend || job.metadata.deletion_timestamp.is_some())
 }
 
@@ -236,7 +236,9 @@ mod tests {
     fn a_job_that_is_to_end_or_has_ended_wants_no_run() {
         let mut job = ManagedJob::new("daily", crate::api::v1alpha1::ManagedJobSpec::default());
         assert!(wants_a_run(&job));
-        for (state, wanted) in [("Queued", true), ("Succeeded", false), ("Failed", false), ("Cancelled", false)] {
+        for (state, wanted) in
+            [("Queued", true), ("Succeeded", false), ("Failed", false), ("Cancelled", false), ("Refused", false)]
+        {
             job.status = serde_json::from_value(json!({"state": state})).unwrap();
             assert_eq!(wants_a_run(&job), wanted, "{state}");
         }

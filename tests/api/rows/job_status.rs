@@ -24,6 +24,11 @@ fn ended() -> Value {
     specimen::status(Kind::Job).expect("a job has a status")
 }
 
+/// The status of a job that waits, accepted or not.
+fn accepted(truth: &str) -> Value {
+    json!({"observedGeneration": 1, "state": "Queued", "conditions": [condition("Accepted", truth)]})
+}
+
 /// The status of a succeeded job with one field changed, or without it when `value` is null.
 fn ended_with(field: &str, value: Value) -> Value {
     let mut status = ended();
@@ -42,6 +47,14 @@ fn ends() -> Vec<Row> {
         Row::status("back to the queue", state("Starting"), state("Queued")),
         Row::status("to its end", state("Finishing"), state("Failed")),
         Row::status("from the start to its end", json!({}), state("Cancelled")),
+        Row::status("refused when it comes", json!({"observedGeneration": -1}), state("Refused")),
+        Row::status("refused before it was accepted", accepted("False"), state("Refused")),
+        Row::status("refused after it was accepted", accepted("True"), state("Refused"))
+            .refused(&["status.state", "status.state is Queued: a job that was accepted is not refused"]),
+        Row::status("refused after a run", json!({"runs": [{"number": 1}]}), state("Refused"))
+            .refused(&["status.state is unset: a job that was accepted is not refused"]),
+        Row::status("Refused becomes Queued", state("Refused"), state("Queued"))
+            .refused(&["status.state is final: the job has ended as Refused"]),
         Row::status("an end stays", ended(), ended()),
         Row::status("an end's message is corrected", ended(), ended_with("message", json!("see the lake"))),
         Row::status("Succeeded again Running", state("Succeeded"), state("Running"))

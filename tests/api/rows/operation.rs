@@ -36,6 +36,19 @@ fn application() -> Vec<Row> {
         spec["maxConcurrentRuns"] = json!(limit);
         spec
     };
+    let refusing = |limit: Option<i32>| {
+        let mut spec = with("image", json!("spark"));
+        spec["whenAtLimit"] = json!("Refuse");
+        if let Some(limit) = limit {
+            spec["maxConcurrentRuns"] = json!(limit);
+        }
+        spec
+    };
+    let queued = |most: i32| {
+        let mut spec = with("image", json!("spark"));
+        spec["maxQueued"] = json!(most);
+        spec
+    };
     let defaults = |executors: Value| {
         let mut spec = with("image", json!("spark"));
         spec["defaults"] = json!({"executors": executors});
@@ -54,6 +67,26 @@ fn application() -> Vec<Row> {
             "\"Python\", \"Scala\", \"Java\"",
         ]),
         created("all held", held(0)),
+        created("refusing at the limit", refusing(Some(2))),
+        created("refusing while all are held", refusing(Some(0))),
+        created("refusing without a limit", refusing(None)).refused(&[
+            "spec.whenAtLimit",
+            "whenAtLimit Refuse needs a limit at which to refuse: set maxConcurrentRuns as well",
+        ]),
+        created("queueing without a limit", {
+            let mut spec = refusing(None);
+            spec["whenAtLimit"] = json!("Queue");
+            spec
+        }),
+        created("an end of the queue that is not offered", {
+            let mut spec = refusing(Some(1));
+            spec["whenAtLimit"] = json!("Drop");
+            spec
+        })
+        .refused(&["spec.whenAtLimit", "\"Drop\"", "\"Queue\", \"Refuse\""]),
+        created("nobody waits", queued(0)),
+        created("fewer than nobody wait", queued(-1)).refused(&["spec.maxQueued", "-1"]),
+        Row::changed(Operation, "fewer may wait", queued(5), queued(1)),
         created("a limit below zero", held(-1)).refused(&["spec.maxConcurrentRuns", "-1"]),
         Row::changed(Operation, "the limit is lowered", held(5), held(0)),
         Row::changed(Operation, "the application is changed", held(5), with("image", json!("spark:2"))),
