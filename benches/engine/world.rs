@@ -354,6 +354,7 @@ impl Scale {
             hold: None,
             refuses_at_limit: false,
             max_queued: None,
+            expected: None,
             locks: Locks::default(),
             defaults: Defaults { cluster, ..Defaults::default() },
             outline: Outline { essentials, ..Outline::default() },

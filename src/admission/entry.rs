@@ -97,6 +97,8 @@ pub struct ClusterEntry {
     pub vacancy: Vacancy,
     /// When that was.
     pub(super) looked_at: Time,
+    /// What the first that lacks room was told when it came to be the first.
+    pub(super) promised: Option<(Rank, Time)>,
     /// Its windows at present.
     windows: Vec<Aperture>,
     /// A bit for each entry of `accept` that applies at present; the lowest where there is none.

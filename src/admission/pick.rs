@@ -74,6 +74,9 @@ impl Gate {
         if let Some(entry) = self.clusters.get_mut(number) {
             entry.vacancy = Vacancy { at_job_limit, kept, blocked_by, reservation };
             entry.looked_at = self.now;
+            let promise = blocked_by.zip(reservation).map(|(rank, reservation)| (rank, reservation.time));
+            let stands = |(rank, _): &(Rank, Time)| promise.is_some_and(|(now_first, _)| now_first == *rank);
+            entry.promised = entry.promised.filter(stands).or(promise);
         }
         let mut best = None;
         for place in &places {

@@ -3,7 +3,7 @@
 use super::entry::{ClusterEntry, OperationEntry, windows_of};
 use super::gate::Gate;
 use super::lane::{Candidate, Fit, LaneKey};
-use super::queue::Queue;
+use super::queue::{Queue, Rank};
 use crate::model::{Blocker, Cluster, ClusterChoice, Hold, Name, Resources, Share, Strategy, Time, WaitReason};
 
 const NAMED_HOLDERS: usize = 10;
@@ -193,7 +193,8 @@ impl Gate {
                 counted(message, limit, used, visible_holders(entry, reader))
             }
             WaitReason::ClusterOccupied => {
-                let message = short_of(candidate.need, entry.room(), name, "has free:");
+                let mut message = short_of(candidate.need, entry.room(), name, "has free:");
+                message.extend(queue.head().and_then(|head| reserved_words(entry, head, self.now)));
                 let short = candidate.need.minus(entry.room());
                 let (limit, used) = scarcest(short, entry.used, declared.capacity);
                 counted(message, limit, used, visible_holders(entry, reader))
@@ -258,6 +259,18 @@ fn cluster_held(cluster: &Cluster) -> String {
     } else {
         format!("ComputeCluster {name} is held (limits.maxConcurrentJobs 0)")
     }
+}
+
+/// When the first that lacks room is expected to have it, and whether that is later than it was told first.
+fn reserved_words(entry: &ClusterEntry, head: Rank, now: Time) -> Option<String> {
+    let (_, promised) = entry.promised.filter(|(rank, _)| *rank == head)?;
+    let reservation = entry.vacancy.reservation?;
+    if reservation.time <= now {
+        return Some(format!("; expected at {promised}, but runs take longer than expected"));
+    }
+    let later = reservation.time > promised;
+    let before = later.then(|| format!(" (first said: {promised})")).unwrap_or_default();
+    Some(format!("; expected at {}{before}", reservation.time))
 }
 
 fn exceeds_share(share: Share, executors: u64, cluster: &str) -> String {

@@ -2,8 +2,9 @@
 
 use super::{Engine, Wake};
 use crate::command::{Command, Failure};
-use crate::lifecycle::RETRY;
-use crate::model::{ClusterStatus, Hold, Name, ObjectKey, OperationStatus, Resources};
+use crate::index::History;
+use crate::lifecycle::{RETRY, Run};
+use crate::model::{ClusterStatus, Hold, Name, ObjectKey, OperationStatus, Outcome, Resources};
 
 impl Engine {
     pub(super) fn publish_operation(&mut self, key: &ObjectKey) {
@@ -14,6 +15,7 @@ impl Engine {
             observed_generation: declared.generation,
             alive: entry.alive(),
             queued: u32::try_from(queued).unwrap_or(u32::MAX),
+            times: self.history.get(key).and_then(History::times),
             held: (declared.limit == Some(0)).then(|| held("maxConcurrentRuns is 0", declared.hold.as_ref())),
             defect: declared.defect.clone(),
         };
@@ -21,6 +23,22 @@ impl Engine {
         if publication.take_if_new(&status) {
             self.out.push(Command::WriteOperationStatus { key: key.clone(), status: Box::new(status) });
         }
+    }
+
+    /// A run has ended: how long it took tells how long the next may take.
+    pub(super) fn remember_time(&mut self, run: &Run) {
+        if let (Some(Outcome::Succeeded(_)), Some(closed)) = (&run.outcome, run.closed) {
+            let key = run.holder.operation_key();
+            self.history.entry(key.clone()).or_default().record(closed - run.holder.granted);
+            self.expect(&key);
+        }
+    }
+
+    /// Tells the gate how long runs of an operation are expected to take.
+    pub(super) fn expect(&mut self, key: &ObjectKey) {
+        let declared = self.gate.operation(key).and_then(|entry| entry.declared.as_ref()?.expected);
+        let expected = self.history.get(key).and_then(History::expected).or(declared);
+        self.gate.set_expected(key, expected);
     }
 
     pub(super) fn operation_status_written(&mut self, key: &ObjectKey, result: &Result<(), Failure>) {

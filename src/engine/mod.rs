@@ -24,7 +24,7 @@ pub use figures::Figures;
 
 use crate::admission::{Gate, JobNumber, QueueNumber, Rank};
 use crate::command::{Command, Input, Receipt};
-use crate::index::{Jobs, Relists, Sightings, Tombstones, Wakes};
+use crate::index::{History, Jobs, Relists, Sightings, Tombstones, Wakes};
 use crate::lifecycle::Run;
 use crate::model::{
     ClusterStatus, Holder, Ledger, LedgerVersion, Name, ObjectKey, OperationStatus, RunId, Settings, Time, Uid,
@@ -158,6 +158,8 @@ pub struct Engine {
     dirty_runs: BTreeSet<RunId>,
     wakes: Wakes<Wake>,
     operations: BTreeMap<ObjectKey, Publication<OperationStatus>>,
+    /// How long the runs of operations took.
+    history: BTreeMap<ObjectKey, History>,
     clusters: BTreeMap<Name, Publication<ClusterStatus>>,
     /// Job status writes on their way, by the job's UID.
     writing: BTreeMap<Uid, WriteKind>,
@@ -204,6 +206,7 @@ impl Engine {
             dirty_runs: BTreeSet::new(),
             wakes: Wakes::default(),
             operations: BTreeMap::new(),
+            history: BTreeMap::new(),
             clusters: BTreeMap::new(),
             writing: BTreeMap::new(),
             informational: 0,

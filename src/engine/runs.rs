@@ -71,6 +71,7 @@ impl Engine {
             Step::Close(outcome) => {
                 run.outcome = Some(outcome);
                 run.closed = Some(self.now);
+                self.remember_time(run);
                 return true;
             }
             Step::CloseForReplan => self.replan(run),

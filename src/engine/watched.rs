@@ -2,6 +2,7 @@
 
 use super::{Engine, Wake};
 use crate::command::{Change, Kind};
+use crate::index::History;
 use crate::model::{Cluster, Name, ObjectKey, Operation};
 
 impl Engine {
@@ -167,6 +168,9 @@ impl Engine {
     fn operation_seen(&mut self, mut operation: Box<Operation>) {
         let key = operation.key.clone();
         let published = operation.published.take();
+        if let Some(times) = published.as_ref().and_then(|published| published.times) {
+            self.history.entry(key.clone()).or_insert_with(|| History::continued(times));
+        }
         self.operations.entry(key.clone()).or_default().said = published;
         let known = self.gate.operation(&key).and_then(|entry| entry.declared.as_ref());
         if known != Some(&operation) {
@@ -177,6 +181,7 @@ impl Engine {
                     || known.needs_result != operation.needs_result
             });
             self.gate.set_operation(operation);
+            self.expect(&key);
             self.limits_changed();
             if rekey {
                 self.place_jobs_of(&key);
@@ -191,6 +196,7 @@ impl Engine {
     fn operation_gone(&mut self, key: &ObjectKey) {
         self.gate.remove_operation(key);
         self.operations.remove(key);
+        self.history.remove(key);
         self.place_jobs_of(key);
     }
 

@@ -1,11 +1,15 @@
 //! The in-memory view of the world, built from watch events: jobs by number, applications and pods by run, and what a
 //! relist has named so far. Decides nothing.
 
+mod history;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::{BuildHasher, DefaultHasher, Hash, Hasher, RandomState};
 use std::sync::Arc;
 
 use hashbrown::HashTable;
+
+pub use history::History;
 
 use crate::admission::{JobNumber, QueueNumber, Rank, Slab};
 use crate::command::Kind;

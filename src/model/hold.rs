@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use jiff::Timestamp;
-
 use super::name::Name;
 use super::time::Time;
 
@@ -29,7 +27,7 @@ impl Hold {
     /// The moment, as it stands behind `cancelled by kubectl-patch`: ` at 2026-11-26 14:02 UTC`.
     #[must_use]
     pub fn at(&self) -> String {
-        self.since.map(|time| format!(" at {}", shown(time))).unwrap_or_default()
+        self.since.map(|time| format!(" at {time}")).unwrap_or_default()
     }
 }
 
@@ -41,14 +39,10 @@ impl fmt::Display for Hold {
             write!(f, ": {why}")?;
         }
         if let Some(time) = self.since {
-            write!(f, " since {}", shown(time))?;
+            write!(f, " since {time}")?;
         }
         Ok(())
     }
-}
-
-fn shown(time: Time) -> String {
-    Timestamp::from_millisecond(time.0).unwrap_or_default().strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 
 #[cfg(test)]

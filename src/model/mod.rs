@@ -30,7 +30,9 @@ pub use run::{
     Report, ReportedResult, RunId,
 };
 pub use settings::Settings;
-pub use status::{Blocker, ClusterStatus, JobState, JobStatus, OperationStatus, QueueStatus, ResultSource, RunStatus};
+pub use status::{
+    Blocker, ClusterStatus, JobState, JobStatus, OperationStatus, QueueStatus, ResultSource, RunStatus, RunTimes,
+};
 pub use time::{Span, Time};
 pub use window::{Aperture, Cron, Days, Recurrence, Window, Zone};
 

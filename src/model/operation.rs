@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::cluster::ClusterChoice;
 use super::name::{Name, ObjectKey};
 use super::resources::ExecutorBounds;
-use super::{Hold, Outline, Priority, TimeLimits};
+use super::{Hold, Outline, Priority, Span, TimeLimits};
 
 /// Permits of locks on what jobs share, such as a data store, by the lock's name, which is in order. Each at least one.
 pub type Locks = Arc<[(Name, u32)]>;
@@ -25,6 +25,8 @@ pub struct Operation {
     pub refuses_at_limit: bool,
     /// Jobs that may wait; one that comes while as many do is refused. `None` = any number.
     pub max_queued: Option<u32>,
+    /// How long a run takes, as its owner thinks; until runs have shown it.
+    pub expected: Option<Span>,
     /// Permits that each of its runs holds.
     pub locks: Locks,
     /// What a job that leaves a field out gets.

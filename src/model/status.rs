@@ -198,10 +198,21 @@ pub struct OperationStatus {
     pub alive: u32,
     /// Jobs that wait.
     pub queued: u32,
+    /// How long its runs took that succeeded of late.
+    pub times: Option<RunTimes>,
     /// Nothing of it starts: who holds it, in words.
     pub held: Option<Box<str>>,
     /// What is wrong with it.
     pub defect: Option<Box<str>>,
+}
+
+/// How long runs took, in seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct RunTimes {
+    /// The median.
+    pub p50: u32,
+    /// The 95th percentile.
+    pub p95: u32,
 }
 
 /// The status of a cluster.

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::ops::{Add, Sub};
 
+use jiff::Timestamp;
+
 /// A moment: milliseconds since the Unix epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Time(pub i64);
@@ -10,6 +12,14 @@ pub struct Time(pub i64);
 /// A length of time in milliseconds. Prints as people say it: `45s`, `2m10s`, `3h05m`, `2d04h`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Span(pub i64);
+
+/// To the minute, for people: `2026-11-26 14:02 UTC`.
+impl fmt::Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let time = Timestamp::from_millisecond(self.0).unwrap_or_default();
+        write!(f, "{}", time.strftime("%Y-%m-%d %H:%M UTC"))
+    }
+}
 
 impl Span {
     /// A span of whole seconds.

@@ -13,7 +13,7 @@ pub(crate) fn spec(kind: Kind) -> Value {
             "owner": "data-team",
             "maxConcurrentRuns": 1,
             "whenAtLimit": "Refuse",
-            "maxQueued": 5,
+            "expectedRunSeconds": 900, "maxQueued": 5,
             "defaults": {
                 "priority": "High", "maxConcurrentRuns": 2, "clusterName": "business",
                 "executors": {"min": 1, "max": 4}, "result": {"uri": "s3a://lake/$(job.name)"},
@@ -81,7 +81,7 @@ pub(crate) fn status(kind: Kind) -> Option<Value> {
     match kind {
         Kind::Job => Some(job_status()),
         Kind::Operation => Some(json!({
-            "observedGeneration": 1, "runs": {"alive": 1, "queued": 2}, "conditions": [condition("Ready", "True")],
+            "observedGeneration": 1, "runs": {"alive": 1, "queued": 2}, "runSeconds": {"p50": 60, "p95": 90}, "conditions": [condition("Ready", "True")],
         })),
         Kind::Cluster => Some(json!({
             "observedGeneration": 1, "executors": {"inUse": 3, "max": 20}, "jobs": {"running": 1, "queued": 2},

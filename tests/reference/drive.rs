@@ -8,7 +8,7 @@ use slowlane::admission::{Gate, QueueKey, QueueNumber, Rank};
 use slowlane::model::{
     Accept, Cluster, ClusterChoice, Cron, Defaults, Essentials, ExecutorBounds, Hold, Holder, Language, MainFile, Name,
     ObjectKey, Operation, Outline, PodSizing, Priority, Recurrence, Requirement, RequirementOperator, Resources, RunId,
-    Selector, Settings, Share, Span, Strategy, Time, Window, Zone,
+    Selector, Settings, Share, Span, Strategy, Time, WaitReason, Window, Zone,
 };
 
 use crate::rng::Rng;
@@ -154,6 +154,14 @@ impl Driven {
         starts
     }
 
+    /// The reason of a waiting job, and the words of what comes first.
+    pub(crate) fn told(&mut self, job: u32, world: &World) -> (WaitReason, String) {
+        self.gate.settle(Time(world.now));
+        let queue = self.gate.queue(self.waiting[&job].0).unwrap();
+        let first = self.gate.blockers(queue, Time(world.now)).into_iter().next();
+        (queue.reason, first.map(|blocker| blocker.message).unwrap_or_default())
+    }
+
     fn reason(&self, job: u32) -> &'static str {
         self.gate.queue(self.waiting[&job].0).unwrap().reason.as_str()
     }
@@ -175,6 +183,7 @@ impl Driven {
             hold: None,
             refuses_at_limit: false,
             max_queued: None,
+            expected: None,
             locks: it.locks.iter().map(|(lock, permits)| (lock_name(*lock), *permits)).collect(),
             defaults: Defaults::default(),
             outline: Outline { essentials: essentials(), executor: sized(Some(it.cores)), ..Outline::default() },

@@ -5,6 +5,7 @@
 //! `SLOWLANE_WORLDS=10000000 cargo test --release --no-default-features --test reference` looks at ten million;
 //! `SLOWLANE_FROM=n SLOWLANE_WORLDS=1` at one alone, and tells its story.
 
+mod cases;
 mod drive;
 #[path = "../simulation/rng.rs"]
 #[expect(dead_code, reason = "another test needs the rest of it")]

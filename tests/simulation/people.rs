@@ -181,6 +181,7 @@ impl Simulation {
             hold: None,
             refuses_at_limit,
             max_queued,
+            expected: None,
             locks,
             defaults,
             outline,

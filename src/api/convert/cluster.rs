@@ -94,6 +94,7 @@ fn strategy(strategy: OrderingStrategy) -> Strategy {
     match strategy {
         OrderingStrategy::PriorityFifo => Strategy::PriorityFifo,
         OrderingStrategy::StrictFifo => Strategy::StrictFifo,
+        OrderingStrategy::Backfill => Strategy::Backfill,
     }
 }
 

@@ -11,8 +11,8 @@ use super::hold::{HELD, held_since, hold, said_held};
 use super::job::{bounds, choice, priority, time_limits};
 use super::patch::status_patch;
 use super::{count, key, written};
-use crate::api::v1alpha1::{self as api, OperationSpec, RunCounts, WhenAtLimit};
-use crate::model::{ClusterChoice, Defaults, Locks, Name, Operation, OperationStatus, Time};
+use crate::api::v1alpha1::{self as api, OperationSpec, RunCounts, RunSeconds, WhenAtLimit};
+use crate::model::{ClusterChoice, Defaults, Locks, Name, Operation, OperationStatus, RunTimes, Span, Time};
 use crate::spark::{Place, check, outline, referenced_parameters, refers_to_result};
 
 /// The operation. What cannot be built of it is its defect, with the path of the field.
@@ -39,6 +39,7 @@ pub fn operation(meta: &ObjectMeta, spec: &OperationSpec, status: Option<&api::O
         hold: hold(meta, "maxConcurrentRuns").filter(|_| is_held).map(|hold| hold.known_at(held_since)),
         refuses_at_limit: spec.when_at_limit == Some(WhenAtLimit::Refuse),
         max_queued: spec.max_queued.map(count),
+        expected: spec.expected_run_seconds.map(|seconds| Span::seconds(seconds.into())),
         locks: locks(&spec.locks),
         defaults: spec.defaults.as_ref().map(|it| defaults(it, cluster)).unwrap_or_default(),
         outline: outline(&spec.application),
@@ -76,6 +77,7 @@ fn published(status: &api::OperationStatus) -> Option<OperationStatus> {
         observed_generation: status.observed_generation?,
         alive: count(runs.alive),
         queued: count(runs.queued),
+        times: status.run_seconds.map(|times| RunTimes { p50: count(times.p50), p95: count(times.p95) }),
         held: said_held(find(HELD)?),
         defect: (ready.reason == INVALID).then(|| ready.message.as_str().into()),
     })
@@ -103,6 +105,7 @@ pub fn operation_status(status: &OperationStatus, before: Option<&api::Operation
     }
     let said = api::OperationStatus {
         observed_generation: Some(generation),
+        run_seconds: status.times.map(|times| RunSeconds { p50: written(times.p50), p95: written(times.p95) }),
         runs: Some(RunCounts { alive: written(status.alive), queued: written(status.queued) }),
         conditions: keep_times(conditions, before.map(|before| before.conditions.as_slice()).unwrap_or_default()),
     };
@@ -178,7 +181,8 @@ mod tests {
         let defect = || Some("spec.application.image: odd".into());
         let held = || Some("held by Ann".into());
         for (held, defect) in [(None, None), (None, defect()), (held(), None), (held(), defect())] {
-            let status = OperationStatus { observed_generation: 3, alive: 1, queued: 2, held, defect };
+            let times = defect.is_some().then_some(RunTimes { p50: 60, p95: 600 });
+            let status = OperationStatus { observed_generation: 3, alive: 1, queued: 2, times, held, defect };
             let patch = operation_status(&status, None, Time(5));
             let stored: api::OperationStatus = serde_json::from_value(patch[0]["value"].clone()).unwrap();
             assert_eq!(published(&stored), Some(status));

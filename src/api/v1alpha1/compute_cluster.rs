@@ -40,6 +40,8 @@ pub enum OrderingStrategy {
     PriorityFifo,
     /// The first in order: nobody passes it.
     StrictFifo,
+    /// The first in rank that fits; one that does not has a reservation.
+    Backfill,
 }
 
 /// A share of Spark capacity: who may use it, how much of it there is, and how applications are made for it.
@@ -219,7 +221,9 @@ pub struct OccupancySpec {
 #[serde(rename_all = "camelCase")]
 pub struct OrderingSpec {
     /// `PriorityFifo`: what does not fit is passed over by what does, until it has waited for the keeper's setting
-    /// `admission.waitingBoundSeconds`. `StrictFifo`: nobody passes it. Default `PriorityFifo`.
+    /// `admission.waitingBoundSeconds`. `StrictFifo`: nobody passes it. `Backfill`: the first that does not fit is reserved the
+    /// earliest time at which it will, by how long runs are expected to take; it is passed by those that are expected to end
+    /// before, or fit beside it then. Default `PriorityFifo`.
     #[serde(default)]
     pub strategy: OrderingStrategy,
 }

@@ -30,6 +30,8 @@ pub use managed_job::{ExecutorBounds, ManagedJob, ManagedJobSpec, Priority, Resu
 pub use managed_job_status::{
     Blocker, ExecutorGrant, JobResult, JobState, ManagedJobStatus, QueueStatus, ReportedBy, RunOutcome, RunStatus,
 };
-pub use operation::{JobDefaults, LockSpec, Operation, OperationSpec, OperationStatus, RunCounts, WhenAtLimit};
+pub use operation::{
+    JobDefaults, LockSpec, Operation, OperationSpec, OperationStatus, RunCounts, RunSeconds, WhenAtLimit,
+};
 pub use run_ledger::{LedgerCluster, LedgerLimit, LedgerLock, LedgerShare, RunLedger, RunLedgerSpec};
 pub use window::{AcceptSpec, Day, WindowSpec};

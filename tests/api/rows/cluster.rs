@@ -116,11 +116,12 @@ fn order() -> Vec<Row> {
         Row::changed(Cluster, "the size goes", below(80), json!({"occupancy": {"admitBelowPercent": 80}}))
             .refused(&size),
         created("nobody passes the first", json!({"ordering": {"strategy": "StrictFifo"}})),
+        created("those pass that delay nobody", json!({"ordering": {"strategy": "Backfill"}})),
         created("what fits passes", json!({"ordering": {"strategy": "PriorityFifo"}})),
         created("an order that is not offered", json!({"ordering": {"strategy": "Backfill"}})).refused(&[
             "spec.ordering.strategy",
             "\"Backfill\"",
-            "\"PriorityFifo\", \"StrictFifo\"",
+            "\"PriorityFifo\", \"StrictFifo\", \"Backfill\"",
         ]),
     ]
 }

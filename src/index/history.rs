@@ -1,0 +1,94 @@
+//! How long runs of an operation took.
+
+use std::collections::VecDeque;
+
+use crate::model::{RunTimes, Span};
+
+/// How many of the last runs count.
+const REMEMBERED: usize = 16;
+
+/// How long the last runs of an operation took.
+#[derive(Debug, Clone, Default)]
+pub struct History {
+    /// Seconds, the newest last.
+    recent: VecDeque<u32>,
+    /// What an earlier keeper left, until a run has ended.
+    continued: Option<RunTimes>,
+}
+
+impl History {
+    /// As an earlier keeper left it in the operation's status.
+    #[must_use]
+    pub fn continued(times: RunTimes) -> Self {
+        Self { recent: VecDeque::new(), continued: Some(times) }
+    }
+
+    /// A run succeeded after so long.
+    pub fn record(&mut self, took: Span) {
+        self.recent.extend(self.continued.take().map(|times| times.p50));
+        if self.recent.len() == REMEMBERED {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(u32::try_from((took.0 + 999) / 1000).unwrap_or(u32::MAX));
+    }
+
+    /// Median and 95th percentile, where there is any.
+    #[must_use]
+    pub fn times(&self) -> Option<RunTimes> {
+        if self.continued.is_some() {
+            return self.continued;
+        }
+        let mut sorted: Vec<u32> = self.recent.iter().copied().collect();
+        sorted.sort_unstable();
+        let at = |percent: usize| sorted.get((sorted.len() * percent).div_ceil(100).saturating_sub(1)).copied();
+        Some(RunTimes { p50: at(50)?, p95: at(95)? })
+    }
+
+    /// How long the next is expected to take: the median, rounded up to one of four steps for each doubling, so that what waits is
+    /// seldom looked at anew for a second more or less.
+    #[must_use]
+    pub fn expected(&self) -> Option<Span> {
+        let median = self.times()?.p50.max(1);
+        let below = 1_u32 << median.ilog2();
+        let step = (below / 4).max(1);
+        Some(Span::seconds(i64::from(median.div_ceil(step)) * i64::from(step)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn history(seconds: &[i64]) -> History {
+        let mut history = History::default();
+        seconds.iter().for_each(|took| history.record(Span::seconds(*took)));
+        history
+    }
+
+    #[test]
+    fn the_median_of_the_last_runs_is_expected() {
+        assert_eq!(History::default().times(), None);
+        assert_eq!(history(&[7]).times(), Some(RunTimes { p50: 7, p95: 7 }));
+        assert_eq!(history(&[10, 1000, 20]).times(), Some(RunTimes { p50: 20, p95: 1000 }));
+        let long_ago: Vec<i64> = [5000; 20].into_iter().chain([60; 16]).collect();
+        assert_eq!(history(&long_ago).times(), Some(RunTimes { p50: 60, p95: 60 }));
+    }
+
+    #[test]
+    fn a_second_more_or_less_changes_nothing_that_is_expected() {
+        let expected = |took| history(&[took]).expected().map(|span| span.0 / 1000);
+        assert_eq!(expected(0), Some(1));
+        assert_eq!(expected(3), Some(3));
+        assert_eq!([expected(600), expected(630), expected(640)], [Some(640), Some(640), Some(640)]);
+        assert_eq!(expected(641), Some(768));
+    }
+
+    #[test]
+    fn what_an_earlier_keeper_left_counts_as_one_run() {
+        let mut history = History::continued(RunTimes { p50: 100, p95: 400 });
+        assert_eq!(history.times(), Some(RunTimes { p50: 100, p95: 400 }));
+        history.record(Span::seconds(50));
+        history.record(Span::seconds(50));
+        assert_eq!(history.times(), Some(RunTimes { p50: 50, p95: 100 }));
+    }
+}

@@ -1,0 +1,236 @@
+//! Stories that somebody has told us, each as short as can be: by name, so that they are never forgotten.
+
+use std::collections::BTreeMap;
+
+use slowlane::model::WaitReason;
+
+use crate::drive::Driven;
+use crate::rule::{Cluster, Job, Operation, World};
+use crate::story::Event;
+
+const MINUTE: i64 = 60_000;
+const BOUND: i64 = 10 * MINUTE;
+
+/// Operations and clusters that set no bounds but those that a case gives them; a run of one executor takes a core for it and one
+/// for its driver.
+fn world(operations: Vec<Operation>, clusters: Vec<Cluster>) -> World {
+    let declared = |it: Operation| Operation { declared: true, cores: 1, ..it };
+    let open = |it: Cluster| Cluster { declared: true, namespaces: vec![0, 1], ..it };
+    World {
+        now: 1_700_000_000_000,
+        aging: 86_400_000,
+        bound: BOUND,
+        most_runs: 1000,
+        served: true,
+        terminating: vec![false; 2],
+        operations: operations.into_iter().map(declared).collect(),
+        clusters: clusters.into_iter().map(open).collect(),
+        ..World::default()
+    }
+}
+
+fn of_executors(executors: u64) -> Cluster {
+    Cluster { capacity: [executors, u64::MAX, u64::MAX], ..Cluster::default() }
+}
+
+/// The gate and the rule side by side.
+struct Case {
+    world: World,
+    driven: Driven,
+    born: u32,
+    running: BTreeMap<u32, usize>,
+}
+
+impl Case {
+    fn new(world: World) -> Self {
+        let driven = Driven::new(&world);
+        Self { world, driven, born: 0, running: BTreeMap::new() }
+    }
+
+    /// A job comes that needs so many executors, of a class (0 is Low), and may go to one cluster only. Its number.
+    fn comes(&mut self, operation: usize, cluster: Option<usize>, executors: u64, class: i64) -> u32 {
+        self.comes_for(operation, cluster, (executors, executors), class)
+    }
+
+    /// Of the least and the most executors.
+    fn comes_for(&mut self, operation: usize, cluster: Option<usize>, (min, max): (u64, u64), class: i64) -> u32 {
+        let number = self.born;
+        self.born += 1;
+        let job = Job {
+            number,
+            arrival: number,
+            operation,
+            class,
+            created: self.world.now,
+            cluster,
+            selected: None,
+            min,
+            max,
+            own_limit: None,
+            defect: false,
+        };
+        self.world.jobs.push(job.clone());
+        self.happens(&Event::Comes(job));
+        number
+    }
+
+    fn ends(&mut self, job: u32) {
+        assert!(self.running.remove(&job).is_some(), "{job} does not run");
+        self.world.runs.retain(|run| run.job != job);
+        self.happens(&Event::Ends(job));
+    }
+
+    fn minutes_pass(&mut self, minutes: i64) {
+        self.world.now += minutes * MINUTE;
+        self.happens(&Event::Later);
+    }
+
+    fn happens(&mut self, event: &Event) {
+        self.driven.apply(event, &self.world);
+        let said = self.driven.starts(&self.world);
+        let ruled: Vec<_> = self.world.decide().iter().map(|it| (it.job, it.cluster, it.executors)).collect();
+        assert_eq!(said, ruled, "the gate and the rule start others");
+        self.running.extend(said.into_iter().map(|(job, cluster, _)| (job, cluster)));
+    }
+
+    fn runs(&self, job: u32) -> bool {
+        self.running.contains_key(&job)
+    }
+
+    /// What the job is told.
+    fn told(&mut self, job: u32) -> (WaitReason, String) {
+        self.driven.told(job, &self.world)
+    }
+}
+
+#[test]
+fn a_claim_keeps_the_slot_of_its_operation() {
+    let limited = Operation { limit: Some(1), ..Operation::default() };
+    let mut case = Case::new(world(vec![limited, Operation::default()], vec![of_executors(10), of_executors(10)]));
+    let k = case.comes(0, Some(1), 1, 1);
+    let m = case.comes(1, Some(0), 5, 1);
+    let large = case.comes(0, Some(0), 10, 1);
+    case.minutes_pass(11);
+    let next_k = case.comes(0, Some(1), 1, 1);
+    let next_m = case.comes(1, Some(0), 5, 1);
+    assert!(case.runs(next_m), "nothing is kept for who does not contend");
+    case.ends(k);
+    assert!(!case.runs(next_k), "the operation's slot is kept for the job that came first");
+    case.ends(m);
+    case.ends(next_m);
+    assert!(case.runs(large));
+}
+
+#[test]
+fn a_claim_keeps_every_lock_and_room_only_once_it_has_them() {
+    let locks = |locks: Vec<(usize, u32)>| Operation { locks, ..Operation::default() };
+    let operations = vec![locks(vec![(0, 1), (1, 1)]), locks(vec![(0, 1)]), locks(vec![(1, 1)]), locks(vec![])];
+    let mut world = world(operations, vec![of_executors(4)]);
+    world.locks = [Some(1), Some(1)];
+    let mut case = Case::new(world);
+    let (a, b) = (case.comes(1, None, 1, 1), case.comes(2, None, 1, 1));
+    let both = case.comes(0, None, 2, 1);
+    case.minutes_pass(11);
+    let (next_a, next_b) = (case.comes(1, None, 1, 1), case.comes(2, None, 1, 1));
+    case.ends(a);
+    assert!(!case.runs(next_a), "the first lock is kept, though the second is lacking");
+    let (reason, words) = case.told(next_a);
+    assert_eq!(
+        (reason, &*words),
+        (WaitReason::HigherPriorityFirst, "permits of lock orders are kept for a job ranked above")
+    );
+    let free = case.comes(3, None, 3, 1);
+    assert!(case.runs(free), "room is not kept for who waits for a lock");
+    case.ends(b);
+    assert!(!case.runs(next_b) && !case.runs(both), "now room is kept");
+    case.ends(free);
+    assert!(case.runs(both) && !case.runs(next_a) && !case.runs(next_b));
+}
+
+#[test]
+fn one_job_claims_one_cluster() {
+    let mut case = Case::new(world(vec![Operation::default()], vec![of_executors(2), of_executors(2)]));
+    let (first, second) = (case.comes(0, Some(0), 1, 1), case.comes(0, Some(1), 1, 1));
+    let large = case.comes(0, None, 2, 1);
+    case.minutes_pass(11);
+    let small = case.comes(0, None, 1, 1);
+    assert_eq!(case.running.get(&small), Some(&1), "the first by name drains, the other does not");
+    case.ends(first);
+    assert_eq!(case.running.get(&large), Some(&0));
+    case.ends(second);
+}
+
+#[test]
+fn backfill_lets_those_pass_that_delay_nobody_and_tells_when() {
+    let taking = |minutes: i64| Operation { expected: Some(minutes * MINUTE), ..Operation::default() };
+    let cluster = Cluster { backfill: true, ..of_executors(4) };
+    let mut case = Case::new(world(vec![taking(60), taking(20), taking(90)], vec![cluster]));
+    let running = case.comes(0, None, 3, 1);
+    let first = case.comes(0, None, 3, 1);
+    let (_, words) = case.told(first);
+    assert_eq!(words, "needs 3 executors, cluster-0 has free: 1; expected at 2023-11-14 23:13 UTC");
+    let beside = case.comes(2, None, 1, 1);
+    assert!(case.runs(beside), "it fits beside");
+    case.ends(beside);
+    let short = case.comes(1, None, 1, 1);
+    assert!(case.runs(short));
+    case.minutes_pass(61);
+    let (_, words) = case.told(first);
+    assert_eq!(
+        words,
+        "needs 3 executors, cluster-0 has free: 0; expected at 2023-11-14 23:13 UTC, but runs take longer than expected"
+    );
+    case.ends(running);
+    assert!(case.runs(first));
+}
+
+#[test]
+fn backfill_keeps_its_word_over_longer_jobs() {
+    let taking = |minutes: i64| Operation { expected: Some(minutes * MINUTE), ..Operation::default() };
+    let cluster = Cluster { backfill: true, ..of_executors(4) };
+    let mut case = Case::new(world(vec![taking(60), taking(20), taking(90)], vec![cluster]));
+    let running = case.comes(0, None, 3, 1);
+    let all = case.comes(0, None, 4, 1);
+    let long = case.comes(2, None, 1, 1);
+    let (reason, words) = case.told(long);
+    assert_eq!(reason, WaitReason::HigherPriorityFirst);
+    assert_eq!(words, "it would delay a job ranked above that has a reservation on cluster-0");
+    let short = case.comes(1, None, 1, 1);
+    assert!(case.runs(short) && !case.runs(long));
+    case.ends(short);
+    case.minutes_pass(45);
+    let late = case.comes(1, None, 1, 1);
+    assert!(!case.runs(late), "it would end after the reservation");
+    case.ends(running);
+    assert!(case.runs(all));
+}
+
+#[test]
+fn an_urgent_job_is_not_held_up_by_what_is_kept_for_a_lesser_one() {
+    let mut case = Case::new(world(vec![Operation::default()], vec![of_executors(10)]));
+    let (half, rest) = (case.comes(0, None, 5, 1), case.comes(0, None, 5, 1));
+    let low = case.comes(0, None, 8, 0);
+    case.minutes_pass(11);
+    let critical = case.comes(0, None, 5, 3);
+    case.ends(half);
+    assert!(case.runs(critical) && !case.runs(low), "what is kept is kept from those below only");
+    case.ends(rest);
+    case.ends(critical);
+    assert!(case.runs(low));
+}
+
+#[test]
+fn an_overdue_job_is_granted_before_others_are_granted_more_than_their_least() {
+    let mut case = Case::new(world(vec![Operation::default()], vec![of_executors(10)]));
+    let (half, rest) = (case.comes(0, None, 5, 1), case.comes(0, None, 5, 1));
+    let waiting = case.comes(0, None, 6, 0);
+    case.minutes_pass(11);
+    let greedy = case.comes_for(0, None, (1, 10), 3);
+    assert!(!case.runs(greedy));
+    case.ends(half);
+    assert!(case.runs(greedy));
+    let taken = case.world.runs.iter().find(|run| run.job == greedy).unwrap().takes[0];
+    assert_eq!(taken, 1, "more than its least would be taken from what is kept");
+    case.ends(rest);
+    assert!(case.runs(waiting));
+}
