@@ -268,8 +268,7 @@ fn reserved_words(entry: &ClusterEntry, head: Rank, now: Time) -> Option<String>
     if reservation.time <= now {
         return Some(format!("; expected at {promised}, but runs take longer than expected"));
     }
-    let later = reservation.time > promised;
-    let before = later.then(|| format!(" (first said: {promised})")).unwrap_or_default();
+    let before = if reservation.time > promised { format!(" (first said: {promised})") } else { String::new() };
     Some(format!("; expected at {}{before}", reservation.time))
 }
 

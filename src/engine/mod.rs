@@ -246,6 +246,11 @@ impl Engine {
         if is_ranked_anew && self.synced {
             self.jobs.numbers().into_iter().for_each(|number| self.place(number));
         }
+        // What holds a job may be said in other words under the same reason.
+        let told = self.now + self.settings.status_delay;
+        for key in self.gate.declared_operations() {
+            self.wakes.set(Wake::Details(key), told);
+        }
         self.dirty_runs.extend(self.runs.keys().cloned());
         self.time_tombstones();
         self.cap_tombstones();

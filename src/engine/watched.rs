@@ -132,9 +132,10 @@ impl Engine {
         self.clusters.entry(name.clone()).or_default().said = published;
         let known = self.gate.cluster(&name).and_then(|entry| entry.declared.as_ref());
         if known != Some(&cluster) {
-            let other_times = known.is_some_and(|known| known.windows != cluster.windows || known.hold != cluster.hold);
+            let is_edited = known.is_some();
             self.gate.set_cluster(cluster, self.now);
-            if other_times {
+            // What holds a job may be another amount under the same reason.
+            if is_edited {
                 let told = self.now + self.settings.status_delay;
                 let waiting = self.gate.operations_at(&name);
                 waiting.into_iter().for_each(|key| self.wakes.set(Wake::Details(key), told));

@@ -17,6 +17,7 @@ mod input;
 mod install;
 mod keeper;
 mod lease;
+mod limits;
 mod meddling;
 mod operator;
 mod outage;

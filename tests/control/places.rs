@@ -45,7 +45,7 @@ async fn active_and_passive(world: &World) {
 }
 
 /// Edits a cluster, and waits until the keeper goes by it.
-async fn edit(world: &World, which: &str, spec: Value) {
+pub(crate) async fn edit(world: &World, which: &str, spec: Value) {
     let name = format!("{}{which}", world.cluster);
     let patch = Patch::Merge(json!({"spec": spec}));
     let edited = world.clusters().patch(&name, &PatchParams::default(), &patch).await.unwrap();

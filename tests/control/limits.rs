@@ -1,0 +1,113 @@
+//! What is counted beside operations and clusters: locks, shares of namespaces, how full a cluster may be, who may pass whom.
+
+use kube::api::{Patch, PatchParams};
+use serde_json::{Value, json};
+use slowlane::api::v1alpha1::{JobState, ManagedJob};
+
+use crate::account;
+use crate::keeper::Keeper;
+use crate::operator::{Operator, Play};
+use crate::places::edit;
+use crate::world::{World, message_of, reason_of};
+
+async fn told(world: &World, job: &str, reason: &str, message: &str) {
+    let waits = world.job_that(job, |job| reason_of(job) == reason && message_of(job) == message).await;
+    assert_eq!((reason_of(&waits), message_of(&waits)), (reason, message));
+}
+
+async fn cancel(world: &World, job: &str) {
+    let patch = Patch::Merge(json!({"spec": {"cancel": true}}));
+    world.jobs().patch(job, &PatchParams::default(), &patch).await.unwrap();
+    world.job_in(job, JobState::Cancelled).await;
+}
+
+fn holders(job: &ManagedJob) -> Vec<String> {
+    let queue = job.status.as_ref().and_then(|status| status.queue.as_ref());
+    queue.and_then(|queue| queue.blockers.first()).map(|blocker| blocker.holders.clone()).unwrap_or_default()
+}
+
+#[tokio::test]
+async fn a_lock_spans_operations_and_namespaces_and_names_only_the_readers_own_holders() {
+    let world = World::new().await;
+    let tenant = world.tenant(&world.namespace).await;
+    let lock = |permits: i32| json!({"locks": [{"name": "orders", "permits": permits}]});
+    world.operation("load", lock(2)).await;
+    world.operation("report", lock(1)).await;
+    tenant.operation("export", lock(1)).await;
+    let edit_locks = |settings: &mut Value| settings["locks"] = json!({"orders": 2});
+    let keeper = Keeper::start_with(&world, account::kubeconfig(), edit_locks);
+    let operator = Operator::start(&world);
+    operator.play("holder", Play::Run);
+    world.job("holder", "load", json!({})).await;
+    world.job_in("holder", JobState::Running).await;
+    world.job("mine", "report", json!({})).await;
+    tenant.job("theirs", "export", json!({})).await;
+    told(&world, "mine", "LockTaken", "lock orders: 2 of 2 permits taken, needs 1: holder").await;
+    told(&tenant, "theirs", "LockTaken", "lock orders: 2 of 2 permits taken, needs 1").await;
+    let mine = world.job_that("mine", |job| !holders(job).is_empty()).await;
+    assert_eq!(holders(&mine), [format!("{}/holder", world.namespace)]);
+    // The ledger says what is taken, so that the API server itself refuses more.
+    let taken = world.ledger().await.spec.locks;
+    assert_eq!(taken.get("orders").map(|lock| (lock.permits, lock.max_permits)), Some((2, Some(2))));
+    // An edit of the operation changes no run that is alive.
+    world.operation("load", json!({"locks": [{"name": "orders", "permits": 1}]})).await;
+    told(&world, "mine", "LockTaken", "lock orders: 2 of 2 permits taken, needs 1: holder").await;
+    // More permits let one more in, and the next says who holds them now.
+    keeper.edit_settings(|settings| settings["locks"] = json!({"orders": 3}));
+    world.job_in("mine", JobState::Succeeded).await;
+    cancel(&world, "holder").await;
+    world.job("too-much", "load", json!({})).await;
+    world.job_in("too-much", JobState::Succeeded).await;
+    drop(keeper);
+    world.remove().await;
+}
+
+#[tokio::test]
+async fn every_limit_of_a_cluster_is_told_with_what_it_counts() {
+    let world = World::new().await;
+    world.operation("report", json!({})).await;
+    world.operation("locked", json!({"locks": [{"name": "lake"}]})).await;
+    let (keeper, operator) = (Keeper::start(&world), Operator::start(&world));
+    let (name, space) = (world.cluster.clone(), world.namespace.clone());
+    operator.play("runs", Play::Run);
+    edit(&world, "", json!({"executors": {"max": 4}})).await;
+    world.job("runs", "report", json!({"executors": {"min": 2, "max": 2}})).await;
+    world.job_in("runs", JobState::Running).await;
+    world.job("waits", "report", json!({"executors": {"min": 3, "max": 3}})).await;
+    told(&world, "waits", "ClusterOccupied", &format!("needs 3 executors, {name} has free: 2")).await;
+    // Nobody passes it where the cluster says so.
+    edit(&world, "", json!({"ordering": {"strategy": "StrictFifo"}})).await;
+    world.job("small", "report", json!({})).await;
+    let strict = format!("a job ranked above waits for room on {name} (StrictFifo)");
+    told(&world, "small", "HigherPriorityFirst", &strict).await;
+    edit(&world, "", json!({"ordering": {"strategy": "PriorityFifo"}})).await;
+    world.job_in("small", JobState::Succeeded).await;
+    edit(&world, "", json!({"occupancy": {"admitBelowPercent": 50}})).await;
+    told(&world, "waits", "ClusterOccupied", &format!("{name} admits below 50 % occupancy")).await;
+    edit(&world, "", json!({"occupancy": null, "limits": {"perNamespace": {"maxExecutors": 4}}})).await;
+    let share = format!("needs 3 executors, {space} has 2 of its 4 on {name}");
+    told(&world, "waits", "NamespaceLimitReached", &share).await;
+    edit(&world, "", json!({"limits": {"perNamespace": {"maxExecutors": null, "maxConcurrentJobs": 1}}})).await;
+    told(&world, "waits", "NamespaceLimitReached", &format!("{space} runs 1 of its 1 jobs on {name}")).await;
+    edit(&world, "", json!({"limits": {"perNamespace": {"maxConcurrentJobs": null, "maxExecutors": 2}}})).await;
+    let never = format!("needs 3 executors, {name} gives a namespace 2");
+    told(&world, "waits", "ExceedsClusterMaximum", &never).await;
+    edit(&world, "", json!({"limits": {"perNamespace": null, "maxConcurrentJobs": 0}})).await;
+    let held = format!("ComputeCluster {name} is held (limits.maxConcurrentJobs 0)");
+    told(&world, "waits", "ClusterHeld", &held).await;
+    edit(&world, "", json!({"limits": null})).await;
+    world.job("locked", "locked", json!({})).await;
+    let unknown = format!("Operation locked needs lock lake: neither the settings nor {name} declare it");
+    told(&world, "locked", "InvalidParameters", &unknown).await;
+    edit(&world, "", json!({"limits": {"locks": {"lake": 0}}})).await;
+    told(&world, "locked", "ExceedsClusterMaximum", "needs 1 permits of lock lake, which has 0").await;
+    edit(&world, "", json!({"limits": {"locks": {"lake": 1}}})).await;
+    world.job_in("locked", JobState::Succeeded).await;
+    keeper.edit_settings(|settings| settings["admission"]["hold"] = json!("maintenance until Monday"));
+    told(&world, "waits", "Held", "held by the settings: maintenance until Monday").await;
+    keeper.edit_settings(|_| {});
+    cancel(&world, "runs").await;
+    world.job_in("waits", JobState::Succeeded).await;
+    drop(keeper);
+    world.remove().await;
+}
