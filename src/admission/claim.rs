@@ -153,9 +153,8 @@ impl Gate {
 
     fn put_claim(&mut self, cluster: ClusterNumber, claim: Claim) {
         for (name, permits) in claim.locks.iter() {
-            self.locks.entry(name.clone()).or_default().kept.insert(claim.rank, *permits);
+            self.change_lock(name, |lock| _ = lock.kept.insert(claim.rank, *permits));
         }
-        self.touch_locks(&claim.locks);
         self.claims.insert(claim.rank, cluster);
         let operation = claim.operation.clone();
         if let Some(entry) = self.operations.get_mut(&operation) {
@@ -172,12 +171,8 @@ impl Gate {
         let Some(claim) = self.clusters.get_mut(cluster).and_then(|entry| entry.claim.take()) else { return };
         self.claims.remove(&claim.rank);
         for (name, _) in claim.locks.iter() {
-            if let Some(lock) = self.locks.get_mut(name) {
-                lock.kept.remove(&claim.rank);
-            }
-            self.forget_idle_lock(name);
+            self.change_lock(name, |lock| _ = lock.kept.remove(&claim.rank));
         }
-        self.touch_locks(&claim.locks);
         self.touched.insert(cluster);
         self.seeking.insert(cluster);
         let Some(entry) = self.operations.get_mut(&claim.operation) else { return };

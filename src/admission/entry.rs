@@ -50,6 +50,8 @@ impl OperationEntry {
 pub struct Vacancy {
     /// It runs as many jobs as it may, or the ledger is full.
     pub at_job_limit: bool,
+    /// A run and a share of it are kept for the claimant.
+    pub(super) keeps_place: bool,
     /// Room that is kept for the claimant.
     pub kept: Resources,
     /// The first that lacks room, where it may not be passed by all.
@@ -163,6 +165,11 @@ impl ClusterEntry {
             time = end.max(now);
         }
         Some(Reservation { time, spare: capacity.minus(used).minus(need) })
+    }
+
+    /// Whether it gives a lock permits of its own.
+    pub(super) fn declares_lock(&self, name: &Name) -> bool {
+        self.declared.as_ref().is_some_and(|declared| declared.locks.contains_key(name))
     }
 
     /// Whether what it has is kept for a job that ranks above.

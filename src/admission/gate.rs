@@ -212,9 +212,9 @@ impl Gate {
         let Some(number) = self.by_name.get(&entry.name) else { return false };
         let lanes = entry.lanes.iter().filter_map(|lane| self.lanes.get(*lane)).filter(|lane| lane.first().is_some());
         let standings = lanes.filter_map(|lane| Some(lane.standings[lane.candidate(*number)?.0]));
-        let mut standings = standings.filter(|standing| *standing != WaitReason::OutsideWindow);
-        let is_full = |it| matches!(it, WaitReason::ClusterLimitReached | WaitReason::ClusterOccupied);
-        standings.next().is_some_and(is_full) && standings.all(is_full)
+        let standings: Vec<WaitReason> = standings.filter(|it| *it != WaitReason::OutsideWindow).collect();
+        let is_full = |it: &WaitReason| matches!(it, WaitReason::ClusterLimitReached | WaitReason::ClusterOccupied);
+        standings.iter().any(is_full) && !standings.contains(&WaitReason::PendingEvaluation)
     }
 
     /// Whether `SparkApplication`s can be created at all.
@@ -391,9 +391,8 @@ impl Gate {
         }
         for (name, permits) in holder.locks.iter() {
             let holder = LockHolder { job: holder.job.clone(), cluster: number, permits: *permits };
-            self.locks.entry(name.clone()).or_default().take(run.clone(), holder);
+            self.change_lock(name, |lock| lock.take(run.clone(), holder));
         }
-        self.touch_locks(&holder.locks);
         self.usage_changed(number);
         if self.is_ledger_full() {
             self.touch_all();
@@ -414,12 +413,8 @@ impl Gate {
         if let Some(cluster) = self.clusters.get_mut(number) {
             cluster.give_back(run, holder);
         }
-        self.touch_locks(&holder.locks);
         for (name, _) in holder.locks.iter() {
-            if let Some(lock) = self.locks.get_mut(name) {
-                lock.give_back(run);
-            }
-            self.forget_idle_lock(name);
+            self.change_lock(name, |lock| lock.give_back(run));
         }
         self.usage_changed(number);
         self.forget_idle_cluster(number);
@@ -479,18 +474,23 @@ impl Gate {
         }
     }
 
-    /// What is free of locks, or kept, is another amount: wherever a lane needs one of them, that is looked at anew.
-    pub(super) fn touch_locks(&mut self, locks: &Locks) {
-        for (name, _) in locks.iter() {
-            let lanes = self.locks.get(name).into_iter().flat_map(|lock| &lock.lanes);
-            let candidates = lanes.filter_map(|lane| self.lanes.get(*lane)).flat_map(|lane| &lane.key.candidates);
-            for candidate in candidates {
-                if let Some(entry) = self.clusters.get_mut(candidate.cluster) {
-                    entry.least_need = None;
-                    self.touched.insert(candidate.cluster);
-                }
+    /// What is free of a lock, or kept, comes to be another amount: wherever a lane needs it, that is looked at anew, unless there
+    /// was and is enough for everybody.
+    pub(super) fn change_lock(&mut self, name: &Name, change: impl FnOnce(&mut Lock)) {
+        let lock = self.locks.entry(name.clone()).or_default();
+        let was_plentiful = lock.is_plentiful();
+        change(lock);
+        let is_plentiful = lock.is_plentiful();
+        let lanes = lock.lanes.keys().filter_map(|lane| self.lanes.get(*lane));
+        for candidate in lanes.flat_map(|lane| &lane.key.candidates) {
+            if let Some(entry) = self.clusters.get_mut(candidate.cluster)
+                && !(was_plentiful && is_plentiful && !entry.declares_lock(name))
+            {
+                entry.least_need = None;
+                self.touched.insert(candidate.cluster);
             }
         }
+        self.forget_idle_lock(name);
     }
 
     pub(super) fn forget_idle_lock(&mut self, name: &Name) {
@@ -661,8 +661,8 @@ impl Gate {
             }
             self.renew(candidate.cluster);
         }
-        for (name, _) in key.locks.iter() {
-            self.locks.entry(name.clone()).or_default().lanes.insert(number);
+        for (name, needed) in key.locks.iter() {
+            self.locks.entry(name.clone()).or_default().lanes.insert(number, *needed);
         }
         self.lane_numbers.insert(key, number);
         number

@@ -1,6 +1,6 @@
 //! Permits of locks: who holds them, and for whom they are kept.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::lane::{ClusterNumber, LaneNumber};
 use super::queue::Rank;
@@ -17,8 +17,10 @@ pub(super) struct Lock {
     pub(super) holders: BTreeMap<RunId, LockHolder>,
     /// Permits that are kept for claims.
     pub(super) kept: BTreeMap<Rank, u32>,
-    /// Lanes whose jobs need it.
-    pub(super) lanes: BTreeSet<LaneNumber>,
+    /// Permits that its runs on each cluster hold.
+    pub(super) there: BTreeMap<ClusterNumber, u32>,
+    /// Lanes whose jobs need it, and how much.
+    pub(super) lanes: BTreeMap<LaneNumber, u32>,
 }
 
 /// A run that holds permits.
@@ -32,19 +34,34 @@ pub(super) struct LockHolder {
 impl Lock {
     pub(super) fn take(&mut self, run: RunId, holder: LockHolder) {
         self.used = self.used.saturating_add(holder.permits);
+        let there = self.there.entry(holder.cluster).or_default();
+        *there = there.saturating_add(holder.permits);
         self.holders.insert(run, holder);
     }
 
     pub(super) fn give_back(&mut self, run: &RunId) {
         if let Some(holder) = self.holders.remove(run) {
             self.used = self.used.saturating_sub(holder.permits);
+            if let Some(there) = self.there.get_mut(&holder.cluster) {
+                *there = there.saturating_sub(holder.permits);
+                if *there == 0 {
+                    self.there.remove(&holder.cluster);
+                }
+            }
         }
     }
 
     /// Permits that its runs on one cluster hold.
     pub(super) fn used_on(&self, cluster: ClusterNumber) -> u32 {
-        let there = self.holders.values().filter(|holder| holder.cluster == cluster);
-        there.fold(0, |used, holder| used.saturating_add(holder.permits))
+        self.there.get(&cluster).copied().unwrap_or(0)
+    }
+
+    /// Whether everybody who needs it finds enough, whatever is kept: then a permit more or less changes nothing.
+    pub(super) fn is_plentiful(&self) -> bool {
+        let kept = self.kept.values().fold(0_u32, |kept, permits| kept.saturating_add(*permits));
+        let most = self.lanes.values().max().copied().unwrap_or(0);
+        let needed = self.used.saturating_add(kept).saturating_add(most);
+        self.permits.is_some_and(|permits| needed <= permits)
     }
 
     /// Permits that are kept from a job of this rank.

@@ -55,13 +55,18 @@ impl Gate {
     fn look_at(&mut self, number: ClusterNumber) {
         let Some(entry) = self.clusters.get(number) else { return };
         let at_job_limit = self.is_ledger_full() || entry.is_at_job_limit();
-        let kept = self.kept_room(number);
-        // Nothing fitted before, and even the least of it does not fit now.
-        if at_job_limit == entry.vacancy.at_job_limit && entry.least_need.is_some_and(|least| !least.fits(entry.room()))
+        let (room, strategy) = (entry.room(), entry.strategy());
+        // Nothing fitted before, and even the least of it does not fit now. A reservation may have come nearer all the same.
+        if at_job_limit == entry.vacancy.at_job_limit
+            && strategy != Strategy::Backfill
+            && entry.least_need.is_some_and(|least| !least.fits(room))
         {
             return;
         }
-        let (room, strategy) = (entry.room(), entry.strategy());
+        let keeps_place = self.keeps_place(number);
+        if let Some(entry) = self.clusters.get_mut(number) {
+            entry.vacancy.keeps_place = keeps_place;
+        }
         let places = self.places(number);
         let lacking = places.iter().filter(|place| place.standing == WaitReason::ClusterOccupied);
         let first = lacking.filter_map(|place| Some((place.first?.0, place.candidate.need))).min();
@@ -71,8 +76,9 @@ impl Gate {
         // Where nothing is known of when it will have room, a reservation means nothing.
         let blocks = strategy == Strategy::StrictFifo || reservation.is_some();
         let blocked_by = first.filter(|_| blocks).map(|(rank, _)| rank);
+        let kept = self.kept_room(number, blocked_by.filter(|_| reservation.is_some()));
         if let Some(entry) = self.clusters.get_mut(number) {
-            entry.vacancy = Vacancy { at_job_limit, kept, blocked_by, reservation };
+            entry.vacancy = Vacancy { at_job_limit, keeps_place, kept, blocked_by, reservation };
             entry.looked_at = self.now;
             let promise = blocked_by.zip(reservation).map(|(rank, reservation)| (rank, reservation.time));
             let stands = |(rank, _): &(Rank, Time)| promise.is_some_and(|(now_first, _)| now_first == *rank);
@@ -123,11 +129,20 @@ impl Gate {
         expected.is_some_and(|expected| self.now + expected <= reservation.time)
     }
 
-    /// Room that is kept for the claimant of a cluster: none as long as it lacks anything else, or where reservations keep it.
-    fn kept_room(&self, number: ClusterNumber) -> Resources {
-        let entry = self.clusters.get(number).filter(|entry| entry.strategy() != Strategy::Backfill);
-        let claim = entry.and_then(|entry| entry.claim.as_ref());
-        let kept = claim.and_then(|claim| {
+    /// Whether a run of the cluster and its share of it are kept for the claimant: not as long as it lacks a lock.
+    fn keeps_place(&self, number: ClusterNumber) -> bool {
+        let claim = self.clusters.get(number).and_then(|entry| entry.claim.as_ref());
+        claim.is_some_and(|claim| {
+            let is_free = |(name, needed): &(Name, u32)| self.is_lock_free(name, *needed, number, Some(claim.rank));
+            claim.locks.iter().all(is_free)
+        })
+    }
+
+    /// Room that is kept for the claimant of a cluster: none as long as it lacks anything else, or where it is the one that has
+    /// a reservation.
+    fn kept_room(&self, number: ClusterNumber, reserved: Option<Rank>) -> Resources {
+        let claim = self.clusters.get(number).and_then(|entry| entry.claim.as_ref());
+        let kept = claim.filter(|claim| reserved != Some(claim.rank)).and_then(|claim| {
             let lane = self.lanes.get(self.queue(claim.queue)?.lane)?;
             let (_, candidate) = lane.candidate(number)?;
             self.shortage(&lane.key, &candidate, Some(claim.rank)).is_none().then_some(claim.need)
@@ -188,6 +203,7 @@ impl Gate {
         let entry = self.clusters.get(candidate.cluster)?;
         let declared = entry.declared.as_ref()?;
         let claim = entry.claim.as_ref().filter(|claim| rank.is_some_and(|rank| claim.rank < rank));
+        let claim = claim.filter(|_| entry.vacancy.keeps_place);
         let kept = u32::from(claim.is_some());
         if let Some(namespace) = lane.namespace.as_ref().filter(|_| declared.share.is_bounded()) {
             let sharing = claim.filter(|claim| claim.operation.namespace == *namespace);
@@ -233,7 +249,8 @@ impl Gate {
         let (bounds, least) = (queue.key.bounds, queue.key.bounds.least());
         let namespace = &queue.key.operation.namespace;
         let other = entry.claim.as_ref().filter(|claim| claim.rank != rank);
-        let by_claim = other.filter(|_| entry.strategy() != Strategy::Backfill);
+        let reserved = entry.vacancy.blocked_by.filter(|_| entry.vacancy.reservation.is_some());
+        let by_claim = other.filter(|claim| reserved != Some(claim.rank));
         let kept = by_claim.map_or(Resources::default(), |claim| claim.need);
         let reservation = entry.vacancy.reservation.filter(|it| !self.ends_before(queue.lane, *it));
         let sharing = other.filter(|claim| claim.operation.namespace == *namespace);
@@ -266,7 +283,9 @@ impl Gate {
                 Some(best) => new < best,
                 None => candidate.need.fits(entry.room()),
             });
-            if was_best || blocked || may_be_best {
+            let may_reserve = entry.strategy() == Strategy::Backfill
+                && new.is_some_and(|new| entry.vacancy.blocked_by.is_none_or(|first| new < first));
+            if was_best || blocked || may_be_best || may_reserve {
                 self.touched.insert(candidate.cluster);
             }
         }

@@ -220,7 +220,9 @@ impl Gate {
                 Some(format!("the namespace's share of {name} is kept {for_whom}"))
             }
             Some(_) => Some(format!("a place on {name} is kept {for_whom}")),
-            None if entry.is_claimed_above(rank) => Some(format!("room on {name} is kept {for_whom}")),
+            None if entry.is_claimed_above(rank) && entry.vacancy.kept != Resources::default() => {
+                Some(format!("room on {name} is kept {for_whom}"))
+            }
             None if entry.strategy() == Strategy::StrictFifo => {
                 Some(format!("a job ranked above waits for room on {name} (StrictFifo)"))
             }

@@ -17,7 +17,7 @@ impl Engine {
         if !declared.is_some_and(|declared| declared.may_refuse()) {
             return false;
         }
-        self.comers.entry(operation).or_default().insert(rank);
+        self.comers.insert(rank);
         true
     }
 
@@ -38,13 +38,9 @@ impl Engine {
         false
     }
 
+    /// Of all operations: one that is refused may have kept a job of another from starting.
     fn next_comer(&mut self) -> Option<JobNumber> {
-        let mut came = self.comers.first_entry()?;
-        let rank = came.get_mut().pop_first();
-        if came.get().is_empty() {
-            came.remove();
-        }
-        rank.map(|rank| rank.job)
+        self.comers.pop_first().map(|rank| rank.job)
     }
 
     fn let_in(&mut self, number: JobNumber) {
@@ -77,13 +73,8 @@ impl Engine {
     }
 
     /// A job does not wait any more.
-    pub(super) fn no_comer(&mut self, operation: &ObjectKey, rank: &Rank) {
-        if let Some(came) = self.comers.get_mut(operation) {
-            came.remove(rank);
-            if came.is_empty() {
-                self.comers.remove(operation);
-            }
-        }
+    pub(super) fn no_comer(&mut self, rank: &Rank) {
+        self.comers.remove(rank);
     }
 
     /// The API server does not take a refusal, since the status says that the job was accepted: then it was.

@@ -29,6 +29,9 @@ impl Engine {
     pub(super) fn remember_time(&mut self, run: &Run) {
         if let (Some(Outcome::Succeeded(_)), Some(closed)) = (&run.outcome, run.closed) {
             let key = run.holder.operation_key();
+            if self.gate.operation(&key).is_none_or(|entry| entry.declared.is_none()) {
+                return;
+            }
             self.history.entry(key.clone()).or_default().record(closed - run.holder.granted);
             self.expect(&key);
         }

@@ -206,7 +206,7 @@ impl Engine {
             return;
         };
         let operation = entry.job.operation_key();
-        self.no_comer(&operation, &rank);
+        self.no_comer(&rank);
         self.gate.dequeue(queue, &rank);
         self.operation_changed(&operation);
     }

@@ -143,7 +143,7 @@ pub struct Engine {
     jobs: Jobs,
     gate: Gate,
     /// Jobs that have come to operations that may refuse them, and are yet to be judged.
-    comers: BTreeMap<ObjectKey, BTreeSet<Rank>>,
+    comers: BTreeSet<Rank>,
     runs: BTreeMap<RunId, Run>,
     /// Runs that were taken in and that no acknowledged ledger names yet.
     unnamed: BTreeSet<RunId>,
@@ -195,7 +195,7 @@ impl Engine {
             synced: false,
             relists: Relists::default(),
             jobs: Jobs::default(),
-            comers: BTreeMap::new(),
+            comers: BTreeSet::new(),
             runs: BTreeMap::new(),
             ended: BTreeSet::new(),
             unnamed: BTreeSet::new(),

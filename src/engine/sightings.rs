@@ -173,6 +173,8 @@ impl Engine {
             return;
         }
         let chosen = entry.job.cluster.as_ref().and_then(|choice| choice.name());
+        let declared = self.gate.operation(&entry.job.operation_key()).and_then(|entry| entry.declared.as_ref());
+        let locks = declared.map(|declared| declared.locks.clone()).unwrap_or_default();
         let holder = Holder {
             job: entry.job.key.clone(),
             operation: entry.job.operation.clone(),
@@ -180,7 +182,7 @@ impl Engine {
             footprint: Footprint::default(),
             min_executors: 0,
             max_executors: 0,
-            locks: Locks::default(),
+            locks,
             expected: None,
             granted: entry.since,
             seen: true,

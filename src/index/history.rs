@@ -29,7 +29,7 @@ impl History {
         if self.recent.len() == REMEMBERED {
             self.recent.pop_front();
         }
-        self.recent.push_back(u32::try_from((took.0 + 999) / 1000).unwrap_or(u32::MAX));
+        self.recent.push_back(u32::try_from((took.0.max(0) + 999) / 1000).unwrap_or(u32::MAX));
     }
 
     /// Median and 95th percentile, where there is any.

@@ -234,3 +234,39 @@ fn an_overdue_job_is_granted_before_others_are_granted_more_than_their_least() {
     case.ends(rest);
     assert!(case.runs(waiting));
 }
+
+#[test]
+fn a_claim_keeps_no_place_of_its_cluster_as_long_as_it_lacks_a_lock() {
+    let locked = Operation { locks: vec![(0, 1)], ..Operation::default() };
+    let one_at_a_time = Cluster { most_jobs: Some(1), ..of_executors(10) };
+    let mut world = world(vec![locked, Operation::default()], vec![one_at_a_time, of_executors(10)]);
+    world.locks = [Some(1), None];
+    let mut case = Case::new(world);
+    let elsewhere = case.comes(0, Some(1), 1, 1);
+    let claimant = case.comes(0, Some(0), 1, 1);
+    case.minutes_pass(11);
+    let other = case.comes(1, Some(0), 1, 1);
+    assert!(case.runs(other), "the cluster does not stand empty for a lock that is held elsewhere");
+    case.ends(other);
+    case.ends(elsewhere);
+    assert!(case.runs(claimant));
+}
+
+#[test]
+fn backfill_keeps_room_by_the_claim_where_nothing_is_known_of_the_ends_of_runs() {
+    let cluster = Cluster { backfill: true, ..of_executors(10) };
+    let mut case = Case::new(world(vec![Operation::default()], vec![cluster]));
+    let (one, other) = (case.comes(0, None, 5, 1), case.comes(0, None, 5, 1));
+    let large = case.comes(0, None, 8, 1);
+    case.minutes_pass(11);
+    let next = case.comes(0, None, 5, 1);
+    case.ends(one);
+    assert!(!case.runs(next), "what is free is kept");
+    let (reason, words) = case.told(next);
+    assert_eq!(
+        (reason, &*words),
+        (WaitReason::HigherPriorityFirst, "room on cluster-0 is kept for a job ranked above")
+    );
+    case.ends(other);
+    assert!(case.runs(large) && !case.runs(next));
+}

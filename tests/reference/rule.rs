@@ -159,7 +159,7 @@ impl World {
     fn size(&self, job: &Job, cluster: usize) -> u64 {
         let claim = self.claims.iter().find(|(other, at)| *at == cluster && *other != job.number);
         let claimant = claim.map(|(other, _)| self.job(*other));
-        let kept = claimant.filter(|_| !self.clusters[cluster].backfill);
+        let kept = claimant.filter(|claimant| !self.has_reservation(claimant, cluster));
         let kept = kept.map_or([0; 3], |claimant| self.least(claimant, cluster));
         let reservation = self.reservation(cluster).filter(|_| self.clusters[cluster].backfill);
         let beside = reservation.filter(|it| !self.ends_before(job, it.time)).map(|it| it.spare);
@@ -343,7 +343,7 @@ impl World {
         self.is_left_but_room(job, cluster) && {
             let claim = self.claim_above(job, cluster).filter(|claimant| self.is_left_but_room(claimant, cluster));
             // There the reservation keeps the room.
-            let claim = claim.filter(|_| !self.clusters[cluster].backfill);
+            let claim = claim.filter(|claimant| !self.has_reservation(claimant, cluster));
             let kept = claim.map_or([0; 3], |claimant| self.least(claimant, cluster));
             let (least, room) = (self.least(job, cluster), self.room(cluster));
             (0..3).all(|of| least[of].saturating_add(kept[of]) <= room[of])
@@ -352,7 +352,8 @@ impl World {
 
     fn is_left_but_room(&self, job: &Job, cluster: usize) -> bool {
         let it = &self.clusters[cluster];
-        let at_cluster = self.claim_above(job, cluster);
+        // A run and a share are kept once the locks are there.
+        let at_cluster = self.claim_above(job, cluster).filter(|claimant| self.locks_left(claimant, cluster, true));
         let one = |claim: Option<&Job>| u32::from(claim.is_some());
         let jobs = it.most_jobs.is_none_or(|most| self.jobs_on(cluster) + one(at_cluster) < most);
         let sharing = at_cluster.filter(|claimant| self.namespace(claimant) == self.namespace(job));
@@ -498,6 +499,15 @@ impl World {
         });
         // Who is late ends now.
         found.map(|(time, spare)| Reservation { time: time.max(self.now), spare })
+    }
+
+    pub(crate) fn is_reserved(&self, cluster: usize) -> bool {
+        self.clusters[cluster].backfill && self.reservation(cluster).is_some()
+    }
+
+    fn has_reservation(&self, job: &Job, cluster: usize) -> bool {
+        let is_first = self.first_without_room(cluster).is_some_and(|first| first.number == job.number);
+        self.clusters[cluster].backfill && is_first && self.reservation(cluster).is_some()
     }
 
     fn ends_before(&self, job: &Job, time: i64) -> bool {

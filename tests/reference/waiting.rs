@@ -68,7 +68,7 @@ fn overrun(seed: u64) -> bool {
         let waited = fate.started.unwrap_or(world.now) - fate.created;
         let before = fates.range(..number).filter(|(_, other)| other.started.is_none_or(|time| time >= fate.created));
         let n = i64::try_from(before.count()).unwrap();
-        let bound = world.bound + 2 * (n + 1) * LONGEST_RUN;
+        let bound = world.bound + 3 * (n + 1) * LONGEST_RUN;
         assert!(waited <= bound, "seed {seed}: job {number} waited {waited} ms; with {n} before it at most {bound}");
     }
     let large = fates.values().nth(LARGE);

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::super::call::Creation;
 use super::{Executor, MANAGER, before_writing};
 use crate::api::convert;
-use crate::api::v1alpha1::{JobState, ManagedJob};
+use crate::api::v1alpha1::{JobState, LockSpec, ManagedJob};
 use crate::command::Failure;
 use crate::model::{ApplicationSeen, Holder, ObjectKey, Placeholder, PodSeen, RunId, Uid, child_name};
 use crate::spark::marks::{JOB_UID_LABEL, RUN_FINALIZER};
@@ -55,6 +55,14 @@ impl Executor {
         let key = holder.operation_key();
         let (operation, cluster) = (self.catalog.operation(&key), self.catalog.cluster(&holder.cluster));
         let (Some(operation), Some(cluster)) = (operation, cluster) else { return Err(Failure::GrantOutdated) };
+        // It would use what it holds no permit of.
+        let covers = |held: u32, permits: i32| u32::try_from(permits).is_ok_and(|permits| permits <= held);
+        let holds = |lock: &LockSpec| {
+            holder.locks.iter().any(|(name, held)| **name == lock.name && covers(*held, lock.permits))
+        };
+        if !operation.spec.locks.iter().all(holds) {
+            return Err(Failure::GrantOutdated);
+        }
         let application = Application::merge(&operation.spec.application, cluster.spec.template.as_ref())
             .map_err(|error| refused(&error))?;
         let (defaults, uid) = (operation.spec.defaults.as_ref(), run.job.to_string());

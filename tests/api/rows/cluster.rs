@@ -118,9 +118,9 @@ fn order() -> Vec<Row> {
         created("nobody passes the first", json!({"ordering": {"strategy": "StrictFifo"}})),
         created("those pass that delay nobody", json!({"ordering": {"strategy": "Backfill"}})),
         created("what fits passes", json!({"ordering": {"strategy": "PriorityFifo"}})),
-        created("an order that is not offered", json!({"ordering": {"strategy": "Backfill"}})).refused(&[
+        created("an order that is not offered", json!({"ordering": {"strategy": "Fair"}})).refused(&[
             "spec.ordering.strategy",
-            "\"Backfill\"",
+            "\"Fair\"",
             "\"PriorityFifo\", \"StrictFifo\", \"Backfill\"",
         ]),
     ]
