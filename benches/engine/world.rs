@@ -374,6 +374,7 @@ impl Scale {
             share: Share::default(),
             locks: BTreeMap::new(),
             admit_below: None,
+            max_pending: None,
             strategy: Strategy::default(),
             capacity: Resources { executors: 1_000, milli_cores: 2_000_000, memory_mib: 8_000_000 },
             held: false,

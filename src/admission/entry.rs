@@ -123,6 +123,11 @@ impl ClusterEntry {
         Some(most.saturating_sub(used.executors).saturating_sub(kept))
     }
 
+    /// How long the line before the spark-operator may be for it.
+    pub(super) fn max_pending(&self) -> Option<u32> {
+        self.declared.as_ref()?.max_pending
+    }
+
     /// Whether nobody may be passed.
     pub(super) fn is_strict(&self) -> bool {
         self.declared.as_ref().is_some_and(|declared| declared.strategy == Strategy::StrictFifo)

@@ -12,7 +12,7 @@ use slowlane::model::{
 };
 
 use crate::rng::Rng;
-use crate::rule::{Amounts, Job, LOCKS, REASONS, World};
+use crate::rule::{Amounts, Job, LOCKS, PATIENCE, REASONS, World};
 use crate::story::{self, Event};
 
 const EVENTS: usize = 24;
@@ -54,6 +54,8 @@ pub(crate) fn compare(seed: u64, told: bool) -> Seen {
         let event = story::event(&mut rng, &mut world, u32::try_from(born).unwrap());
         tell(format!("at {}: {event:?}", world.now));
         driven.apply(&event, &world);
+        // How it comes about is judged elsewhere.
+        world.window = driven.gate.longest_line();
         let (said, ruled) = (driven.starts(&world), world.decide());
         let ruled: Vec<_> = ruled.into_iter().map(|start| (start.job, start.cluster, start.executors)).collect();
         match event {
@@ -97,6 +99,7 @@ impl Driven {
     }
 
     pub(crate) fn apply(&mut self, event: &Event, world: &World) {
+        self.gate.pass_time(Time(world.now));
         match event {
             Event::Comes(job) => {
                 self.jobs.insert(job.number, job.clone());
@@ -110,6 +113,7 @@ impl Driven {
                 let holder = self.running.remove(job).unwrap();
                 self.gate.give_back(&run(*job), &holder);
             }
+            Event::TakenUp(job) => self.gate.take_up(&run(*job)),
             Event::Operation(number) => self.show_operation(*number, world),
             Event::Cluster(number) => self.show_cluster(*number, world),
             Event::Namespace(number) => self.show_namespace(*number, world),
@@ -146,6 +150,7 @@ impl Driven {
                 seen: false,
             };
             self.gate.take(&run(grant.job), &holder);
+            self.gate.join_line(&run(grant.job));
             self.running.insert(grant.job, holder);
             let cluster = grant.cluster.rsplit('-').next().unwrap().parse().unwrap();
             starts.push((grant.job, cluster, grant.executors.max));
@@ -205,6 +210,7 @@ impl Driven {
             share: Share { max_jobs: it.share_jobs, max_executors: it.share_executors },
             locks: declared(&it.locks),
             admit_below: it.admit_below.map(|percent| u32::try_from(percent).unwrap()),
+            max_pending: it.max_pending,
             strategy: if it.strict { Strategy::StrictFifo } else { Strategy::PriorityFifo },
             capacity: resources(it.capacity),
             held: it.held,
@@ -233,6 +239,7 @@ fn settings(world: &World) -> Settings {
         waiting_bound: Span(world.bound),
         aging: Span(world.aging),
         max_live_runs: world.most_runs,
+        operator_absent: Span(PATIENCE),
         locks: declared(&world.locks),
         ..Settings::default()
     }

@@ -61,6 +61,8 @@ pub(crate) struct Cluster {
     /// Permits of each lock that it declares.
     pub(crate) locks: [Option<u32>; LOCKS],
     pub(crate) admit_below: Option<u64>,
+    /// How long the line before the spark-operator may be.
+    pub(crate) max_pending: Option<u32>,
     pub(crate) strict: bool,
     pub(crate) held: bool,
     pub(crate) windows: Vec<Window>,
@@ -75,6 +77,8 @@ pub(crate) struct Run {
     pub(crate) operation: usize,
     pub(crate) cluster: usize,
     pub(crate) takes: Amounts,
+    /// Since when it stands in line before the spark-operator; `None`: it was taken up.
+    pub(crate) pending: Option<i64>,
     pub(crate) locks: Vec<(usize, u32)>,
 }
 
@@ -92,6 +96,8 @@ pub(crate) struct World {
     /// Permits of each lock that the settings declare.
     pub(crate) locks: [Option<u32>; LOCKS],
     pub(crate) served: bool,
+    /// How long the line before the spark-operator may be, by its pace.
+    pub(crate) window: usize,
     /// Whether nothing can be created in a namespace any more.
     pub(crate) terminating: Vec<bool>,
     pub(crate) operations: Vec<Operation>,
@@ -110,6 +116,8 @@ pub(crate) struct Start {
 }
 
 const MINUTE: i64 = 60_000;
+/// How long a run stands in line before the spark-operator.
+pub(crate) const PATIENCE: i64 = MINUTE;
 
 fn fits(need: Amounts, room: Amounts) -> bool {
     need.iter().zip(room).all(|(need, room)| *need <= room)
@@ -126,7 +134,8 @@ impl World {
             let job = self.jobs.remove(at);
             let takes = self.takes(&job, start.cluster, start.executors);
             let locks = self.operations[job.operation].locks.clone();
-            self.runs.push(Run { job: job.number, operation: job.operation, cluster: start.cluster, takes, locks });
+            let (cluster, pending) = (start.cluster, Some(self.now));
+            self.runs.push(Run { job: job.number, operation: job.operation, cluster, takes, pending, locks });
             starts.push(start);
         }
     }
@@ -420,9 +429,18 @@ impl World {
             Some("LockTaken")
         } else if self.is_full(cluster) || !fits(least, self.room(cluster)) {
             Some("ClusterOccupied")
+        } else if self.is_paced(cluster) {
+            Some("SubmissionPaced")
         } else {
             None
         }
+    }
+
+    /// As many stand in line before the spark-operator as may; who was left alone for long is not waited for.
+    fn is_paced(&self, cluster: usize) -> bool {
+        let stands = |run: &&Run| run.pending.is_some_and(|since| self.now - since < PATIENCE);
+        let line = self.runs.iter().filter(stands).count();
+        line >= self.window || self.clusters[cluster].max_pending.is_some_and(|most| line >= most as usize)
     }
 
     /// A dimension is used to the percentage from which nothing more is admitted.
@@ -466,7 +484,7 @@ impl World {
 }
 
 /// Every reason, in the order of precedence.
-pub(crate) const REASONS: [&str; 14] = [
+pub(crate) const REASONS: [&str; 15] = [
     "UnknownOperation",
     "InvalidParameters",
     "NoMatchingCluster",
@@ -479,6 +497,7 @@ pub(crate) const REASONS: [&str; 14] = [
     "ClusterLimitReached",
     "LockTaken",
     "ClusterOccupied",
+    "SubmissionPaced",
     "HigherPriorityFirst",
     "PendingEvaluation",
 ];
