@@ -11,7 +11,7 @@ const SECONDS: u64 = 6;
 /// However slow it is: it hands in ten at once, so the tenth waits for nobody.
 const LEAST: usize = 10;
 /// How long the line stands until what was observed before counts half.
-const MEMORY: Span = Span::seconds(10);
+const MEMORY: Span = Span::seconds(20);
 /// What is taken for observed at first: two a second, in thousandths of applications.
 const SUPPOSED: (u64, Span) = (10_000, Span::seconds(5));
 

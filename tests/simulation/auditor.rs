@@ -18,6 +18,8 @@ struct Bounds {
     share: Share,
     /// Of the one lock.
     permits: u32,
+    /// Runs that may wait for the spark-operator.
+    pending: u32,
 }
 
 /// How the drivers of a run ended.
@@ -87,6 +89,7 @@ impl Auditor {
             capacity: cluster.capacity,
             share: cluster.share,
             permits: cluster.locks.get(LOCK).copied().unwrap_or(u32::MAX),
+            pending: cluster.max_pending.unwrap_or(u32::MAX),
         };
         self.cluster_bounds.entry(cluster.name.clone()).or_default().push((revision, bounds));
     }
