@@ -11,8 +11,8 @@ use slowlane::command::{Change, Command, Input, Kind, Receipt};
 use slowlane::engine::Engine;
 use slowlane::model::{
     ApplicationSeen, ApplicationState, Cluster, ClusterChoice, Defaults, DriverEnd, Essentials, Holder, Job, JobStatus,
-    Language, Locks, MainFile, Name, ObjectKey, Operation, Outline, PodPhase, PodRole, PodSeen, Published, Report,
-    Requirement, RequirementOperator, Resources, RunId, RunStatus, Selector, Settings, Share, Strategy, Time,
+    Language, Locks, MainFile, Name, ObjectKey, Operation, Outline, PodPhase, PodRole, PodSeen, Priority, Published,
+    Report, Requirement, RequirementOperator, Resources, RunId, RunStatus, Selector, Settings, Share, Strategy, Time,
     TimeLimits, Uid, child_name,
 };
 
@@ -50,6 +50,11 @@ pub(crate) struct World {
     inputs: HashMap<u64, Input>,
     jobs: HashMap<Uid, Job>,
     applications: HashMap<ObjectKey, (ApplicationSeen, PodSeen)>,
+    /// When each of the spark-operator's workers is free, and what a submission takes; none: it never keeps anybody waiting.
+    workers: Vec<i64>,
+    submission: i64,
+    /// When applications were taken up.
+    taken_up: HashMap<Uid, i64>,
     born: usize,
     steps: usize,
     spent: Duration,
@@ -68,6 +73,9 @@ impl World {
             inputs: HashMap::new(),
             jobs: HashMap::new(),
             applications: HashMap::new(),
+            workers: Vec::new(),
+            submission: 0,
+            taken_up: HashMap::new(),
             born: 0,
             steps: 0,
             spent: Duration::ZERO,
@@ -130,6 +138,58 @@ impl World {
         println!("{:<28} {:>7} {:>9} {:>9} {:>9} {:>9}", "", "share", "mean", "p50", "p99", "p99.9");
         kinds.for_each(|(kind, times)| _ = print_row(kind, times.clone(), total));
         print_row("all", everything, total)
+    }
+
+    /// From now on the spark-operator has so many workers, of which each takes so many milliseconds for a submission, half of
+    /// it more or less.
+    pub(crate) fn set_workers(&mut self, workers: usize, submission: i64) {
+        (self.workers, self.submission) = (vec![self.now; workers], submission);
+    }
+
+    /// Until so many milliseconds have passed.
+    pub(crate) fn pass(&mut self, milliseconds: i64) {
+        let end = self.now + milliseconds;
+        while self.now < end {
+            self.step();
+        }
+    }
+
+    /// A job of a higher class comes now, of an operation that nobody else needs. Its UID.
+    pub(crate) fn hand_in_urgent(&mut self, operation: usize) -> Uid {
+        self.born += 1;
+        let urgent = job(self.born, operation, Time(self.now / 1000 * 1000));
+        let urgent = Job { priority: Some(Priority::High), ..urgent };
+        let uid = urgent.uid.clone();
+        let operation = self.scale.operation(operation_key(operation));
+        self.show(0, Change::Operation(Box::new(operation)));
+        self.jobs.insert(uid.clone(), urgent.clone());
+        self.show(0, Change::Job(Box::new(urgent)));
+        uid
+    }
+
+    /// Milliseconds now, and when the application of a job was taken up, if it was by now.
+    pub(crate) fn taken_up(&self, job: &Uid) -> (i64, Option<i64>) {
+        (self.now, self.taken_up.get(job).copied().filter(|time| *time <= self.now))
+    }
+
+    /// Applications that were taken up by now.
+    pub(crate) fn submissions(&self) -> usize {
+        self.taken_up.values().filter(|time| **time <= self.now).count()
+    }
+
+    /// How long until an application that comes now is taken up.
+    fn submit(&mut self, job: &Uid) -> i64 {
+        let now = self.now;
+        let submission = self.submission / 2 + i64::try_from(self.serial).unwrap_or(0) * 7_919 % self.submission.max(1);
+        let first = self.workers.iter_mut().min();
+        let taken_up = first.map_or(now + 35, |free| {
+            *free = now.max(*free) + submission;
+            *free
+        });
+        if !self.workers.is_empty() {
+            self.taken_up.insert(job.clone(), taken_up);
+        }
+        taken_up - now
     }
 
     fn next_input(&mut self) -> Input {
@@ -222,18 +282,19 @@ impl World {
     /// An application comes, is submitted, runs, and ends; the watches show each of it.
     fn create(&mut self, run: RunId, holder: &Holder) {
         let (mut application, mut driver) = seen(&run, holder, Time(self.now));
-        self.answer(Receipt::Created { run, result: Ok(Box::new(application.clone())) });
+        self.answer(Receipt::Created { run: run.clone(), result: Ok(Box::new(application.clone())) });
         self.show(WATCHED, Change::Application(Box::new(application.clone())));
-        self.show(30, Change::Pod(Box::new(driver.clone())));
+        let submitted = self.submit(&run.job);
+        self.show(submitted - 5, Change::Pod(Box::new(driver.clone())));
         application.state = ApplicationState::Submitted;
         application.driver_pod = Some((&*driver.key.name).into());
-        self.show(35, Change::Application(Box::new(application.clone())));
+        self.show(submitted, Change::Application(Box::new(application.clone())));
         driver.phase = PodPhase::Running;
-        self.show(60, Change::Pod(Box::new(driver.clone())));
+        self.show(submitted + 25, Change::Pod(Box::new(driver.clone())));
         application.state = ApplicationState::Running;
         application.application_id = Some("spark-0".into());
-        self.show(65, Change::Application(Box::new(application.clone())));
-        let end = 65 + RUN + i64::try_from(self.serial * 7_919 % 4_000).unwrap_or(0);
+        self.show(submitted + 30, Change::Application(Box::new(application.clone())));
+        let end = submitted + 30 + RUN + i64::try_from(self.serial * 7_919 % 4_000).unwrap_or(0);
         driver.phase = PodPhase::Succeeded;
         driver.end = Some(DriverEnd { report: Report::None, ..DriverEnd::default() });
         self.show(end, Change::Pod(Box::new(driver.clone())));
@@ -378,6 +439,7 @@ impl Scale {
             share: Share::default(),
             locks: BTreeMap::new(),
             admit_below: None,
+            max_pending: None,
             strategy: Strategy::default(),
             capacity: Resources { executors: 1_000, milli_cores: 2_000_000, memory_mib: 8_000_000 },
             held: false,

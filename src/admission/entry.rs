@@ -145,6 +145,11 @@ impl ClusterEntry {
         Some(most.saturating_sub(used.executors).saturating_sub(kept))
     }
 
+    /// How long the line before the spark-operator may be for it.
+    pub(super) fn max_pending(&self) -> Option<u32> {
+        self.declared.as_ref()?.max_pending
+    }
+
     /// Who goes first.
     pub(super) fn strategy(&self) -> Strategy {
         self.declared.as_ref().map(|declared| declared.strategy).unwrap_or_default()

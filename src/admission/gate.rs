@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::entry::{ClusterEntry, OperationEntry, entries_for};
 use super::lane::{Candidate, ClusterNumber, Fit, Lane, LaneKey, LaneNumber};
 use super::lock::{Lock, LockHolder};
+use super::pace::Pace;
 use super::queue::{JobNumber, Queue, QueueKey, QueueNumber, Rank};
 use super::slab::Slab;
 use crate::model::{
@@ -76,6 +77,7 @@ pub struct Gate {
     pub(super) operator_available: bool,
     /// Nothing starts anywhere.
     pub(super) held: Option<Hold>,
+    pub(super) pace: Pace,
     live_runs: usize,
     max_live_runs: usize,
     pub(super) bound: Span,
@@ -107,6 +109,7 @@ impl Gate {
             unsettled: BTreeSet::new(),
             operator_available: true,
             held: settings.held.clone(),
+            pace: Pace::new(settings),
             live_runs: 0,
             max_live_runs: settings.max_live_runs,
             bound: settings.waiting_bound,
@@ -120,6 +123,7 @@ impl Gate {
         self.max_live_runs = settings.max_live_runs;
         self.bound = settings.waiting_bound;
         self.aging = settings.aging;
+        self.pace.patience = settings.operator_absent;
         self.time_heads();
         self.set_locks(settings);
         if self.held != settings.held {
@@ -275,7 +279,11 @@ impl Gate {
         let number = self.number_of(&cluster.name);
         let Some(entry) = self.clusters.get_mut(number) else { return };
         let same = entry.declared.as_ref().is_some_and(|known| known.takes_as(&cluster));
+        let (before, max_pending) = (entry.max_pending(), cluster.max_pending);
         entry.declared = Some(cluster);
+        if self.pace.set_bound(number, before, max_pending) {
+            self.unsettle_at(number);
+        }
         if !same {
             self.revise_all();
         }
@@ -287,7 +295,9 @@ impl Gate {
     pub fn remove_cluster(&mut self, name: &Name) {
         let Some(number) = self.by_name.get(name).copied() else { return };
         if let Some(entry) = self.clusters.get_mut(number) {
+            let before = entry.max_pending();
             entry.declared = None;
+            self.pace.set_bound(number, before, None);
             self.revise_all();
             self.look_at_clock(number, Time::default());
             self.renew(number);
@@ -320,6 +330,17 @@ impl Gate {
     }
 
     // ---- the clock --------------------------------------------------------------------------------------------
+
+    /// It is this late: to be told before anything that happens then.
+    pub fn pass_time(&mut self, now: Time) {
+        self.pace.pass_time(now);
+    }
+
+    /// When a run will have stood in line before the spark-operator for so long that another may start instead.
+    #[must_use]
+    pub fn next_impatience(&self) -> Option<Time> {
+        self.pace.next_impatience()
+    }
 
     /// When a window opens or closes next.
     #[must_use]
@@ -407,6 +428,7 @@ impl Gate {
         if entry.holders.remove(run).is_none() {
             return;
         }
+        self.leave_line(run);
         let was_full = self.is_ledger_full();
         self.live_runs = self.live_runs.saturating_sub(1);
         let number = self.number_of(&holder.cluster);
@@ -425,10 +447,32 @@ impl Gate {
         self.forget_idle_operation(&operation);
     }
 
+    /// A run that holds its slots stands in line before the spark-operator.
+    pub fn join_line(&mut self, run: &RunId) {
+        self.pace.join(run);
+    }
+
+    /// The spark-operator was seen to take up the application of a run.
+    pub fn take_up(&mut self, run: &RunId) {
+        self.pace.take_up(run);
+    }
+
+    /// A run stands in line no more, whoever took it out.
+    pub fn leave_line(&mut self, run: &RunId) {
+        self.pace.leave(run);
+    }
+
+    /// How many runs may stand in line before the spark-operator, as it is observed to take them up.
+    #[must_use]
+    pub fn longest_line(&self) -> usize {
+        self.pace.window()
+    }
+
     /// Queues whose reason is another one than before, and which one it was.
     pub fn settle(&mut self, now: Time) -> Vec<(QueueNumber, WaitReason)> {
         self.settle_claims(now);
         self.look_at_touched();
+        self.look_at_pace();
         let unsettled = std::mem::take(&mut self.unsettled);
         let mut changed = Vec::new();
         for number in unsettled {
@@ -497,6 +541,23 @@ impl Gate {
         if self.locks.get(name).is_some_and(Lock::is_idle) {
             self.locks.remove(name);
         }
+    }
+
+    /// Where the pace lets jobs start that it stopped before, or the other way round, they have another reason.
+    fn look_at_pace(&mut self) {
+        let (everywhere, clusters) = self.pace.turned();
+        let turned = if everywhere { self.by_name.values().copied().collect() } else { clusters };
+        turned.into_iter().for_each(|number| self.unsettle_at(number));
+    }
+
+    /// Who lacks nothing at a cluster but perhaps the pace may have another reason.
+    fn unsettle_at(&mut self, number: ClusterNumber) {
+        let lanes = self.clusters.get(number).into_iter().flat_map(|entry| &entry.lanes);
+        let found = lanes.filter_map(|lane| self.lanes.get(*lane)).filter(|lane| {
+            let standing = lane.candidate(number).map(|(at, _)| lane.standings[at]);
+            standing.is_some_and(|standing| standing > WaitReason::SubmissionPaced)
+        });
+        self.unsettled.extend(found.flat_map(|lane| &lane.queues));
     }
 
     fn renew_all(&mut self) {
@@ -773,7 +834,8 @@ impl Gate {
         }
         let nearest = self.lanes.get(queue.lane).and_then(|lane| {
             let places = lane.key.candidates.iter().zip(&lane.standings);
-            places.filter(|(candidate, _)| candidate.fit == Fit::Fits).map(|(_, standing)| *standing).max()
+            let fitting = places.filter(|(candidate, _)| candidate.fit == Fit::Fits);
+            fitting.map(|(candidate, standing)| self.paced(candidate.cluster, *standing)).max()
         });
         let nearest = nearest.unwrap_or(WaitReason::PendingEvaluation);
         own.map_or(nearest, |own| own.min(nearest))

@@ -1,14 +1,15 @@
 //! Which waiting job starts next, and why the others do not. Pure: knows jobs by number only, no API and no clock.
 //!
 //! `queue` keeps the waiting jobs in order, `lane` the queues that are alike to every cluster, `entry` counts what each operation
-//! and cluster holds, `lock` who holds permits, `claim` says for whom what is free is kept, `gate` joins them, `pick` finds who
-//! starts next, `reason` puts into words what holds a queue.
+//! and cluster holds, `lock` who holds permits, `claim` says for whom what is free is kept, `pace` how many may stand in line
+//! before the spark-operator, `gate` joins them, `pick` finds who starts next, `reason` puts into words what holds a queue.
 
 mod claim;
 mod entry;
 mod gate;
 mod lane;
 mod lock;
+mod pace;
 mod pick;
 mod queue;
 mod reason;

@@ -45,8 +45,12 @@ impl Gate {
     }
 
     fn first_in_order(&self) -> Option<(ClusterNumber, (Rank, QueueNumber))> {
-        let (rank, _) = *self.order.first()?;
-        let same = self.order.iter().take_while(|(other, _)| *other == rank).map(|(_, cluster)| *cluster);
+        if self.pace.is_full(None) {
+            return None;
+        }
+        let mut starting = self.order.iter().filter(|(_, cluster)| !self.is_paced(*cluster)).peekable();
+        let (rank, _) = **starting.peek()?;
+        let same = starting.take_while(|(other, _)| *other == rank).map(|(_, cluster)| *cluster);
         let by_name = same.filter_map(|cluster| Some((&self.clusters.get(cluster)?.name, cluster))).min()?;
         let best = self.clusters.get(by_name.1)?.best?;
         Some((by_name.1, best))
@@ -190,6 +194,21 @@ impl Gate {
             WaitReason::ClusterOccupied
         } else {
             WaitReason::PendingEvaluation
+        }
+    }
+
+    /// Whether as many stand in line before the spark-operator as a cluster allows.
+    fn is_paced(&self, number: ClusterNumber) -> bool {
+        self.pace.is_full(self.clusters.get(number).and_then(ClusterEntry::max_pending))
+    }
+
+    /// What stands between a lane and a cluster, with the pace in its place. It is no part of what lanes remember: it
+    /// changes with every start, and is the same for all of them.
+    pub(super) fn paced(&self, number: ClusterNumber, standing: WaitReason) -> WaitReason {
+        if standing > WaitReason::SubmissionPaced && self.is_paced(number) {
+            WaitReason::SubmissionPaced
+        } else {
+            standing
         }
     }
 

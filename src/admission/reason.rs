@@ -29,6 +29,7 @@ impl Gate {
             | WaitReason::ClusterLimitReached
             | WaitReason::LockTaken
             | WaitReason::ClusterOccupied
+            | WaitReason::SubmissionPaced
             | WaitReason::HigherPriorityFirst => self.queued(queue, operation, now),
         }
     }
@@ -150,7 +151,7 @@ impl Gate {
         let declared = entry.declared.as_ref()?;
         let lane = &self.lanes.get(queue.lane)?.key;
         let (name, reader) = (&entry.name, &queue.key.operation.namespace);
-        let reason = self.standing(lane, candidate);
+        let reason = self.paced(candidate.cluster, self.standing(lane, candidate));
         let plain = |reason, message| Blocker { reason, message, limit: None, in_use: None, holders: Vec::new() };
         let counted = |message, limit: u64, in_use: u64, holders| Blocker {
             reason,
@@ -199,9 +200,29 @@ impl Gate {
                 let (limit, used) = scarcest(short, entry.used, declared.capacity);
                 counted(message, limit, used, visible_holders(entry, reader))
             }
+            WaitReason::SubmissionPaced => {
+                let (message, limit) = self.line(declared.max_pending);
+                counted(message, limit, self.pace.in_line() as u64, Vec::new())
+            }
             _ => plain(WaitReason::HigherPriorityFirst, self.kept_at(queue, lane, candidate)?),
         };
         Some(blocker)
+    }
+
+    /// How long the line before the spark-operator is, and may be.
+    fn line(&self, max_pending: Option<u32>) -> (String, u64) {
+        let (window, rate) = (self.pace.window() as u64, self.pace.rate());
+        let bound = max_pending.map(u64::from);
+        let limit = bound.map_or(window, |bound| bound.min(window));
+        let adapted = (limit == window).then(|| format!("adapted to {}.{} a second", rate / 1000, rate % 1000 / 100));
+        let declared = bound.map(|bound| format!("submission.maxPending {bound}"));
+        let why: Vec<String> = declared.into_iter().chain(adapted).collect();
+        let message = format!(
+            "the spark-operator has {} SparkApplications to submit; {limit} at most ({})",
+            self.pace.in_line(),
+            why.join(", ")
+        );
+        (message, limit)
     }
 
     /// What of a cluster is kept for somebody who ranks above.

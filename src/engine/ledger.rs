@@ -7,7 +7,7 @@ use crate::admission::Grant;
 use crate::command::{Command, Failure};
 use crate::index::{Relists, Stage};
 use crate::lifecycle::{RETRY, Run};
-use crate::model::{Holder, JobState, Ledger, LedgerVersion, RunId, Span};
+use crate::model::{ApplicationState, Holder, JobState, Ledger, LedgerVersion, RunId, Span};
 
 /// How long a job waits whose grant the API server refused.
 const SET_ASIDE: Span = Span::seconds(60);
@@ -184,6 +184,9 @@ impl Engine {
     /// A run holds its slots: it is live from now on.
     pub(super) fn hold(&mut self, run: RunId, holder: Holder) {
         self.gate.take(&run, &holder);
+        if self.sightings.applications.get(&run).is_none_or(|it| it.state == ApplicationState::New) {
+            self.gate.join_line(&run);
+        }
         if !self.acknowledged.holders.contains_key(&run) {
             self.unnamed.insert(run.clone());
         }
@@ -354,6 +357,7 @@ impl Engine {
             let Some(grant) = self.gate.next_start(self.now) else { return true };
             let Some((run, holder)) = self.accept(&grant) else { return false };
             self.gate.take(&run, &holder);
+            self.gate.join_line(&run);
             grants.insert(run, holder);
         }
         false

@@ -180,6 +180,7 @@ mod tests {
             share: Share { max_jobs: Some(1), max_executors: Some(9) },
             locks: BTreeMap::from([("lake".into(), 3)]),
             admit_below: None,
+            max_pending: None,
             strategy: Strategy::default(),
             capacity: Resources::UNBOUNDED,
             hold: None,

@@ -52,6 +52,8 @@ enum Wake {
     Edge,
     /// Somebody has waited for the bound.
     Claims,
+    /// The spark-operator has left an application alone for long.
+    Line,
 }
 
 /// Where the protocol stands; see `docs/decisions/0001-engine-and-protocol.md`.
@@ -219,6 +221,7 @@ impl Engine {
     /// Takes in one thing and says what to do. Time never goes back: an earlier `now` counts as the latest seen.
     pub fn step(&mut self, input: Input, now: Time) -> Vec<Command> {
         self.now = self.now.max(now);
+        self.gate.pass_time(self.now);
         match input {
             Input::Leading { identity, first } => self.lead(identity, first),
             Input::RelistStarted(kind) => self.relists.start(kind),
@@ -306,8 +309,8 @@ impl Engine {
                 Wake::End(number) => self.write_end(number),
                 Wake::Queue(number) => self.publish_queue(number),
                 Wake::Edge => self.windows_changed(),
-                // What is kept, and for whom, is settled with the decision that follows.
-                Wake::Claims => {}
+                // What is kept, and for whom, and who is not waited for any more is settled with the decision that follows.
+                Wake::Claims | Wake::Line => {}
             }
         }
     }

@@ -62,6 +62,9 @@ impl Engine {
         if let Some(time) = self.gate.next_overdue() {
             self.wakes.set(Wake::Claims, time);
         }
+        if let Some(time) = self.gate.next_impatience() {
+            self.wakes.set(Wake::Line, time);
+        }
     }
 
     /// What holds a queue changed a while ago.

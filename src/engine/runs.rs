@@ -29,6 +29,7 @@ impl Engine {
     /// One step of a run; tells whether to look again at once.
     fn advance(&mut self, run: &mut Run) -> bool {
         if run.closed.is_some() {
+            self.gate.leave_line(&run.id);
             return self.end_closed(run);
         }
         self.remember_defaults(run);

@@ -22,7 +22,16 @@ impl Engine {
             return;
         }
         let known = self.sightings.applications.get(&run).filter(|known| known.uid == application.uid);
-        if application.state != ApplicationState::New && known.is_some_and(|it| it.state == ApplicationState::New) {
+        let was_new = known.is_some_and(|it| it.state == ApplicationState::New);
+        if application.state != ApplicationState::New {
+            // What others granted may have been taken up long before it is listed here: that tells nothing of the pace.
+            if was_new || self.runs.get(&run).is_some_and(|record| record.own_grant) {
+                self.gate.take_up(&run);
+            } else {
+                self.gate.leave_line(&run);
+            }
+        }
+        if application.state != ApplicationState::New && was_new {
             let sighted = self.runs.get(&run).and_then(|record| record.sighted);
             let touch = self.touched.entry(application.key.namespace.clone()).or_default();
             touch.at = self.now;

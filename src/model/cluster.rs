@@ -26,6 +26,8 @@ pub struct Cluster {
     pub locks: BTreeMap<Name, u32>,
     /// Nothing starts while the fullest dimension is at this many percent or above; `None` = no such bound.
     pub admit_below: Option<u32>,
+    /// Nothing starts while so many runs are granted and not yet taken up by the spark-operator; `None` = its pace alone decides.
+    pub max_pending: Option<u32>,
     /// Who goes first.
     pub strategy: Strategy,
     /// What it holds. A dimension that nobody declared is unbounded.

@@ -29,6 +29,8 @@ pub enum WaitReason {
     LockTaken,
     /// There is no room for its driver and executors now.
     ClusterOccupied,
+    /// As many applications wait for the spark-operator to submit them as may.
+    SubmissionPaced,
     /// What is free is kept for a job ranked above that has waited longer than the bound, or nobody may pass one.
     HigherPriorityFirst,
     /// Not looked at yet: the keeper is taking over or rebuilding its ledger.
@@ -53,6 +55,7 @@ impl WaitReason {
             Self::LockTaken => "LockTaken",
             Self::ClusterLimitReached => "ClusterLimitReached",
             Self::ClusterOccupied => "ClusterOccupied",
+            Self::SubmissionPaced => "SubmissionPaced",
             Self::HigherPriorityFirst => "HigherPriorityFirst",
             Self::PendingEvaluation => "PendingEvaluation",
         }

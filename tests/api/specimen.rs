@@ -35,6 +35,7 @@ pub(crate) fn spec(kind: Kind) -> Value {
             "executor": {"cores": 2, "memory": "4Gi"},
             "occupancy": {"admitBelowPercent": 90},
             "ordering": {"strategy": "StrictFifo"},
+            "submission": {"maxPending": 20},
             "stopPolicy": "Hold",
             "windows": [{"name": "day", "days": ["Mon"], "from": "08:00", "to": "18:00", "timeZone": "Europe/Berlin"}],
             "accept": [{"during": ["day"], "outside": ["day"], "priorities": ["High"], "operations": ["jobs/daily"]}],

@@ -87,6 +87,7 @@ impl Case {
 
     fn happens(&mut self, event: &Event) {
         self.driven.apply(event, &self.world);
+        self.world.window = self.driven.longest_line();
         let said = self.driven.starts(&self.world);
         let ruled: Vec<_> = self.world.decide().iter().map(|it| (it.job, it.cluster, it.executors)).collect();
         assert_eq!(said, ruled, "the gate and the rule start others");

@@ -12,7 +12,7 @@ use slowlane::model::{
 };
 
 use crate::rng::Rng;
-use crate::rule::{Amounts, Job, LOCKS, REASONS, World};
+use crate::rule::{Amounts, Job, LOCKS, PATIENCE, REASONS, World};
 use crate::story::{self, Event};
 
 const EVENTS: usize = 24;
@@ -54,6 +54,7 @@ pub(crate) fn compare(seed: u64, told: bool) -> Seen {
         let event = story::event(&mut rng, &mut world, u32::try_from(born).unwrap());
         tell(format!("at {}: {event:?}", world.now));
         driven.apply(&event, &world);
+        world.window = driven.longest_line();
         let (said, ruled) = (driven.starts(&world), world.decide());
         let ruled: Vec<_> = ruled.into_iter().map(|start| (start.job, start.cluster, start.executors)).collect();
         match event {
@@ -99,6 +100,7 @@ impl Driven {
     }
 
     pub(crate) fn apply(&mut self, event: &Event, world: &World) {
+        self.gate.pass_time(Time(world.now));
         match event {
             Event::Comes(job) => {
                 self.jobs.insert(job.number, job.clone());
@@ -112,6 +114,7 @@ impl Driven {
                 let holder = self.running.remove(job).unwrap();
                 self.gate.give_back(&run(*job), &holder);
             }
+            Event::TakenUp(job) => self.gate.take_up(&run(*job)),
             Event::Operation(number) => self.show_operation(*number, world),
             Event::Cluster(number) => self.show_cluster(*number, world),
             Event::Namespace(number) => self.show_namespace(*number, world),
@@ -149,11 +152,17 @@ impl Driven {
                 seen: false,
             };
             self.gate.take(&run(grant.job), &holder);
+            self.gate.join_line(&run(grant.job));
             self.running.insert(grant.job, holder);
             let cluster = grant.cluster.rsplit('-').next().unwrap().parse().unwrap();
             starts.push((grant.job, cluster, grant.executors.max));
         }
         starts
+    }
+
+    /// How long the line before the spark-operator may be by its pace: how that comes about is judged elsewhere.
+    pub(crate) fn longest_line(&self) -> usize {
+        self.gate.longest_line()
     }
 
     /// The reason of a waiting job, and the words of what comes first.
@@ -221,6 +230,7 @@ impl Driven {
             share: Share { max_jobs: it.share_jobs, max_executors: it.share_executors },
             locks: declared(&it.locks),
             admit_below: it.admit_below.map(|percent| u32::try_from(percent).unwrap()),
+            max_pending: it.max_pending,
             strategy: match (it.strict, it.backfill) {
                 (true, _) => Strategy::StrictFifo,
                 (_, true) => Strategy::Backfill,
@@ -254,6 +264,7 @@ fn settings(world: &World) -> Settings {
         waiting_bound: Span(world.bound),
         aging: Span(world.aging),
         max_live_runs: world.most_runs,
+        operator_absent: Span(PATIENCE),
         locks: declared(&world.locks),
         held: world.held.then(|| Hold { by: "the settings".into(), since: None, why: None }),
         ..Settings::default()

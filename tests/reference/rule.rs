@@ -63,6 +63,8 @@ pub(crate) struct Cluster {
     /// Permits of each lock that it declares.
     pub(crate) locks: [Option<u32>; LOCKS],
     pub(crate) admit_below: Option<u64>,
+    /// How long the line before the spark-operator may be.
+    pub(crate) max_pending: Option<u32>,
     pub(crate) strict: bool,
     pub(crate) backfill: bool,
     pub(crate) held: bool,
@@ -78,6 +80,8 @@ pub(crate) struct Run {
     pub(crate) operation: usize,
     pub(crate) cluster: usize,
     pub(crate) takes: Amounts,
+    /// Since when it stands in line before the spark-operator; `None`: it was taken up.
+    pub(crate) pending: Option<i64>,
     pub(crate) locks: Vec<(usize, u32)>,
     /// When it is expected to end, as it was thought when it started.
     pub(crate) ends: Option<i64>,
@@ -99,6 +103,8 @@ pub(crate) struct World {
     /// The settings hold everything.
     pub(crate) held: bool,
     pub(crate) served: bool,
+    /// How long the line before the spark-operator may be, by its pace.
+    pub(crate) window: usize,
     /// Whether nothing can be created in a namespace any more.
     pub(crate) terminating: Vec<bool>,
     pub(crate) operations: Vec<Operation>,
@@ -122,6 +128,8 @@ struct Reservation {
 }
 
 const MINUTE: i64 = 60_000;
+/// How long a run stands in line before the spark-operator.
+pub(crate) const PATIENCE: i64 = MINUTE;
 
 fn fits(need: Amounts, room: Amounts) -> bool {
     need.iter().zip(room).all(|(need, room)| *need <= room)
@@ -139,8 +147,8 @@ impl World {
             let takes = self.takes(&job, start.cluster, start.executors);
             let Operation { locks, expected, .. } = self.operations[job.operation].clone();
             let ends = expected.map(|expected| self.now + expected);
-            let Start { cluster, .. } = start;
-            self.runs.push(Run { job: job.number, operation: job.operation, cluster, takes, locks, ends });
+            let (cluster, pending) = (start.cluster, Some(self.now));
+            self.runs.push(Run { job: job.number, operation: job.operation, cluster, takes, pending, locks, ends });
             starts.push(start);
         }
     }
@@ -444,9 +452,18 @@ impl World {
             Some("LockTaken")
         } else if self.is_full(cluster) || !fits(least, self.room(cluster)) {
             Some("ClusterOccupied")
+        } else if self.is_paced(cluster) {
+            Some("SubmissionPaced")
         } else {
             None
         }
+    }
+
+    /// As many stand in line before the spark-operator as may; who was left alone for long is not waited for.
+    fn is_paced(&self, cluster: usize) -> bool {
+        let stands = |run: &&Run| run.pending.is_some_and(|since| self.now - since < PATIENCE);
+        let line = self.runs.iter().filter(stands).count();
+        line >= self.window || self.clusters[cluster].max_pending.is_some_and(|most| line >= most as usize)
     }
 
     /// A dimension is used to the percentage from which nothing more is admitted.
@@ -531,7 +548,7 @@ impl World {
 }
 
 /// Every reason, in the order of precedence.
-pub(crate) const REASONS: [&str; 15] = [
+pub(crate) const REASONS: [&str; 16] = [
     "UnknownOperation",
     "InvalidParameters",
     "NoMatchingCluster",
@@ -545,6 +562,7 @@ pub(crate) const REASONS: [&str; 15] = [
     "ClusterLimitReached",
     "LockTaken",
     "ClusterOccupied",
+    "SubmissionPaced",
     "HigherPriorityFirst",
     "PendingEvaluation",
 ];

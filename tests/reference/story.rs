@@ -9,6 +9,7 @@ pub(crate) enum Event {
     Comes(Job),
     Goes(u32),
     Ends(u32),
+    TakenUp(u32),
     Operation(usize),
     Cluster(usize),
     Namespace(usize),
@@ -27,7 +28,10 @@ pub(crate) fn world(rng: &mut Rng) -> World {
 /// A world in which only what is free decides, and the first that came goes first.
 pub(crate) fn fair_world(rng: &mut Rng) -> World {
     let mut world = World { aging: 1, most_runs: 1000, ..drawn(rng, true) };
-    world.clusters.iter_mut().for_each(|it| it.accept.clear());
+    for cluster in &mut world.clusters {
+        cluster.accept.clear();
+        cluster.max_pending = None;
+    }
     world
 }
 
@@ -40,6 +44,7 @@ fn drawn(rng: &mut Rng, plain: bool) -> World {
         most_runs: if rng.chance(200) { 3 } else { 1000 },
         locks: locks(rng, if plain { 1000 } else { 700 }, plain),
         served: true,
+        window: usize::MAX,
         terminating: vec![false; 2],
         operations: vec![Operation::default(); 1 + rng.below(4)],
         clusters: vec![Cluster::default(); 1 + rng.below(3)],
@@ -94,6 +99,7 @@ fn cluster(rng: &mut Rng, operations: usize, plain: bool) -> Cluster {
         share_executors: rng.chance(200).then(|| rng.below(5) as u64 + 2 * u64::from(plain)),
         locks: locks(rng, 150, plain),
         admit_below: rng.chance(150).then(|| [1, 30, 60, 100][rng.below(4)]),
+        max_pending: rng.chance(200).then(|| 1 + u32::try_from(rng.below(2)).unwrap()),
         strict: order < 2,
         backfill: order >= 5,
         held: !plain && rng.chance(40),
@@ -128,6 +134,12 @@ pub(crate) fn event(rng: &mut Rng, world: &mut World, born: u32) -> Event {
             Event::Comes(job)
         }
         8 if !world.jobs.is_empty() => Event::Goes(world.jobs.swap_remove(rng.below(world.jobs.len())).number),
+        9..11 if world.runs.iter().any(|run| run.pending.is_some()) => {
+            let mut pending: Vec<_> = world.runs.iter_mut().filter(|run| run.pending.is_some()).collect();
+            let at = rng.below(pending.len());
+            pending[at].pending = None;
+            Event::TakenUp(pending[at].job)
+        }
         9..14 if !world.runs.is_empty() => Event::Ends(world.runs.swap_remove(rng.below(world.runs.len())).job),
         14 => {
             let number = rng.below(world.operations.len());

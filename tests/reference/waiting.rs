@@ -16,6 +16,7 @@ const WORLDS: u64 = 200;
 const LARGE: usize = 3;
 
 struct Fate {
+    rank: (i64, u32),
     created: i64,
     started: Option<i64>,
 }
@@ -58,7 +59,7 @@ fn overrun(seed: u64) -> bool {
             (job.own_limit, job.defect) = (None, false);
             born += 1;
             if world.can_ever_start(&job) {
-                fates.insert(job.number, Fate { created: world.now, started: None });
+                fates.insert(job.number, Fate { rank: world.rank(&job), created: world.now, started: None });
                 driven.apply(&Event::Comes(job), &world);
                 start(&mut driven, &world, &mut fates, &mut ends, &mut rng);
             }
@@ -66,7 +67,9 @@ fn overrun(seed: u64) -> bool {
     }
     for (number, fate) in &fates {
         let waited = fate.started.unwrap_or(world.now) - fate.created;
-        let before = fates.range(..number).filter(|(_, other)| other.started.is_none_or(|time| time >= fate.created));
+        // One of the same minute may rank above that came after.
+        let above = fates.values().filter(|other| other.rank < fate.rank);
+        let before = above.filter(|other| other.started.is_none_or(|time| time >= fate.created));
         let n = i64::try_from(before.count()).unwrap();
         let bound = world.bound + 3 * (n + 1) * LONGEST_RUN;
         assert!(waited <= bound, "seed {seed}: job {number} waited {waited} ms; with {n} before it at most {bound}");
@@ -85,5 +88,6 @@ fn start(
     for (job, _, _) in driven.starts(world) {
         fates.get_mut(&job).unwrap().started = Some(world.now);
         ends.insert(job, world.now + rng.between(1, LONGEST_RUN / MINUTE) * MINUTE);
+        driven.apply(&Event::TakenUp(job), world);
     }
 }

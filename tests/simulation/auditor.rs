@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use slowlane::model::{
-    Cluster, Job, JobState, JobStatus, Name, ObjectKey, PodPhase, PodRole, Report, Resources, RunId, Share, Span, Uid,
+    ApplicationState, Cluster, Job, JobState, JobStatus, Ledger, Name, ObjectKey, PodPhase, PodRole, Report, Resources,
+    RunId, Share, Span, Time, Uid,
 };
 
 use crate::objects::{App, JobObject, Pod};
@@ -18,7 +19,12 @@ struct Bounds {
     share: Share,
     /// Of the one lock.
     permits: u32,
+    /// Runs that may wait for the spark-operator.
+    pending: u32,
 }
+
+/// Runs that were granted within so long of each other wait for the spark-operator together.
+const RECENT: Span = Span::seconds(30);
 
 /// How the drivers of a run ended.
 #[derive(Debug, Default, Clone)]
@@ -48,6 +54,10 @@ pub(crate) struct Auditor {
     cluster_bounds: BTreeMap<Name, Vec<(u64, Bounds)>>,
     /// What the keeper that granted a run had been told, by revisions.
     granted_knowing: BTreeMap<RunId, Told>,
+    /// With which write, and when, runs came into the ledger. Not for limits: for the order in which they were granted.
+    granted: BTreeMap<RunId, (u64, Time)>,
+    /// No ledger was lost or restored: the order in which runs came into it is that of their grants.
+    pub(crate) paced: bool,
     started: BTreeMap<RunId, (Uid, LiveRun)>,
     /// Jobs that were suspended at some time, or whose status says that a window ended a run: only they may have a second one.
     pub(crate) suspended: BTreeSet<Uid>,
@@ -97,6 +107,7 @@ impl Auditor {
             capacity: cluster.capacity,
             share: cluster.share,
             permits: cluster.locks.get(LOCK).copied().unwrap_or(u32::MAX),
+            pending: cluster.max_pending.unwrap_or(u32::MAX),
         };
         self.cluster_bounds.entry(cluster.name.clone()).or_default().push((revision, bounds));
     }
@@ -104,6 +115,37 @@ impl Auditor {
     /// A keeper asks for a run's grant, having been told so much.
     pub(crate) fn grant_asked(&mut self, run: &RunId, told: Told) {
         self.granted_knowing.entry(run.clone()).or_insert(told);
+    }
+
+    pub(crate) fn granted(&mut self, revision: u64, now: Time, run: &RunId) {
+        self.granted.insert(run.clone(), (revision, now));
+    }
+
+    /// An application is created: of those that were granted before it, or with it at its cluster, no more wait for the
+    /// spark-operator than its cluster allows. Who was granted long before may not be waited for any more.
+    pub(crate) fn created<'a>(&mut self, app: &App, apps: impl Iterator<Item = &'a App>, ledger: Option<&Ledger>) {
+        let (Some(ledger), Some((revision, time))) = (ledger, self.granted.get(&app.run).copied()) else { return };
+        let Some(told) = self.granted_knowing.get(&app.run).filter(|_| self.paced && app.placeholder.is_none()) else {
+            return;
+        };
+        let waits = |other: &&App| {
+            let is_open = other.placeholder.is_none() && !other.foreign && other.deleting.is_none();
+            let before = self.granted.get(&other.run).is_some_and(|(with, at)| {
+                let is_before = *with < revision || (*with == revision && other.cluster == app.cluster);
+                is_before && time - *at < RECENT
+            });
+            is_open && before && other.state == ApplicationState::New && ledger.holders.contains_key(&other.run)
+        };
+        let waiting = apps.filter(waits).count();
+        let bounds = largest(self.cluster_bounds.get(&app.cluster), told.clusters);
+        let most = bounds.map(|it| it.pending).max().unwrap_or(u32::MAX);
+        if waiting > most as usize {
+            let (run, cluster) = (&app.run, &app.cluster);
+            self.violated(format!("{run} is number {waiting} to wait for the spark-operator; {cluster} allows {most}"));
+        }
+        if waiting == most as usize {
+            self.saw("as many wait for the spark-operator as may");
+        }
     }
 
     pub(crate) fn job_declared(&mut self, revision: u64, job: &Job) {

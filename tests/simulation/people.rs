@@ -239,6 +239,7 @@ impl Simulation {
             },
             locks: self.rng.chance(200).then(|| (LOCK.into(), 1)).into_iter().collect(),
             admit_below: self.rng.chance(100).then_some(50),
+            max_pending: self.rng.chance(150).then(|| 1 + u32::from(self.rng.chance(500))),
             strategy: if self.rng.chance(200) { Strategy::StrictFifo } else { Strategy::PriorityFifo },
             capacity,
             held: false,

@@ -85,6 +85,7 @@ impl Simulation {
             ..World::default()
         };
         world.auditor.exact = profile.exact;
+        world.auditor.paced = true;
         world.auditor.start_timeout = Some(settings.start_timeout);
         world.auditor.overlapping = profile.overlaps > 0;
         Self {

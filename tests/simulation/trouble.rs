@@ -26,6 +26,7 @@ impl Simulation {
             Some(older) if self.rng.chance(500) && self.is_fenced() && self.lost_at.is_none() => {
                 self.note(|| format!("the ledger is put back to {older:?}"));
                 self.late.clear();
+                self.world.auditor.paced = false;
                 self.restored = Some(self.world.put_ledger(older));
             }
             _ => self.delete_ledger(),
@@ -35,6 +36,7 @@ impl Simulation {
 
     pub(crate) fn delete_ledger(&mut self) {
         self.note(|| "the ledger is deleted".to_owned());
+        self.world.auditor.paced = false;
         self.world.ledger = None;
         self.lost_at = Some(self.world.now);
     }

@@ -142,7 +142,8 @@ impl World {
     pub(crate) fn put_app(&mut self, app: App) {
         self.auditor.saw(format!("application {:?}", app.placeholder));
         self.emit(Kind::Application, Change::Application(Box::new(app.seen())));
-        self.apps.insert(app.key.clone(), app);
+        self.apps.insert(app.key.clone(), app.clone());
+        self.auditor.created(&app, self.apps.values(), self.ledger.as_ref().map(|(_, content)| content));
     }
 
     pub(crate) fn edit_app(&mut self, key: &ObjectKey, edit: impl FnOnce(&mut App)) {
@@ -241,6 +242,9 @@ impl World {
     pub(crate) fn put_ledger(&mut self, content: Ledger) -> LedgerVersion {
         self.revision += 1;
         let version: LedgerVersion = format!("v{}", self.revision).into();
+        let old = self.ledger.as_ref().map(|(_, old)| &old.holders);
+        let new = content.holders.keys().filter(|run| old.is_none_or(|old| !old.contains_key(*run)));
+        new.for_each(|run| self.auditor.granted(self.revision, self.now, run));
         self.ledger = Some((version.clone(), content));
         version
     }

@@ -35,6 +35,7 @@ pub fn cluster(meta: &ObjectMeta, spec: &ComputeClusterSpec, status: Option<&Com
         share: spec.limits.as_ref().and_then(|limits| limits.per_namespace).map(share).unwrap_or_default(),
         locks: BTreeMap::new(),
         admit_below: spec.occupancy.and_then(|occupancy| occupancy.admit_below_percent).map(count),
+        max_pending: spec.submission.and_then(|submission| submission.max_pending).map(count),
         strategy: spec.ordering.map(|ordering| strategy(ordering.strategy)).unwrap_or_default(),
         capacity: Resources::UNBOUNDED,
         windows: Vec::new(),
@@ -272,13 +273,16 @@ mod tests {
         let cluster = read(json!({
             "limits": {"perNamespace": {"maxConcurrentJobs": 2, "maxExecutors": 8}, "locks": {"lake": 4, "mail": 0}},
             "executors": {"max": 9}, "occupancy": {"admitBelowPercent": 80}, "ordering": {"strategy": "StrictFifo"},
+            "submission": {"maxPending": 20},
         }));
         assert_eq!(cluster.defect, None);
         assert_eq!(cluster.share, Share { max_jobs: Some(2), max_executors: Some(8) });
         assert_eq!(cluster.locks, BTreeMap::from([("lake".into(), 4), ("mail".into(), 0)]));
         assert_eq!((cluster.admit_below, cluster.strategy), (Some(80), Strategy::StrictFifo));
+        assert_eq!(cluster.max_pending, Some(20));
         let plain = read(json!({"limits": {"maxConcurrentJobs": 1}}));
         assert_eq!((plain.share, plain.admit_below, plain.strategy), (Share::default(), None, Strategy::PriorityFifo));
+        assert_eq!(plain.max_pending, None);
     }
 
     #[test]

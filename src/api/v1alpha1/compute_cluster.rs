@@ -138,6 +138,10 @@ pub struct ComputeClusterSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ordering: Option<OrderingSpec>,
 
+    /// How many of its applications may wait for the spark-operator.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub submission: Option<SubmissionSpec>,
+
     /// `Hold`: nothing starts in it, what runs goes on. Default `None`.
     #[serde(default)]
     pub stop_policy: StopPolicy,
@@ -226,6 +230,19 @@ pub struct OrderingSpec {
     /// before, or fit beside it then. Default `PriorityFifo`.
     #[serde(default)]
     pub strategy: OrderingStrategy,
+}
+
+/// How many applications may wait for the spark-operator, which submits them one after the other: nobody passes another there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SubmissionSpec {
+    /// Nothing starts while so many runs, of all clusters together, are granted and not yet taken up by the spark-operator. The
+    /// keeper observes how fast it takes them up and lets fewer wait where that is slow: as many as six seconds' worth, ten at
+    /// least. One that is left alone for the keeper's setting `runs.operatorAbsentSeconds` is not counted any more. Left out: only
+    /// what is observed decides.
+    #[schemars(range(min = 1, max = 1000))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_pending: Option<i32>,
 }
 
 /// The executor pool of a cluster.

@@ -115,6 +115,13 @@ fn order() -> Vec<Row> {
         created("an occupancy that says nothing", json!({"occupancy": {}})),
         Row::changed(Cluster, "the size goes", below(80), json!({"occupancy": {"admitBelowPercent": 80}}))
             .refused(&size),
+        created("one after the other", json!({"submission": {"maxPending": 1}})),
+        created("as many as there may be", json!({"submission": {"maxPending": 1000}})),
+        created("none that waits for the spark-operator", json!({"submission": {"maxPending": 0}}))
+            .refused(&["spec.submission.maxPending", "0"]),
+        created("more than the ledger holds", json!({"submission": {"maxPending": 1001}}))
+            .refused(&["spec.submission.maxPending", "1001"]),
+        created("a pace that says nothing", json!({"submission": {}})),
         created("nobody passes the first", json!({"ordering": {"strategy": "StrictFifo"}})),
         created("those pass that delay nobody", json!({"ordering": {"strategy": "Backfill"}})),
         created("what fits passes", json!({"ordering": {"strategy": "PriorityFifo"}})),
