@@ -8,6 +8,7 @@
 //! The last line on standard output is one line of JSON with the figures. `--instructions` makes a few thousand steps and
 //! measures nothing: `e2e/instructions` counts what they take.
 
+#[expect(dead_code, reason = "a test of pacing needs the rest of it")]
 mod world;
 
 use std::time::Duration;
