@@ -241,7 +241,7 @@ impl World {
                 let version = self.serial.to_string().into();
                 self.answer(Receipt::LedgerWritten(Ok(version)));
             }
-            Command::CreateApplication { run, holder, .. } => self.create(run, &holder),
+            Command::CreateApplication { run, holder, .. } => self.create(&run, &holder),
             Command::DropTombstone { key, .. } => self.forget(key),
             Command::WriteJobStatus { key, uid, status } => self.write_status(&key, uid, &status),
             Command::WriteOperationStatus { key, status } => {
@@ -280,8 +280,8 @@ impl World {
     }
 
     /// An application comes, is submitted, runs, and ends; the watches show each of it.
-    fn create(&mut self, run: RunId, holder: &Holder) {
-        let (mut application, mut driver) = seen(&run, holder, Time(self.now));
+    fn create(&mut self, run: &RunId, holder: &Holder) {
+        let (mut application, mut driver) = seen(run, holder, Time(self.now));
         self.answer(Receipt::Created { run: run.clone(), result: Ok(Box::new(application.clone())) });
         self.show(WATCHED, Change::Application(Box::new(application.clone())));
         let submitted = self.submit(&run.job);
