@@ -73,6 +73,8 @@ pub struct ClusterEntry {
     pub holders: BTreeMap<RunId, ObjectKey>,
     /// What the live runs take.
     pub used: Resources,
+    /// What applications that no job declared take in the namespaces that it admits.
+    pub strangers: Resources,
     /// What the live runs of each namespace take.
     pub shares: BTreeMap<Name, ShareUse>,
     /// For whom what it has is kept.
@@ -102,18 +104,32 @@ impl ClusterEntry {
         u32::try_from(self.holders.len()).unwrap_or(u32::MAX)
     }
 
+    /// What is taken, by whomever.
+    #[must_use]
+    pub fn occupied(&self) -> Resources {
+        self.used.plus(self.strangers)
+    }
+
     /// What is free; nothing, where it is used to the percentage from which nothing more is admitted.
     #[must_use]
     pub fn room(&self) -> Resources {
-        let declared = self.declared.as_ref().filter(|_| !self.is_full());
-        declared.map_or_else(Resources::default, |declared| declared.capacity.minus(self.used))
+        self.room_beside(self.occupied())
+    }
+
+    /// What would be free if none of our runs were there: no end of a run makes more of it than that.
+    pub(super) fn room_beside_strangers(&self) -> Resources {
+        self.room_beside(self.strangers)
+    }
+
+    fn room_beside(&self, taken: Resources) -> Resources {
+        let declared = self.declared.as_ref().filter(|declared| !is_full(declared, taken));
+        declared.map_or_else(Resources::default, |declared| declared.capacity.minus(taken))
     }
 
     /// Whether it is used to the percentage from which nothing more is admitted.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        let Some(declared) = &self.declared else { return false };
-        declared.admit_below.is_some_and(|percent| self.used.reaches(percent, declared.capacity))
+        self.declared.as_ref().is_some_and(|declared| is_full(declared, self.occupied()))
     }
 
     /// What a namespace has left of its share, with this much kept for another of its jobs.
@@ -225,6 +241,10 @@ impl ClusterEntry {
         }
         None
     }
+}
+
+fn is_full(cluster: &Cluster, taken: Resources) -> bool {
+    cluster.admit_below.is_some_and(|percent| taken.reaches(percent, cluster.capacity))
 }
 
 /// Windows that decide when these entries apply.

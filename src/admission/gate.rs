@@ -47,6 +47,8 @@ pub struct Gate {
     pub(super) clusters: Slab<ClusterEntry>,
     by_name: BTreeMap<Name, ClusterNumber>,
     namespaces: BTreeMap<Name, Namespace>,
+    /// What applications that no job declared take, by namespace.
+    strangers: BTreeMap<Name, Resources>,
     queues: Slab<Queue>,
     numbers: HashMap<QueueKey, QueueNumber>,
     pub(super) lanes: Slab<Lane>,
@@ -87,6 +89,7 @@ impl Gate {
             clusters: Slab::default(),
             by_name: BTreeMap::new(),
             namespaces: BTreeMap::new(),
+            strangers: BTreeMap::new(),
             queues: Slab::default(),
             numbers: HashMap::new(),
             lanes: Slab::default(),
@@ -226,6 +229,12 @@ impl Gate {
         self.namespaces.get(namespace).is_some_and(|namespace| namespace.terminating)
     }
 
+    /// Whether a cluster admits a namespace.
+    #[must_use]
+    pub fn admits(&self, cluster: &Cluster, namespace: &str) -> bool {
+        self.namespaces.get(namespace).is_some_and(|namespace| cluster.admits(&namespace.labels))
+    }
+
     /// Every namespace that was seen.
     #[must_use]
     pub fn namespace_names(&self) -> Vec<Name> {
@@ -260,6 +269,7 @@ impl Gate {
         if !same {
             self.revise_all();
         }
+        self.count_strangers(number);
         self.look_at_clock(number, now);
         self.renew(number);
     }
@@ -270,6 +280,7 @@ impl Gate {
         if let Some(entry) = self.clusters.get_mut(number) {
             entry.declared = None;
             self.revise_all();
+            self.count_strangers(number);
             self.look_at_clock(number, Time::default());
             self.renew(number);
             self.forget_idle_cluster(number);
@@ -283,6 +294,7 @@ impl Gate {
         self.namespaces.insert(name.clone(), seen);
         if changed {
             self.revise_namespace(name);
+            self.count_strangers_in(name);
         }
     }
 
@@ -290,6 +302,19 @@ impl Gate {
     pub fn remove_namespace(&mut self, name: &Name) {
         self.namespaces.remove(name);
         self.revise_namespace(name);
+        self.count_strangers_in(name);
+    }
+
+    /// Applications that no job declared take this much in a namespace.
+    pub fn set_strangers(&mut self, namespace: &Name, takes: Resources) {
+        let before = if takes == Resources::default() {
+            self.strangers.remove(namespace)
+        } else {
+            self.strangers.insert(namespace.clone(), takes)
+        };
+        if before.unwrap_or_default() != takes {
+            self.count_strangers_everywhere();
+        }
     }
 
     /// Whether the API server knows `SparkApplication`s.
@@ -430,6 +455,32 @@ impl Gate {
     }
 
     // ---- inside: clusters and operations ----------------------------------------------------------------------
+
+    fn count_strangers_in(&mut self, namespace: &Name) {
+        if self.strangers.contains_key(namespace) {
+            self.count_strangers_everywhere();
+        }
+    }
+
+    fn count_strangers_everywhere(&mut self) {
+        let all: Vec<ClusterNumber> = self.by_name.values().copied().collect();
+        all.into_iter().for_each(|number| self.count_strangers(number));
+    }
+
+    /// Strangers count in every cluster that admits their namespace. Where they take another amount, more or fewer may
+    /// contend than before.
+    fn count_strangers(&mut self, number: ClusterNumber) {
+        let Some(entry) = self.clusters.get(number) else { return };
+        let admits = |name: &Name| entry.declared.as_ref().is_some_and(|declared| self.admits(declared, name));
+        let counted = self.strangers.iter().filter(|(name, _)| admits(name)).map(|(_, takes)| *takes);
+        let strangers = counted.fold(Resources::default(), Resources::plus);
+        if entry.strangers != strangers {
+            if let Some(entry) = self.clusters.get_mut(number) {
+                entry.strangers = strangers;
+            }
+            self.renew(number);
+        }
+    }
 
     fn number_of(&mut self, name: &Name) -> ClusterNumber {
         if let Some(number) = self.by_name.get(name) {

@@ -54,12 +54,13 @@ impl Gate {
         {
             return;
         }
-        let (room, is_strict) = (entry.room(), entry.is_strict());
+        let (room, is_strict, most) = (entry.room(), entry.is_strict(), entry.room_beside_strangers());
         if let Some(entry) = self.clusters.get_mut(number) {
             entry.vacancy = vacancy;
         }
         let places = self.places(number);
         let lacking_room = places.iter().filter(|place| place.standing == WaitReason::ClusterOccupied);
+        let lacking_room = lacking_room.filter(|place| place.candidate.need.fits(most));
         let blocked_by = lacking_room.filter_map(|place| place.first).min().filter(|_| is_strict).map(|(rank, _)| rank);
         let mut best = None;
         for place in &places {

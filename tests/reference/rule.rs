@@ -96,6 +96,8 @@ pub(crate) struct World {
     pub(crate) terminating: Vec<bool>,
     pub(crate) operations: Vec<Operation>,
     pub(crate) clusters: Vec<Cluster>,
+    /// What applications that no job declared take, by namespace.
+    pub(crate) strangers: [Amounts; 2],
     pub(crate) jobs: Vec<Job>,
     pub(crate) runs: Vec<Run>,
     /// A job and the cluster at which what it needs is kept for it.
@@ -263,9 +265,21 @@ impl World {
         used
     }
 
+    /// What strangers take of it: those of the namespaces that may use it.
+    fn taken_by_strangers(&self, cluster: usize) -> Amounts {
+        let it = &self.clusters[cluster];
+        let namespaces = it.namespaces.iter().filter(|_| it.declared);
+        namespaces.fold([0; 3], |sum, namespace| [0, 1, 2].map(|of| sum[of] + self.strangers[*namespace][of]))
+    }
+
+    fn occupied(&self, cluster: usize) -> Amounts {
+        let (used, strangers) = (self.used(cluster), self.taken_by_strangers(cluster));
+        [0, 1, 2].map(|of| used[of] + strangers[of])
+    }
+
     fn room(&self, cluster: usize) -> Amounts {
-        let (capacity, used) = (self.clusters[cluster].capacity, self.used(cluster));
-        [0, 1, 2].map(|of| capacity[of].saturating_sub(used[of]))
+        let (capacity, occupied) = (self.clusters[cluster].capacity, self.occupied(cluster));
+        [0, 1, 2].map(|of| capacity[of].saturating_sub(occupied[of]))
     }
 
     // ---- what is kept -----------------------------------------------------------------------------------------
@@ -276,6 +290,14 @@ impl World {
             && self.possible(job, cluster)
             && !self.is_held(cluster)
             && self.accepts(job, cluster)
+            && self.fits_beside_strangers(job, cluster)
+    }
+
+    /// Whether there would be room if no run of ours were there.
+    fn fits_beside_strangers(&self, job: &Job, cluster: usize) -> bool {
+        let (capacity, strangers) = (self.clusters[cluster].capacity, self.taken_by_strangers(cluster));
+        let left = [0, 1, 2].map(|of| capacity[of].saturating_sub(strangers[of]));
+        !self.reaches_bound(cluster, strangers) && fits(self.least(job, cluster), left)
     }
 
     fn settle_claims(&mut self) {
@@ -427,7 +449,11 @@ impl World {
 
     /// A dimension is used to the percentage from which nothing more is admitted.
     fn is_full(&self, cluster: usize) -> bool {
-        let (capacity, used) = (self.clusters[cluster].capacity, self.used(cluster));
+        self.reaches_bound(cluster, self.occupied(cluster))
+    }
+
+    fn reaches_bound(&self, cluster: usize, used: Amounts) -> bool {
+        let capacity = self.clusters[cluster].capacity;
         let reaches = |percent: u64| {
             let of = |of: usize| {
                 used[of] > 0 && u128::from(used[of]) * 100 >= u128::from(percent) * u128::from(capacity[of])
@@ -445,6 +471,7 @@ impl World {
                 && self.has_slot(other)
                 && self.possible(other, cluster)
                 && self.before_turn(other, cluster) == Some("ClusterOccupied")
+                && self.fits_beside_strangers(other, cluster)
         };
         self.clusters[cluster].strict && self.jobs.iter().any(|other| lacks_room(&other))
     }

@@ -12,6 +12,7 @@ pub(crate) enum Event {
     Operation(usize),
     Cluster(usize),
     Namespace(usize),
+    Strangers(usize),
     Served(bool),
     Later,
     Limits,
@@ -100,6 +101,12 @@ fn cluster(rng: &mut Rng, operations: usize, plain: bool) -> Cluster {
     }
 }
 
+/// None, often; the driver takes a core of them, as ours do.
+fn strangers(rng: &mut Rng) -> [u64; 3] {
+    let executors = rng.below(5) as u64;
+    if executors == 0 { [0; 3] } else { [executors, 1000 * (executors + 1), 1408 * (executors + 1)] }
+}
+
 fn window(rng: &mut Rng) -> Window {
     let period = [5, 10, 20, 30][rng.below(4)];
     Window { period, minutes: rng.between(1, period) }
@@ -151,6 +158,11 @@ pub(crate) fn event(rng: &mut Rng, world: &mut World, born: u32) -> Event {
             world.most_runs = if rng.chance(300) { 3 } else { 1000 };
             world.locks = locks(rng, 700, world.plain);
             Event::Limits
+        }
+        19 if rng.chance(300) => {
+            let number = rng.below(2);
+            world.strangers[number] = strangers(rng);
+            Event::Strangers(number)
         }
         _ => {
             world.now += [rng.between(1, 1000), rng.between(1, 90) * 1000, rng.between(1, 40) * MINUTE][rng.below(3)];
