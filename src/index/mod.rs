@@ -1,6 +1,8 @@
 //! The in-memory view of the world, built from watch events: jobs by number, applications and pods by run, and what a
 //! relist has named so far. Decides nothing.
 
+mod strangers;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::{BuildHasher, DefaultHasher, Hash, Hasher, RandomState};
 use std::sync::Arc;
@@ -12,6 +14,8 @@ use crate::command::Kind;
 use crate::model::{
     ApplicationSeen, ClusterChoice, Job, JobState, JobStatus, Name, ObjectKey, PodSeen, RunId, Time, Uid,
 };
+
+pub use strangers::{Strangers, StrangersSum};
 
 /// Where a job stands in the keeper's hands.
 #[derive(Debug, Clone, PartialEq, Eq)]

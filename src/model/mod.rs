@@ -12,6 +12,7 @@ mod resources;
 mod run;
 mod settings;
 mod status;
+mod stranger;
 mod time;
 mod window;
 
@@ -29,6 +30,7 @@ pub use run::{
 };
 pub use settings::Settings;
 pub use status::{Blocker, ClusterStatus, JobState, JobStatus, OperationStatus, QueueStatus, ResultSource, RunStatus};
+pub use stranger::{Stranger, Undeclared};
 pub use time::{Span, Time};
 pub use window::{Aperture, Cron, Days, Recurrence, Window, Zone};
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Name, Span};
+use super::{Name, Span, Undeclared};
 
 /// The core's part of the settings file; every value has a default that suits a production cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +29,8 @@ pub struct Settings {
     pub operator_absent: Span,
     /// Permits of the locks that hold everywhere.
     pub locks: BTreeMap<Name, u32>,
+    /// What becomes of applications that no job declared.
+    pub undeclared: Undeclared,
     /// Runs that the ledger may hold at once.
     pub max_live_runs: usize,
 }
@@ -47,6 +49,7 @@ impl Default for Settings {
             start_timeout: Span::seconds(600),
             operator_absent: Span::seconds(60),
             locks: BTreeMap::new(),
+            undeclared: Undeclared::default(),
             max_live_runs: 1000,
         }
     }

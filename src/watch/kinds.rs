@@ -1,4 +1,4 @@
-//! The six kinds: how each is read, and what the engine is told of it.
+//! The kinds: how each is read, and what the engine is told of it.
 
 use k8s_openapi::api::core::v1::PodStatus;
 use kube::core::ObjectMeta;
@@ -17,7 +17,7 @@ use crate::api::{GROUP, VERSION};
 use crate::command::{Change, Kind};
 use crate::model::Name;
 use crate::spark;
-use crate::spark::marks::JOB_UID_LABEL;
+use crate::spark::marks::{JOB_UID_LABEL, NO_JOB_UID_LABEL};
 
 fn name(meta: &ObjectMeta) -> Name {
     convert::key(meta).name
@@ -239,6 +239,43 @@ impl Translate for Applications {
 
     fn gone(&self, object: &Object<ApplicationView>) -> Option<Change> {
         Some(Change::ApplicationGone(convert::key(&object.metadata), convert::uid(&object.metadata)))
+    }
+}
+
+/// Applications without our label.
+pub(super) struct Strangers;
+
+#[derive(Debug, Clone)]
+pub(super) struct StrangerView {
+    size: spark::StrangerSize,
+    status: spark::Status,
+}
+
+impl View for StrangerView {
+    const GROUP: &'static str = spark::GROUP;
+    const VERSION: &'static str = spark::VERSION;
+    const KIND: &'static str = spark::KIND;
+    const PLURAL: &'static str = spark::PLURAL;
+
+    fn read(spec: &str, status: &str) -> Result<Self, String> {
+        Ok(Self { size: spark::stranger_size(spec), status: lenient(status).unwrap_or_default() })
+    }
+}
+
+impl Translate for Strangers {
+    type View = StrangerView;
+    const KIND: Kind = Kind::Stranger;
+    const WORD: &'static str = "UndeclaredApplication";
+    const LABEL: Option<&'static str> = Some(NO_JOB_UID_LABEL);
+
+    fn there(&self, meta: &ObjectMeta, view: &StrangerView) -> Option<Change> {
+        let stranger = convert::stranger(meta, view.size, &view.status.application_state.state);
+        let none = || Change::StrangerGone(convert::key(meta), convert::uid(meta));
+        Some(stranger.map(Box::new).map_or_else(none, Change::Stranger))
+    }
+
+    fn gone(&self, object: &Object<StrangerView>) -> Option<Change> {
+        Some(Change::StrangerGone(convert::key(&object.metadata), convert::uid(&object.metadata)))
     }
 }
 

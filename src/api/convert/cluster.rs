@@ -147,6 +147,7 @@ const SATURATED: &str = "Saturated";
 const HELD: &str = "Held";
 const WITHIN: &str = "WithinWindow";
 const OPERATOR: &str = "SparkOperatorAvailable";
+const UNDECLARED: &str = "UndeclaredApplication";
 const INVALID: &str = "InvalidSpec";
 
 fn published(status: &ComputeClusterStatus) -> Option<ClusterStatus> {
@@ -160,6 +161,10 @@ fn published(status: &ComputeClusterStatus) -> Option<ClusterStatus> {
         queued: count(jobs.queued),
         executors_in_use: u64::from(count(executors.in_use)),
         executors_max: executors.max.map(|most| u64::from(count(most))),
+        strangers: executors.strangers.map(|executors| u64::from(count(executors))),
+        undeclared: find(UNDECLARED)
+            .filter(|condition| condition.status == "True")
+            .map(|condition| condition.message.as_str().into()),
         occupancy_percent: status.occupancy_percent.map(count),
         saturated: holds(SATURATED)?,
         held: holds(HELD)?,
@@ -197,6 +202,11 @@ pub fn cluster_status(status: &ClusterStatus, before: Option<&ComputeClusterStat
     } else {
         say(OPERATOR, false, NO_OPERATOR, NO_OPERATOR_WORDS)
     });
+    conditions.extend(match (status.strangers, &status.undeclared) {
+        (None, _) => None,
+        (Some(_), Some(words)) => Some(say(UNDECLARED, true, "Undeclared", words)),
+        (Some(_), None) => Some(say(UNDECLARED, false, "AllDeclared", ALL_DECLARED)),
+    });
     if status.defect.is_some() {
         conditions.push(say("Stalled", true, reason, words));
     }
@@ -204,6 +214,7 @@ pub fn cluster_status(status: &ClusterStatus, before: Option<&ComputeClusterStat
         observed_generation: Some(generation),
         executors: Some(ExecutorCounts {
             in_use: written(status.executors_in_use),
+            strangers: status.strangers.map(written),
             max: status.executors_max.map(written),
         }),
         jobs: Some(JobCounts { running: written(status.running), queued: written(status.queued) }),
@@ -217,6 +228,7 @@ pub fn cluster_status(status: &ClusterStatus, before: Option<&ComputeClusterStat
     status_patch(&said, None)
 }
 
+const ALL_DECLARED: &str = "every SparkApplication in its namespaces is of a ManagedJob";
 const NO_OPERATOR: &str = "NoSparkApplications";
 const NO_OPERATOR_WORDS: &str = "the API server does not know SparkApplications: install the kubeflow spark-operator";
 
@@ -305,6 +317,12 @@ mod tests {
         let all = [
             plain.clone(),
             ClusterStatus { held: true, saturated: true, occupancy_percent: Some(120), ..plain.clone() },
+            ClusterStatus { strangers: Some(0), ..plain.clone() },
+            ClusterStatus {
+                strangers: Some(4),
+                undeclared: Some("2 that no ManagedJob declared".into()),
+                ..plain.clone()
+            },
             ClusterStatus { spark_operator_available: false, executors_max: None, ..plain.clone() },
             ClusterStatus {
                 within_window: true,

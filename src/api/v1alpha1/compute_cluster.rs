@@ -274,7 +274,8 @@ pub struct ComputeClusterStatus {
     pub next_window: Option<NextWindow>,
 
     /// `Ready`: jobs can start in it. `WithinWindow`: it accepts jobs at this time. `Saturated`: it is full. `Held`: by its `stopPolicy`. `SparkOperatorAvailable`:
-    /// `SparkApplications` are served. `Stalled` as kstatus knows it. One entry a type.
+    /// `SparkApplications` are served. `UndeclaredApplication`: some of the occupancy is that of `SparkApplications` that no
+    /// `ManagedJob` declared. `Stalled` as kstatus knows it. One entry a type.
     #[schemars(schema_with = "schema::conditions")]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
@@ -299,6 +300,12 @@ pub struct ExecutorCounts {
     /// Executors reserved by runs alive.
     #[schemars(range(min = 0))]
     pub in_use: i32,
+
+    /// Executors of `SparkApplications` that no `ManagedJob` declared, in the namespaces that it admits. They take room in it as
+    /// runs do. Absent: the keeper's setting `undeclared` is `Ignore`.
+    #[schemars(range(min = 0))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strangers: Option<i32>,
 
     /// Executors that it holds at most. Absent: no bound.
     #[schemars(range(min = 0))]
