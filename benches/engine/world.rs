@@ -419,6 +419,7 @@ fn seen(run: &RunId, holder: &Holder, now: Time) -> (ApplicationSeen, PodSeen) {
         owner: None,
         role: PodRole::Driver,
         phase: PodPhase::Pending,
+        request: holder.footprint.driver,
         waiting: None,
         end: None,
     };

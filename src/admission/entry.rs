@@ -73,6 +73,10 @@ pub struct ClusterEntry {
     pub holders: BTreeMap<RunId, ObjectKey>,
     /// What the live runs take.
     pub used: Resources,
+    /// Of the runs whose live pods take more than was granted: how much more.
+    surplus: BTreeMap<RunId, Resources>,
+    /// The sum of that.
+    surplus_sum: Resources,
     /// What applications that no job declared take in the namespaces that it admits.
     pub strangers: Resources,
     /// What the live runs of each namespace take.
@@ -104,10 +108,16 @@ impl ClusterEntry {
         u32::try_from(self.holders.len()).unwrap_or(u32::MAX)
     }
 
+    /// What the live runs take: what is granted, or really there where that is more.
+    #[must_use]
+    pub fn in_use(&self) -> Resources {
+        self.used.plus(self.surplus_sum)
+    }
+
     /// What is taken, by whomever.
     #[must_use]
     pub fn occupied(&self) -> Resources {
-        self.used.plus(self.strangers)
+        self.in_use().plus(self.strangers)
     }
 
     /// What is free; nothing, where it is used to the percentage from which nothing more is admitted.
@@ -157,7 +167,23 @@ impl ClusterEntry {
         share.executors = share.executors.saturating_add(holder.max_executors);
     }
 
+    /// A run's live pods take so much more than was granted. Tells whether that is news.
+    pub(super) fn set_surplus(&mut self, run: &RunId, surplus: Resources) -> bool {
+        let before = self.surplus.get(run).copied().unwrap_or_default();
+        if surplus == before || !self.holders.contains_key(run) {
+            return false;
+        }
+        if surplus == Resources::default() {
+            self.surplus.remove(run);
+        } else {
+            self.surplus.insert(run.clone(), surplus);
+        }
+        self.surplus_sum = self.surplus_sum.plus(surplus).minus(before);
+        true
+    }
+
     pub(super) fn give_back(&mut self, run: &RunId, holder: &Holder) {
+        self.set_surplus(run, Resources::default());
         self.holders.remove(run);
         self.used = self.used.minus(holder.resources());
         if let Some(share) = self.shares.get_mut(&holder.job.namespace) {

@@ -407,6 +407,15 @@ impl Gate {
         self.enter_operation(&operation);
     }
 
+    /// A run's live pods take this much: where that is more than was granted, it counts.
+    pub fn set_really_there(&mut self, run: &RunId, holder: &Holder, there: Resources) {
+        let Some(number) = self.by_name.get(&holder.cluster).copied() else { return };
+        let surplus = there.minus(holder.resources());
+        if self.clusters.get_mut(number).is_some_and(|entry| entry.set_surplus(run, surplus)) {
+            self.usage_changed(number);
+        }
+    }
+
     /// A run gives its slots back.
     pub fn give_back(&mut self, run: &RunId, holder: &Holder) {
         let operation = holder.operation_key();

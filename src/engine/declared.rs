@@ -43,7 +43,7 @@ impl Engine {
             observed_generation: declared.generation,
             running: entry.alive(),
             queued: u32::try_from(self.gate.queued_for(entry)).unwrap_or(u32::MAX),
-            executors_in_use: entry.used.executors,
+            executors_in_use: entry.in_use().executors,
             executors_max: bounded(declared.capacity.executors),
             strangers: self.settings.undeclared.counts().then_some(entry.strangers.executors),
             undeclared: self.strangers_at(declared),

@@ -189,7 +189,8 @@ impl Engine {
         }
         self.assign(&run);
         self.dirty_runs.insert(run.clone());
-        self.runs.insert(run.clone(), Run::new(run, holder));
+        self.runs.insert(run.clone(), Run::new(run.clone(), holder));
+        self.count_pods(&run);
     }
 
     /// The job of a run does not wait (any more).

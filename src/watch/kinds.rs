@@ -2,7 +2,6 @@
 
 use k8s_openapi::api::core::v1::PodStatus;
 use kube::core::ObjectMeta;
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::catalog::Catalog;
@@ -15,7 +14,7 @@ use crate::api::v1alpha1::{
 };
 use crate::api::{GROUP, VERSION};
 use crate::command::{Change, Kind};
-use crate::model::Name;
+use crate::model::{Name, PodSeen, PodSize};
 use crate::spark;
 use crate::spark::marks::{JOB_UID_LABEL, NO_JOB_UID_LABEL};
 
@@ -282,14 +281,17 @@ impl Translate for Strangers {
 pub(super) struct Pods;
 
 /// What is read of a pod.
-#[derive(Debug, Clone, Default, Deserialize)]
-pub struct PodView(Box<PodStatus>);
+#[derive(Debug, Clone, Default)]
+pub struct PodView {
+    status: Box<PodStatus>,
+    request: PodSize,
+}
 
 impl PodView {
-    /// Its status; empty where it could not be read.
+    /// The pod as the engine sees it; `None` when its labels name no run.
     #[must_use]
-    pub fn status(&self) -> &PodStatus {
-        &self.0
+    pub fn pod(&self, meta: &ObjectMeta) -> Option<PodSeen> {
+        convert::pod(meta, &self.status, self.request)
     }
 }
 
@@ -300,8 +302,8 @@ impl View for PodView {
     const PLURAL: &'static str = "pods";
 
     /// A status that cannot be read leaves a pod whose phase is unknown: it counts as live.
-    fn read(_spec: &str, status: &str) -> Result<Self, String> {
-        Ok(lenient(status).unwrap_or_default())
+    fn read(spec: &str, status: &str) -> Result<Self, String> {
+        Ok(Self { status: lenient(status).unwrap_or_default(), request: convert::pod_request(spec) })
     }
 }
 
@@ -312,7 +314,7 @@ impl Translate for Pods {
     const LABEL: Option<&'static str> = Some(JOB_UID_LABEL);
 
     fn there(&self, meta: &ObjectMeta, view: &PodView) -> Option<Change> {
-        convert::pod(meta, &view.0).map(Box::new).map(Change::Pod)
+        view.pod(meta).map(Box::new).map(Change::Pod)
     }
 
     fn gone(&self, object: &Object<PodView>) -> Option<Change> {

@@ -117,6 +117,9 @@ impl Driven {
                 let takes = resources(world.strangers[*number]);
                 self.gate.set_strangers(&namespace(*number).into(), takes);
             }
+            Event::Pods(job, there) => {
+                self.gate.set_really_there(&run(*job), &self.running[job], resources(*there));
+            }
             Event::Served(served) => self.gate.set_operator_available(*served),
             Event::Limits => self.gate.set_settings(&settings(world)),
             Event::Later => {}

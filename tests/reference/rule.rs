@@ -75,6 +75,8 @@ pub(crate) struct Run {
     pub(crate) operation: usize,
     pub(crate) cluster: usize,
     pub(crate) takes: Amounts,
+    /// What its live pods take.
+    pub(crate) there: Amounts,
     pub(crate) locks: Vec<(usize, u32)>,
 }
 
@@ -128,7 +130,8 @@ impl World {
             let job = self.jobs.remove(at);
             let takes = self.takes(&job, start.cluster, start.executors);
             let locks = self.operations[job.operation].locks.clone();
-            self.runs.push(Run { job: job.number, operation: job.operation, cluster: start.cluster, takes, locks });
+            let (operation, cluster) = (job.operation, start.cluster);
+            self.runs.push(Run { job: job.number, operation, cluster, takes, there: [0; 3], locks });
             starts.push(start);
         }
     }
@@ -260,7 +263,7 @@ impl World {
     fn used(&self, cluster: usize) -> Amounts {
         let mut used = [0; 3];
         for run in self.runs.iter().filter(|run| run.cluster == cluster) {
-            used.iter_mut().zip(run.takes).for_each(|(used, takes)| *used += takes);
+            (0..3).for_each(|of| used[of] += run.takes[of].max(run.there[of]));
         }
         used
     }

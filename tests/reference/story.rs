@@ -13,6 +13,8 @@ pub(crate) enum Event {
     Cluster(usize),
     Namespace(usize),
     Strangers(usize),
+    /// A run's live pods take this much.
+    Pods(u32, [u64; 3]),
     Served(bool),
     Later,
     Limits,
@@ -159,7 +161,13 @@ pub(crate) fn event(rng: &mut Rng, world: &mut World, born: u32) -> Event {
             world.locks = locks(rng, 700, world.plain);
             Event::Limits
         }
-        19 if rng.chance(300) => {
+        19 if !world.runs.is_empty() && rng.chance(300) => {
+            let run = rng.below(world.runs.len());
+            let executors = rng.below(9) as u64;
+            world.runs[run].there = [executors, 1000 * rng.below(9) as u64, 1408 * (executors + 1)];
+            Event::Pods(world.runs[run].job, world.runs[run].there)
+        }
+        19 if rng.chance(500) => {
             let number = rng.below(2);
             world.strangers[number] = strangers(rng);
             Event::Strangers(number)

@@ -297,7 +297,7 @@ pub struct NextWindow {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ExecutorCounts {
-    /// Executors reserved by runs alive.
+    /// Executors reserved by runs alive, or really there where a run has more.
     #[schemars(range(min = 0))]
     pub in_use: i32,
 
