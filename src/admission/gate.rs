@@ -312,8 +312,17 @@ impl Gate {
         } else {
             self.strangers.insert(namespace.clone(), takes)
         };
-        if before.unwrap_or_default() != takes {
-            self.count_strangers_everywhere();
+        let before = before.unwrap_or_default();
+        if before == takes {
+            return;
+        }
+        let clusters = self.clusters.iter().filter_map(|(number, entry)| Some((number, entry.declared.as_ref()?)));
+        let admitting = clusters.filter(|(_, declared)| self.admits(declared, namespace)).map(|(number, _)| number);
+        for number in admitting.collect::<Vec<ClusterNumber>>() {
+            if let Some(entry) = self.clusters.get_mut(number) {
+                entry.strangers = entry.strangers.plus(takes).minus(before);
+            }
+            self.renew(number);
         }
     }
 
@@ -467,13 +476,9 @@ impl Gate {
 
     fn count_strangers_in(&mut self, namespace: &Name) {
         if self.strangers.contains_key(namespace) {
-            self.count_strangers_everywhere();
+            let all: Vec<ClusterNumber> = self.by_name.values().copied().collect();
+            all.into_iter().for_each(|number| self.count_strangers(number));
         }
-    }
-
-    fn count_strangers_everywhere(&mut self) {
-        let all: Vec<ClusterNumber> = self.by_name.values().copied().collect();
-        all.into_iter().for_each(|number| self.count_strangers(number));
     }
 
     /// Strangers count in every cluster that admits their namespace. Where they take another amount, more or fewer may

@@ -67,11 +67,13 @@ impl Engine {
         if !self.settings.undeclared.counts() {
             return;
         }
+        // Those of a namespace come one after the other.
+        let mut seen: (Option<&Name>, String) = (None, String::new());
         let untold = self.strangers.untold().filter_map(|stranger| {
-            let declared = self.gate.clusters().filter_map(|(name, entry)| Some((name, entry.declared.as_ref()?)));
-            let admitting = declared.filter(|(_, cluster)| self.gate.admits(cluster, &stranger.key.namespace));
-            let names: Vec<&str> = admitting.map(|(name, _)| &**name).collect();
-            (!names.is_empty()).then(|| (stranger.clone(), names.join(", ")))
+            if seen.0 != Some(&stranger.key.namespace) {
+                seen = (Some(&stranger.key.namespace), self.admitting(&stranger.key.namespace));
+            }
+            (!seen.1.is_empty()).then(|| (stranger.clone(), seen.1.clone()))
         });
         let untold: Vec<(Stranger, String)> = untold.take(TOLD_AT_ONCE).collect();
         if untold.len() == TOLD_AT_ONCE {
@@ -83,5 +85,12 @@ impl Engine {
             self.strangers.told(&stranger.key);
             self.out.push(Command::ReportStranger { key: stranger.key, uid: stranger.uid, message });
         }
+    }
+
+    /// The clusters that admit a namespace.
+    fn admitting(&self, namespace: &Name) -> String {
+        let declared = self.gate.clusters().filter_map(|(name, entry)| Some((name, entry.declared.as_ref()?)));
+        let admitting = declared.filter(|(_, cluster)| self.gate.admits(cluster, namespace));
+        admitting.map(|(name, _)| &**name).collect::<Vec<&str>>().join(", ")
     }
 }
