@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::model::{
     ApplicationSeen, Cluster, ClusterStatus, Holder, Job, JobState, JobStatus, Ledger, LedgerVersion, Name, ObjectKey,
-    Operation, OperationStatus, Placeholder, PodSeen, RunId, Settings, Uid,
+    Operation, OperationStatus, Placeholder, PodSeen, RunId, Settings, Stranger, Uid,
 };
 
 /// The kinds that are watched.
@@ -20,14 +20,16 @@ pub enum Kind {
     Job,
     /// `SparkApplication`s with our label.
     Application,
+    /// `SparkApplication`s without it.
+    Stranger,
     /// Pods with our label.
     Pod,
 }
 
 impl Kind {
     /// Every watched kind.
-    pub const ALL: [Self; 6] =
-        [Self::Namespace, Self::Cluster, Self::Operation, Self::Job, Self::Application, Self::Pod];
+    pub const ALL: [Self; 7] =
+        [Self::Namespace, Self::Cluster, Self::Operation, Self::Job, Self::Application, Self::Stranger, Self::Pod];
 }
 
 /// One object as a watch shows it.
@@ -62,6 +64,10 @@ pub enum Change {
     Application(Box<ApplicationSeen>),
     /// An application is gone: the key and the UID that was seen last.
     ApplicationGone(ObjectKey, Uid),
+    /// An application that no job declared is there, and takes something.
+    Stranger(Box<Stranger>),
+    /// Such an application is gone, or takes nothing any more.
+    StrangerGone(ObjectKey, Uid),
     /// A pod is there.
     Pod(Box<PodSeen>),
     /// A pod is gone.
@@ -165,6 +171,15 @@ pub enum Command {
     },
     /// Tell people about a transition of a job; never answered, may be dropped under load.
     Announce(Box<Announcement>),
+    /// Tell people of an application that no job declared; never answered, may be dropped under load.
+    ReportStranger {
+        /** Namespace and name. */
+        key: ObjectKey,
+        /** Its UID. */
+        uid: Uid,
+        /** In words. */
+        message: String,
+    },
     /// Somebody else leads: end this process.
     StepDown,
 }

@@ -29,6 +29,9 @@ fn keys(object: &Value, below: &str) -> BTreeSet<String> {
     let sections = object.as_object().expect("an object").iter();
     let keys = sections.flat_map(|(section, inner)| {
         let inner = if below.is_empty() { inner } else { &inner[below] };
+        if section == "undeclared" {
+            return vec![section.clone()];
+        }
         // Locks have the names that people give them.
         assert!(inner.is_object() || section == "locks", "{section} is no object");
         inner.as_object().into_iter().flat_map(Map::keys).map(move |key| format!("{section}.{key}")).collect::<Vec<_>>()

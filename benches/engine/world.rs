@@ -254,7 +254,7 @@ impl World {
                 self.answer(Receipt::ClusterStatusWritten { name, result: Ok(()) });
                 self.show(WATCHED, Change::Cluster(Box::new(cluster)));
             }
-            Command::Announce(_) => {}
+            Command::Announce(_) | Command::ReportStranger { .. } => {}
             Command::ConfirmRun { .. } | Command::DeleteApplication { .. } | Command::StepDown => {
                 unreachable!("nothing goes wrong here, but: {command:?}")
             }
@@ -487,6 +487,7 @@ fn seen(run: &RunId, holder: &Holder, now: Time) -> (ApplicationSeen, PodSeen) {
         owner: None,
         role: PodRole::Driver,
         phase: PodPhase::Pending,
+        request: holder.footprint.driver,
         waiting: None,
         end: None,
     };

@@ -106,11 +106,14 @@ impl Gate {
         !self.claims.contains_key(&rank) && claimed.is_none_or(|claimed| rank < claimed.rank)
     }
 
-    /// Whether only what is free decides for a lane at a cluster.
+    /// Whether only what our runs leave free decides for a lane at a cluster: nobody can wait for strangers to end.
     fn contends(&self, lane: &Lane, cluster: ClusterNumber) -> bool {
         let Some((_, candidate)) = lane.candidate(cluster) else { return false };
         let Some(entry) = self.clusters.get(cluster) else { return false };
-        candidate.fit == Fit::Fits && !self.is_held(entry) && candidate.entries & entry.open != 0
+        candidate.fit == Fit::Fits
+            && !self.is_held(entry)
+            && candidate.entries & entry.open != 0
+            && candidate.need.fits(entry.room_beside_strangers())
     }
 
     fn claim(&mut self, found: &Claimable) {

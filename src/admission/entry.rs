@@ -89,6 +89,12 @@ pub struct ClusterEntry {
     pub holders: BTreeMap<RunId, ObjectKey>,
     /// What the live runs take.
     pub used: Resources,
+    /// Of the runs whose live pods take more than was granted: how much more.
+    surplus: BTreeMap<RunId, Resources>,
+    /// The sum of that.
+    surplus_sum: Resources,
+    /// What applications that no job declared take in the namespaces that it admits.
+    pub strangers: Resources,
     /// What the live runs of each namespace take.
     pub shares: BTreeMap<Name, ShareUse>,
     /// What those of its runs take whose end is expected at some time.
@@ -124,18 +130,38 @@ impl ClusterEntry {
         u32::try_from(self.holders.len()).unwrap_or(u32::MAX)
     }
 
+    /// What the live runs take: what is granted, or really there where that is more.
+    #[must_use]
+    pub fn in_use(&self) -> Resources {
+        self.used.plus(self.surplus_sum)
+    }
+
+    /// What is taken, by whomever.
+    #[must_use]
+    pub fn occupied(&self) -> Resources {
+        self.in_use().plus(self.strangers)
+    }
+
     /// What is free; nothing, where it is used to the percentage from which nothing more is admitted.
     #[must_use]
     pub fn room(&self) -> Resources {
-        let declared = self.declared.as_ref().filter(|_| !self.is_full());
-        declared.map_or_else(Resources::default, |declared| declared.capacity.minus(self.used))
+        self.room_beside(self.occupied())
+    }
+
+    /// What would be free if none of our runs were there: no end of a run makes more of it than that.
+    pub(super) fn room_beside_strangers(&self) -> Resources {
+        self.room_beside(self.strangers)
+    }
+
+    fn room_beside(&self, taken: Resources) -> Resources {
+        let declared = self.declared.as_ref().filter(|declared| !is_full(declared, taken));
+        declared.map_or_else(Resources::default, |declared| declared.capacity.minus(taken))
     }
 
     /// Whether it is used to the percentage from which nothing more is admitted.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        let Some(declared) = &self.declared else { return false };
-        declared.admit_below.is_some_and(|percent| self.used.reaches(percent, declared.capacity))
+        self.declared.as_ref().is_some_and(|declared| is_full(declared, self.occupied()))
     }
 
     /// What a namespace has left of its share, with this much kept for another of its jobs.
@@ -159,13 +185,13 @@ impl ClusterEntry {
     /// `None`: that hangs on runs of which nothing is known.
     pub(super) fn reservation(&self, need: Resources, now: Time) -> Option<Reservation> {
         let capacity = self.declared.as_ref()?.capacity;
-        let mut used = self.used;
+        let mut used = self.occupied();
         let mut ends = self.ends.iter().peekable();
         let mut time = now;
         while !need.fits(capacity.minus(used)) {
             let end = ends.peek()?.0.0;
-            while let Some((_, takes)) = ends.next_if(|((other, _), _)| *other == end) {
-                used = used.minus(*takes);
+            while let Some(((_, run), takes)) = ends.next_if(|((other, _), _)| *other == end) {
+                used = used.minus(takes.plus(self.surplus.get(run).copied().unwrap_or_default()));
             }
             time = end.max(now);
         }
@@ -193,7 +219,23 @@ impl ClusterEntry {
         share.executors = share.executors.saturating_add(holder.max_executors);
     }
 
+    /// A run's live pods take so much more than was granted. Tells whether that is news.
+    pub(super) fn set_surplus(&mut self, run: &RunId, surplus: Resources) -> bool {
+        let before = self.surplus.get(run).copied().unwrap_or_default();
+        if surplus == before || !self.holders.contains_key(run) {
+            return false;
+        }
+        if surplus == Resources::default() {
+            self.surplus.remove(run);
+        } else {
+            self.surplus.insert(run.clone(), surplus);
+        }
+        self.surplus_sum = self.surplus_sum.plus(surplus).minus(before);
+        true
+    }
+
     pub(super) fn give_back(&mut self, run: &RunId, holder: &Holder) {
+        self.set_surplus(run, Resources::default());
         self.holders.remove(run);
         self.used = self.used.minus(holder.resources());
         if let Some(expected) = holder.expected {
@@ -280,6 +322,10 @@ impl ClusterEntry {
         }
         None
     }
+}
+
+fn is_full(cluster: &Cluster, taken: Resources) -> bool {
+    cluster.admit_below.is_some_and(|percent| taken.reaches(percent, cluster.capacity))
 }
 
 /// Windows that decide when these entries apply.

@@ -50,6 +50,8 @@ pub struct Gate {
     pub(super) clusters: Slab<ClusterEntry>,
     by_name: BTreeMap<Name, ClusterNumber>,
     namespaces: BTreeMap<Name, Namespace>,
+    /// What applications that no job declared take, by namespace.
+    strangers: BTreeMap<Name, Resources>,
     queues: Slab<Queue>,
     numbers: HashMap<QueueKey, QueueNumber>,
     pub(super) lanes: Slab<Lane>,
@@ -93,6 +95,7 @@ impl Gate {
             clusters: Slab::default(),
             by_name: BTreeMap::new(),
             namespaces: BTreeMap::new(),
+            strangers: BTreeMap::new(),
             queues: Slab::default(),
             numbers: HashMap::new(),
             lanes: Slab::default(),
@@ -239,6 +242,12 @@ impl Gate {
         self.namespaces.get(namespace).is_some_and(|namespace| namespace.terminating)
     }
 
+    /// Whether a cluster admits a namespace.
+    #[must_use]
+    pub fn admits(&self, cluster: &Cluster, namespace: &str) -> bool {
+        self.namespaces.get(namespace).is_some_and(|namespace| cluster.admits(&namespace.labels))
+    }
+
     /// Every namespace that was seen.
     #[must_use]
     pub fn namespace_names(&self) -> Vec<Name> {
@@ -287,6 +296,7 @@ impl Gate {
         if !same {
             self.revise_all();
         }
+        self.count_strangers(number);
         self.look_at_clock(number, now);
         self.renew(number);
     }
@@ -299,6 +309,7 @@ impl Gate {
             entry.declared = None;
             self.pace.set_bound(number, before, None);
             self.revise_all();
+            self.count_strangers(number);
             self.look_at_clock(number, Time::default());
             self.renew(number);
             self.forget_idle_cluster(number);
@@ -312,6 +323,7 @@ impl Gate {
         self.namespaces.insert(name.clone(), seen);
         if changed {
             self.revise_namespace(name);
+            self.count_strangers_in(name);
         }
     }
 
@@ -319,6 +331,28 @@ impl Gate {
     pub fn remove_namespace(&mut self, name: &Name) {
         self.namespaces.remove(name);
         self.revise_namespace(name);
+        self.count_strangers_in(name);
+    }
+
+    /// Applications that no job declared take this much in a namespace.
+    pub fn set_strangers(&mut self, namespace: &Name, takes: Resources) {
+        let before = if takes == Resources::default() {
+            self.strangers.remove(namespace)
+        } else {
+            self.strangers.insert(namespace.clone(), takes)
+        };
+        let before = before.unwrap_or_default();
+        if before == takes {
+            return;
+        }
+        let clusters = self.clusters.iter().filter_map(|(number, entry)| Some((number, entry.declared.as_ref()?)));
+        let admitting = clusters.filter(|(_, declared)| self.admits(declared, namespace)).map(|(number, _)| number);
+        for number in admitting.collect::<Vec<ClusterNumber>>() {
+            if let Some(entry) = self.clusters.get_mut(number) {
+                entry.strangers = entry.strangers.plus(takes).minus(before);
+            }
+            self.renew(number);
+        }
     }
 
     /// Whether the API server knows `SparkApplication`s.
@@ -421,6 +455,15 @@ impl Gate {
         self.enter_operation(&operation);
     }
 
+    /// A run's live pods take this much: where that is more than was granted, it counts.
+    pub fn set_really_there(&mut self, run: &RunId, holder: &Holder, there: Resources) {
+        let Some(number) = self.by_name.get(&holder.cluster).copied() else { return };
+        let surplus = there.minus(holder.resources());
+        if self.clusters.get_mut(number).is_some_and(|entry| entry.set_surplus(run, surplus)) {
+            self.usage_changed(number);
+        }
+    }
+
     /// A run gives its slots back.
     pub fn give_back(&mut self, run: &RunId, holder: &Holder) {
         let operation = holder.operation_key();
@@ -488,6 +531,28 @@ impl Gate {
     }
 
     // ---- inside: clusters and operations ----------------------------------------------------------------------
+
+    fn count_strangers_in(&mut self, namespace: &Name) {
+        if self.strangers.contains_key(namespace) {
+            let all: Vec<ClusterNumber> = self.by_name.values().copied().collect();
+            all.into_iter().for_each(|number| self.count_strangers(number));
+        }
+    }
+
+    /// Strangers count in every cluster that admits their namespace. Where they take another amount, more or fewer may
+    /// contend than before.
+    fn count_strangers(&mut self, number: ClusterNumber) {
+        let Some(entry) = self.clusters.get(number) else { return };
+        let admits = |name: &Name| entry.declared.as_ref().is_some_and(|declared| self.admits(declared, name));
+        let counted = self.strangers.iter().filter(|(name, _)| admits(name)).map(|(_, takes)| *takes);
+        let strangers = counted.fold(Resources::default(), Resources::plus);
+        if entry.strangers != strangers {
+            if let Some(entry) = self.clusters.get_mut(number) {
+                entry.strangers = strangers;
+            }
+            self.renew(number);
+        }
+    }
 
     fn number_of(&mut self, name: &Name) -> ClusterNumber {
         if let Some(number) = self.by_name.get(name) {

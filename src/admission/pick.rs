@@ -68,11 +68,13 @@ impl Gate {
             return;
         }
         let keeps_place = self.keeps_place(number);
+        let most = entry.room_beside_strangers();
         if let Some(entry) = self.clusters.get_mut(number) {
             entry.vacancy.keeps_place = keeps_place;
         }
         let places = self.places(number);
         let lacking = places.iter().filter(|place| place.standing == WaitReason::ClusterOccupied);
+        let lacking = lacking.filter(|place| place.candidate.need.fits(most));
         let first = lacking.filter_map(|place| Some((place.first?.0, place.candidate.need))).min();
         let first = first.filter(|_| strategy != Strategy::PriorityFifo);
         let reservation = first.filter(|_| strategy == Strategy::Backfill);

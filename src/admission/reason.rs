@@ -189,15 +189,18 @@ impl Gate {
             }
             WaitReason::ClusterOccupied if entry.is_full() => {
                 let percent = declared.admit_below.unwrap_or_default();
-                let message = format!("{name} admits below {percent} % occupancy");
-                let (limit, used) = fullest(entry.used, declared.capacity);
+                let (limit, used) = fullest(entry.occupied(), declared.capacity);
+                let theirs = Some(entry.strangers.executors).filter(|executors| *executors > 0);
+                let theirs = theirs.map(|executors| by_strangers(&format!("{executors} executors")));
+                let message = format!("{name} admits below {percent} % occupancy{}", theirs.unwrap_or_default());
                 counted(message, limit, used, visible_holders(entry, reader))
             }
             WaitReason::ClusterOccupied => {
-                let mut message = short_of(candidate.need, entry.room(), name, "has free:");
-                message.extend(queue.head().and_then(|head| reserved_words(entry, head, self.now)));
                 let short = candidate.need.minus(entry.room());
-                let (limit, used) = scarcest(short, entry.used, declared.capacity);
+                let (limit, used) = scarcest(short, entry.occupied(), declared.capacity);
+                let theirs = taken_by_strangers(short, entry.strangers);
+                let mut message = short_of(candidate.need, entry.room(), name, "has free:") + &theirs;
+                message.extend(queue.head().and_then(|head| reserved_words(entry, head, self.now)));
                 counted(message, limit, used, visible_holders(entry, reader))
             }
             WaitReason::SubmissionPaced => {
@@ -397,6 +400,22 @@ fn short_of(need: Resources, room: Resources, cluster: &str, has: &str) -> Strin
     } else {
         format!("needs {} MiB, {cluster} {has} {}", need.memory_mib, room.memory_mib)
     }
+}
+
+/// How much strangers take of the dimension that is short: ` (4 taken by ...)`.
+fn taken_by_strangers(lacking: Resources, strangers: Resources) -> String {
+    let (theirs, words) = if lacking.executors > 0 {
+        (strangers.executors, strangers.executors.to_string())
+    } else if lacking.milli_cores > 0 {
+        (strangers.milli_cores, cores(strangers.milli_cores))
+    } else {
+        (strangers.memory_mib, strangers.memory_mib.to_string())
+    };
+    if theirs > 0 { by_strangers(&words) } else { String::new() }
+}
+
+fn by_strangers(taken: &str) -> String {
+    format!(" ({taken} taken by SparkApplications that no ManagedJob declared)")
 }
 
 /// Capacity and use of the dimension that is the fullest.

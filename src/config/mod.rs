@@ -58,6 +58,8 @@ pub struct Settings {
     pub admission: Admission,
     /// Permits of locks by their names; they hold everywhere.
     pub locks: BTreeMap<String, u32>,
+    /// What becomes of `SparkApplication`s that no job declared.
+    pub undeclared: Undeclared,
     /// What happens to runs.
     pub runs: Runs,
     /// How long closed runs' applications stay.
@@ -169,6 +171,18 @@ impl Default for Runs {
     fn default() -> Self {
         Self { lingering_seconds: 10, start_timeout_seconds: 600, operator_absent_seconds: 60 }
     }
+}
+
+/// What becomes of `SparkApplication`s that no job declared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
+pub enum Undeclared {
+    /// They are neither counted nor reported.
+    Ignore,
+    /// They take room in the clusters that admit their namespaces, and are reported.
+    #[default]
+    Report,
+    /// The same; and new ones are refused, by the chart's policy.
+    Deny,
 }
 
 /// How long closed runs' applications stay.
@@ -306,6 +320,11 @@ impl Settings {
             operator_absent: span(self.runs.operator_absent_seconds),
             held: self.admission.held(),
             locks: self.locks.iter().map(|(name, permits)| (name.as_str().into(), *permits)).collect(),
+            undeclared: match self.undeclared {
+                Undeclared::Ignore => model::Undeclared::Ignore,
+                Undeclared::Report => model::Undeclared::Report,
+                Undeclared::Deny => model::Undeclared::Deny,
+            },
             max_live_runs: count(self.ledger.max_live_runs),
         }
     }
@@ -358,6 +377,12 @@ mod tests {
     }
 
     #[test]
+    fn what_nobody_declared_is_reported_unless_it_is_said_otherwise() {
+        assert_eq!(Settings::default().model().undeclared, model::Undeclared::Report);
+        assert_eq!(Settings::parse("undeclared: Ignore").unwrap().model().undeclared, model::Undeclared::Ignore);
+    }
+
+    #[test]
     fn an_unknown_key_is_refused_with_its_path() {
         assert_eq!(
             refused("tombstones: {keepSecond: 5}"),
@@ -374,6 +399,7 @@ mod tests {
             ("tombstones: {keepSeconds: -1}", "tombstones.keepSeconds: invalid type"),
             ("tombstones: [1]", "tombstones: invalid type"),
             ("log: {format: xml}", "log.format: unknown variant `xml`, expected `json` or `text`"),
+            ("undeclared: report", "undeclared: unknown variant `report`, expected one of `Ignore`, `Report`, `Deny`"),
             ("leaderElection: {namespace: {}}", "leaderElection.namespace: invalid type"),
             ("locks: {lake: many}", "locks.lake: invalid type"),
             ("locks: {lake: -1}", "locks.lake: invalid type"),

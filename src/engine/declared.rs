@@ -54,6 +54,7 @@ impl Engine {
     pub(super) fn publish_clusters(&mut self) {
         let declared: Vec<Name> = self.clusters.keys().cloned().collect();
         declared.iter().for_each(|name| self.publish_cluster(name));
+        self.tell_of_strangers();
     }
 
     fn publish_cluster(&mut self, name: &Name) {
@@ -64,9 +65,11 @@ impl Engine {
             observed_generation: declared.generation,
             running: entry.alive(),
             queued: u32::try_from(self.gate.queued_for(entry)).unwrap_or(u32::MAX),
-            executors_in_use: entry.used.executors,
+            executors_in_use: entry.in_use().executors,
             executors_max: bounded(declared.capacity.executors),
-            occupancy_percent: occupancy(entry.used, declared.capacity),
+            strangers: self.settings.undeclared.counts().then_some(entry.strangers.executors),
+            undeclared: self.strangers_at(declared),
+            occupancy_percent: occupancy(entry.occupied(), declared.capacity),
             within_window: entry.is_within_window(),
             next_window: entry.next_opening(),
             saturated: self.gate.turns_away(entry),
@@ -75,6 +78,12 @@ impl Engine {
             defect: declared.defect.clone(),
         };
         let publication = self.clusters.entry(name.clone()).or_default();
+        // What jobs are told of its room names strangers, too.
+        if publication.said.as_ref().is_some_and(|said| said.undeclared != status.undeclared) {
+            let told = self.now + self.settings.detail_interval;
+            let waiting = self.gate.operations_at(name);
+            waiting.into_iter().for_each(|key| self.wakes.set(Wake::Details(key), told));
+        }
         if publication.take_if_new(&status) {
             self.out.push(Command::WriteClusterStatus { name: name.clone(), status: Box::new(status) });
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Engine;
-use crate::model::{JobState, WaitReason};
+use crate::model::{JobState, Name, WaitReason};
 
 /// A snapshot of what the engine counts.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -12,6 +12,8 @@ pub struct Figures {
     pub jobs: BTreeMap<JobState, u64>,
     /// Waiting jobs by the reason that comes first.
     pub waiting: BTreeMap<WaitReason, u64>,
+    /// Applications that no job declared, by namespace.
+    pub undeclared: BTreeMap<Name, u64>,
     /// Runs that hold slots.
     pub live_runs: u64,
     /// Closed applications that still hold their names.
@@ -30,7 +32,9 @@ impl Engine {
         for queue in self.gate.queues() {
             *waiting.entry(queue.reason).or_default() += queue.len() as u64;
         }
+        let counted = self.strangers.sums().filter(|_| self.settings.undeclared.counts());
         Figures {
+            undeclared: counted.map(|(namespace, sum)| (namespace.clone(), sum.number)).collect(),
             jobs: self.jobs.by_state().clone(),
             waiting,
             live_runs: self.runs.len() as u64,

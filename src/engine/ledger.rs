@@ -192,7 +192,9 @@ impl Engine {
         }
         self.assign(&run);
         self.dirty_runs.insert(run.clone());
-        self.runs.insert(run.clone(), Run::new(run, holder));
+        let id = run.clone();
+        self.runs.insert(run, Run::new(id.clone(), holder));
+        self.count_pods(&id);
     }
 
     /// The job of a run does not wait (any more).

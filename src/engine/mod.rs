@@ -3,7 +3,8 @@
 //! No clock, no I/O, no error: what can go wrong comes back as an input. `ledger` keeps the protocol's phases, `watched`
 //! takes in what the watches show, `jobs` puts jobs where they belong and `sightings` applications and pods with their runs,
 //! `runs` brings each run to its end by what `intent` says is wanted of it, `publish` says when statuses are written,
-//! `wording` what stands in a job's, and `declared` what stands in those of operations and clusters; `comers` refuses jobs.
+//! `wording` what stands in a job's, and `declared` what stands in those of operations and clusters; `comers` refuses jobs,
+//! `strangers` counts what nobody declared.
 
 mod comers;
 mod declared;
@@ -15,6 +16,7 @@ mod limits;
 mod publish;
 mod runs;
 mod sightings;
+mod strangers;
 mod watched;
 mod wording;
 
@@ -24,7 +26,7 @@ pub use figures::Figures;
 
 use crate::admission::{Gate, JobNumber, QueueNumber, Rank};
 use crate::command::{Command, Input, Receipt};
-use crate::index::{History, Jobs, Relists, Sightings, Tombstones, Wakes};
+use crate::index::{History, Jobs, Relists, Sightings, Strangers, Tombstones, Wakes};
 use crate::lifecycle::Run;
 use crate::model::{
     ClusterStatus, Holder, Ledger, LedgerVersion, Name, ObjectKey, OperationStatus, RunId, Settings, Time, Uid,
@@ -152,6 +154,7 @@ pub struct Engine {
     /// Runs whose end stands: their slots go with the next ledger write.
     ended: BTreeSet<RunId>,
     sightings: Sightings,
+    strangers: Strangers,
     /// When the spark-operator was last seen to touch an application, by namespace.
     touched: BTreeMap<Name, Touch>,
     /// Closed children by the time at which they became tombstones.
@@ -202,6 +205,7 @@ impl Engine {
             ended: BTreeSet::new(),
             unnamed: BTreeSet::new(),
             sightings: Sightings::default(),
+            strangers: Strangers::default(),
             touched: BTreeMap::new(),
             tombstones: Tombstones::default(),
             dropping: BTreeSet::new(),
@@ -241,10 +245,14 @@ impl Engine {
     fn set_settings(&mut self, settings: Settings) {
         let is_ranked_anew = self.settings.aging != settings.aging;
         let has_other_locks = self.settings.locks != settings.locks;
+        let counts_others = self.settings.undeclared.counts() != settings.undeclared.counts();
         self.gate.set_settings(&settings);
         self.settings = settings;
         if has_other_locks {
             self.limits_changed();
+        }
+        if counts_others {
+            self.count_strangers_anew();
         }
         if is_ranked_anew && self.synced {
             self.jobs.numbers().into_iter().for_each(|number| self.place(number));

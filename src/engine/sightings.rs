@@ -110,10 +110,18 @@ impl Engine {
 
     fn pods_changed(&mut self, run: RunId) {
         if self.runs.contains_key(&run) {
+            self.count_pods(&run);
             self.dirty_runs.insert(run);
         } else if self.synced {
             self.take_in(&run);
         }
+    }
+
+    /// A run takes what its live pods do, where that is more than was granted.
+    pub(super) fn count_pods(&mut self, run: &RunId) {
+        let Some(holder) = self.runs.get(run).map(|record| &record.holder) else { return };
+        let there = self.sightings.really_there(run, &holder.job.namespace);
+        self.gate.set_really_there(run, holder, there);
     }
 
     /// An application whose run the ledger does not name: a tombstone, or (after a lost ledger) a live run.

@@ -45,6 +45,11 @@ impl Engine {
                 self.application_seen(*application);
             }
             Change::ApplicationGone(key, uid) => self.application_gone(&key, &uid),
+            Change::Stranger(stranger) => {
+                self.relists.name(Kind::Stranger, &stranger.key);
+                self.stranger_seen(*stranger);
+            }
+            Change::StrangerGone(key, uid) => self.stranger_gone(&key, &uid),
             Change::Pod(pod) => {
                 self.relists.name(Kind::Pod, &pod.key);
                 self.pod_seen(*pod);
@@ -91,6 +96,10 @@ impl Engine {
             Kind::Application => {
                 let gone: Vec<_> = self.sightings.application_keys().filter(|(key, _)| !named.contains(key)).collect();
                 gone.iter().for_each(|(key, uid)| self.application_gone(key, uid));
+            }
+            Kind::Stranger => {
+                let gone: Vec<_> = self.strangers.keys().filter(|(key, _)| !named.contains(key)).collect();
+                gone.iter().for_each(|(key, uid)| self.stranger_gone(key, uid));
             }
             Kind::Pod => {
                 let gone: Vec<_> = self.sightings.pod_keys().filter(|(key, _)| !named.contains(key)).collect();

@@ -154,7 +154,7 @@ fn watched(kind: Kind) -> Right {
         Kind::Cluster => (OURS, "computeclusters"),
         Kind::Operation => (OURS, "operations"),
         Kind::Job => (OURS, "managedjobs"),
-        Kind::Application => (SPARK, "sparkapplications"),
+        Kind::Application | Kind::Stranger => (SPARK, "sparkapplications"),
         Kind::Pod => ("", "pods"),
     };
     right(Place::Everywhere, group, resource, WATCH)
@@ -283,7 +283,7 @@ mod tests {
             Command::WriteJobStatus { .. } => Some(Act::WriteJobStatus),
             Command::WriteOperationStatus { .. } => Some(Act::WriteOperationStatus),
             Command::WriteClusterStatus { .. } => Some(Act::WriteClusterStatus),
-            Command::Announce(_) => Some(Act::Announce),
+            Command::Announce(_) | Command::ReportStranger { .. } => Some(Act::Announce),
             // What they start are the watches; and the end of the process needs nobody's leave.
             Command::StartWatches | Command::StepDown => None,
         }

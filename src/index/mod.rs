@@ -2,6 +2,7 @@
 //! relist has named so far. Decides nothing.
 
 mod history;
+mod strangers;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::{BuildHasher, DefaultHasher, Hash, Hasher, RandomState};
@@ -14,8 +15,10 @@ pub use history::History;
 use crate::admission::{JobNumber, QueueNumber, Rank, Slab};
 use crate::command::Kind;
 use crate::model::{
-    ApplicationSeen, ClusterChoice, Job, JobState, JobStatus, Name, ObjectKey, PodSeen, RunId, Time, Uid,
+    ApplicationSeen, ClusterChoice, Job, JobState, JobStatus, Name, ObjectKey, PodSeen, Resources, RunId, Time, Uid,
 };
+
+pub use strangers::{Strangers, StrangersSum};
 
 /// Where a job stands in the keeper's hands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -295,13 +298,21 @@ impl Jobs {
     }
 }
 
+/// Pods of a run in one namespace.
+#[derive(Debug, Default)]
+struct RunPods {
+    by_name: BTreeMap<Name, PodSeen>,
+    /// What those that live take.
+    take: Resources,
+}
+
 /// Applications and pods with our labels, by the run that they belong to.
 #[derive(Debug, Default)]
 pub struct Sightings {
     /// Applications, tombstones among them.
     pub applications: BTreeMap<RunId, ApplicationSeen>,
     /// Pods, by the run and the namespace: labels can be copied anywhere.
-    pods: BTreeMap<(RunId, Name), BTreeMap<Name, PodSeen>>,
+    pods: BTreeMap<(RunId, Name), RunPods>,
     application_runs: HashMap<ObjectKey, RunId>,
     pod_runs: HashMap<ObjectKey, RunId>,
 }
@@ -328,7 +339,11 @@ impl Sightings {
     pub fn set_pod(&mut self, pod: PodSeen) {
         self.pod_runs.insert(pod.key.clone(), pod.run.clone());
         let place = (pod.run.clone(), pod.key.namespace.clone());
-        self.pods.entry(place).or_default().insert(pod.key.name.clone(), pod);
+        let pods = self.pods.entry(place).or_default();
+        pods.take = pods.take.plus(pod.takes());
+        if let Some(before) = pods.by_name.insert(pod.key.name.clone(), pod) {
+            pods.take = pods.take.minus(before.takes());
+        }
     }
 
     /// A pod is gone, if it is still the one with this UID.
@@ -336,11 +351,13 @@ impl Sightings {
         let run = self.pod_runs.get(key)?.clone();
         let place = (run.clone(), key.namespace.clone());
         let pods = self.pods.get_mut(&place)?;
-        if pods.get(&key.name).is_none_or(|pod| pod.uid != *uid) {
+        if pods.by_name.get(&key.name).is_none_or(|pod| pod.uid != *uid) {
             return None;
         }
-        pods.remove(&key.name);
-        if pods.is_empty() {
+        if let Some(gone) = pods.by_name.remove(&key.name) {
+            pods.take = pods.take.minus(gone.takes());
+        }
+        if pods.by_name.is_empty() {
             self.pods.remove(&place);
         }
         self.pod_runs.remove(key);
@@ -350,7 +367,13 @@ impl Sightings {
     /// The pods of a run in a namespace.
     #[must_use]
     pub fn pods_of(&self, run: &RunId, namespace: &Name) -> Option<&BTreeMap<Name, PodSeen>> {
-        self.pods.get(&(run.clone(), namespace.clone()))
+        self.pods.get(&(run.clone(), namespace.clone())).map(|pods| &pods.by_name)
+    }
+
+    /// What the live pods of a run in a namespace take.
+    #[must_use]
+    pub fn really_there(&self, run: &RunId, namespace: &Name) -> Resources {
+        self.pods.get(&(run.clone(), namespace.clone())).map(|pods| pods.take).unwrap_or_default()
     }
 
     /// Keys and UIDs of every application.
@@ -360,7 +383,7 @@ impl Sightings {
 
     /// Keys and UIDs of every pod.
     pub fn pod_keys(&self) -> impl Iterator<Item = (ObjectKey, Uid)> {
-        self.pods.values().flat_map(BTreeMap::values).map(|it| (it.key.clone(), it.uid.clone()))
+        self.pods.values().flat_map(|pods| pods.by_name.values()).map(|it| (it.key.clone(), it.uid.clone()))
     }
 }
 

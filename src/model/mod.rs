@@ -13,6 +13,7 @@ mod resources;
 mod run;
 mod settings;
 mod status;
+mod stranger;
 mod time;
 mod window;
 
@@ -33,6 +34,7 @@ pub use settings::Settings;
 pub use status::{
     Blocker, ClusterStatus, JobState, JobStatus, OperationStatus, QueueStatus, ResultSource, RunStatus, RunTimes,
 };
+pub use stranger::{Stranger, Undeclared};
 pub use time::{Span, Time};
 pub use window::{Aperture, Cron, Days, Recurrence, Window, Zone};
 

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::name::{Name, ObjectKey, Uid};
-use super::resources::Footprint;
+use super::resources::{Footprint, PodSize, Resources};
 use super::{EndReason, Locks, Time};
 
 /// A run: a job's UID and the number of the attempt, from 1.
@@ -155,10 +155,24 @@ pub struct PodSeen {
     pub role: PodRole,
     /// Where it is.
     pub phase: PodPhase,
+    /// What it requests.
+    pub request: PodSize,
     /// Why a driver that is pending does not run yet, where Kubernetes says so.
     pub waiting: Option<Box<str>>,
     /// What a finished driver left behind.
     pub end: Option<DriverEnd>,
+}
+
+impl PodSeen {
+    /// What it takes while it lives.
+    #[must_use]
+    pub fn takes(&self) -> Resources {
+        if !self.phase.is_live() {
+            return Resources::default();
+        }
+        let PodSize { milli_cores, memory_mib } = self.request;
+        Resources { executors: u64::from(self.role == PodRole::Executor), milli_cores, memory_mib }
+    }
 }
 
 /// What a finished driver pod tells.

@@ -228,6 +228,10 @@ pub struct ClusterStatus {
     pub executors_in_use: u64,
     /// Executors that it may have; `None` = unbounded.
     pub executors_max: Option<u64>,
+    /// Executors that applications take which no job declared; `None` = they are not counted.
+    pub strangers: Option<u64>,
+    /// Those applications in words, if there are any.
+    pub undeclared: Option<Box<str>>,
     /// The fullest dimension, in percent; `None` when nothing is bounded.
     pub occupancy_percent: Option<u32>,
     /// Some jobs are accepted at this time.

@@ -9,6 +9,8 @@ use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 
 use crate::command::Announcement;
+use crate::model::{ObjectKey, Uid};
+use crate::spark;
 use crate::spark::marks::CORRELATION_ANNOTATION;
 use crate::text::clean;
 
@@ -53,10 +55,36 @@ pub fn event(
     }
 }
 
+/// The event of an application that no job declared. Its name is made of the application's, so that there is one.
+#[must_use]
+pub fn stranger_event(key: &ObjectKey, uid: &Uid, message: &str, instance: &str, now: Timestamp) -> Event {
+    let stem: String = key.name.chars().take(NAME_CHARS).collect();
+    let name = format!("{}.undeclared-{uid}", stem.trim_end_matches(['.', '-']));
+    Event {
+        metadata: ObjectMeta { name: Some(name), namespace: Some(key.namespace.to_string()), ..ObjectMeta::default() },
+        regarding: Some(ObjectReference {
+            api_version: Some(format!("{}/{}", spark::GROUP, spark::VERSION)),
+            kind: Some(spark::KIND.into()),
+            namespace: Some(key.namespace.to_string()),
+            name: Some(key.name.to_string()),
+            uid: Some(uid.to_string()),
+            ..ObjectReference::default()
+        }),
+        type_: Some("Warning".into()),
+        reason: Some("UndeclaredApplication".into()),
+        action: Some("Counted".into()),
+        note: Some(clean(message, NOTE_BYTES)),
+        event_time: Some(MicroTime(now)),
+        reporting_controller: Some("slowlane.dev/keeper".into()),
+        reporting_instance: Some(clean(instance, 128)),
+        ..Event::default()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{JobState, ObjectKey};
+    use crate::model::JobState;
 
     fn announcement(name: &str, message: &str) -> Announcement {
         Announcement {
@@ -76,6 +104,14 @@ mod tests {
         assert_eq!((event.type_.as_deref(), event.reason.as_deref()), (Some("Warning"), Some("OutOfMemory")));
         assert_eq!(event.metadata.name.as_deref(), Some("daily.00007"));
         assert_eq!(event.metadata.annotations.unwrap()["slowlane.dev/correlation-id"], "c-1");
+    }
+
+    #[test]
+    fn a_stranger_has_one_event_of_its_own() {
+        let uid = Uid::from("0b5c8d0e-7c55-4b46-9a55-0b0b3c1f9a11");
+        let said = stranger_event(&ObjectKey::new("jobs", "adhoc"), &uid, "counts", "k", Timestamp::UNIX_EPOCH);
+        assert_eq!(said.metadata.name.unwrap(), format!("adhoc.undeclared-{uid}"));
+        assert_eq!(said.regarding.unwrap().kind.as_deref(), Some("SparkApplication"));
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! Metrics, in a registry of their own. Every label is from a closed list, so their number never grows with the number
-//! of jobs, and none of them is a job's name.
+//! Metrics, in a registry of their own. Every label is from a closed list (but one, which names fifty namespaces at most), so
+//! their number never grows with the number of jobs, and none of them is a job's name.
 
 use prometheus::core::Collector;
 use prometheus::{
@@ -24,6 +24,8 @@ pub struct Metrics {
     pub jobs: IntGaugeVec,
     /// Waiting jobs by reason.
     pub queued: IntGaugeVec,
+    /// Applications that no job declared, by namespace.
+    pub undeclared: IntGaugeVec,
     /// Runs that are alive.
     pub runs: IntGauge,
     /// The ledger's epoch: grows with every leader.
@@ -53,6 +55,10 @@ pub struct Metrics {
     /// Commands that wait in the writer, by lane.
     pub waiting: IntGaugeVec,
 }
+
+/// Namespaces that a metric tells apart; and how it calls the others, which is no namespace's name.
+const MOST_NAMESPACES: usize = 50;
+const OTHER_NAMESPACES: &str = "_other";
 
 const REQUEST_BUCKETS: &[f64] = &[0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 const STEP_BUCKETS: &[f64] = &[1e-6, 2e-6, 5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 5e-3, 5e-2, 0.5];
@@ -84,6 +90,11 @@ impl Metrics {
             step: room.step(),
             jobs: room.gauges("slowlane_jobs", "Jobs by state.", &["state"]),
             queued: room.gauges("slowlane_jobs_waiting", "Waiting jobs by their first reason.", &["reason"]),
+            undeclared: room.gauges(
+                "slowlane_undeclared_applications",
+                "SparkApplications that no job declared, by namespace; those of more than fifty namespaces together.",
+                &["namespace"],
+            ),
             runs: room.gauge("slowlane_runs_alive", "Runs that are granted and not closed: the holders in the ledger."),
             epoch: room.gauge("slowlane_ledger_epoch", "Epoch of the ledger; grows with every leader."),
             admitting: room.gauge("slowlane_admitting", "1 while jobs may be admitted."),
@@ -126,10 +137,22 @@ impl Metrics {
         for (reason, number) in &figures.waiting {
             self.queued.with_label_values(&[reason.as_str()]).set(whole(*number));
         }
+        self.take_undeclared(figures);
         self.runs.set(whole(figures.live_runs));
         self.tombstones.set(whole(figures.tombstones));
         self.epoch.set(figures.epoch);
         self.admitting.set(figures.admitting.into());
+    }
+
+    /// The namespaces that have the most; all others together.
+    fn take_undeclared(&self, figures: &Figures) {
+        let mut namespaces: Vec<_> = figures.undeclared.iter().map(|(name, number)| (*number, &**name)).collect();
+        namespaces.sort_by(|one, other| other.cmp(one));
+        self.undeclared.reset();
+        for (place, (number, name)) in namespaces.into_iter().enumerate() {
+            let label = if place < MOST_NAMESPACES { name } else { OTHER_NAMESPACES };
+            self.undeclared.with_label_values(&[label]).add(i64::try_from(number).unwrap_or(i64::MAX));
+        }
     }
 
     /// The text that Prometheus reads.
@@ -180,6 +203,18 @@ impl Room {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_so_many_namespaces_are_told_apart() {
+        let metrics = Metrics::new();
+        let undeclared = (1..=60_u64).map(|number| (format!("n{number:02}").into(), number)).collect();
+        metrics.take_figures(&Figures { undeclared, ..Figures::default() });
+        let shown = metrics.render();
+        assert!(shown.contains("slowlane_undeclared_applications{namespace=\"n60\"} 60"), "{shown}");
+        assert!(shown.contains("slowlane_undeclared_applications{namespace=\"_other\"} 55"), "{shown}");
+        metrics.take_figures(&Figures::default());
+        assert!(!metrics.render().contains("slowlane_undeclared_applications{"));
+    }
 
     #[test]
     fn everything_is_registered_and_shown() {

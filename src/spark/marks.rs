@@ -9,6 +9,8 @@ use super::reserved::is_label_value;
 
 /// Label: UID of the job. On the application, its driver and its executors.
 pub const JOB_UID_LABEL: &str = "slowlane.dev/job-uid";
+/// Selects what does not have it.
+pub const NO_JOB_UID_LABEL: &str = "!slowlane.dev/job-uid";
 /// Label: number of the run, from 1.
 pub const RUN_LABEL: &str = "slowlane.dev/run";
 /// Label: the operation, as [`label_value`] writes it.

@@ -17,6 +17,7 @@ mod pods;
 mod reserved;
 mod size;
 mod sizes;
+mod stranger;
 mod substitute;
 mod types;
 mod uri;
@@ -32,6 +33,7 @@ pub use outline::outline;
 pub use pods::{DRIVER_CONTAINER, EXECUTOR_CONTAINER};
 pub use reserved::{is_label_value, refused_env, refused_key};
 pub use size::{cpu_quantity, memory_quantity};
+pub use stranger::{StrangerSize, stranger_size};
 pub use types::{
     ApplicationState, DriverInfo, GROUP, KIND, PLURAL, SparkApplication, StateAndMessage, Status, VERSION, api_resource,
 };

@@ -33,7 +33,7 @@ pub(super) trait Translate: Send + 'static {
     const KIND: Kind;
     /// Its name as a metric's label.
     const WORD: &'static str;
-    /// Only objects with this label are watched.
+    /// Only objects with this label (or, after `!`, without it) are watched.
     const LABEL: Option<&'static str> = None;
 
     /// What to tell of an object that is there; `None` = nothing.
@@ -171,7 +171,7 @@ impl<T: Translate> Follow<T> {
 
     async fn fail(&mut self, error: &watcher::Error, missing: bool) -> Result<(), NobodyListens> {
         self.failures = self.failures.saturating_add(1);
-        if missing && T::KIND == Kind::Application {
+        if missing && matches!(T::KIND, Kind::Application | Kind::Stranger) {
             self.not_served().await?;
         } else {
             self.outlets.metrics.watch_restarts.with_label_values(&[T::WORD]).inc();
@@ -188,7 +188,9 @@ impl<T: Translate> Follow<T> {
         }
         tracing::warn!(kind = T::WORD, "the API server does not know the kind");
         self.served = Some(false);
-        self.tell(Input::SparkOperator(false)).await?;
+        if T::KIND == Kind::Application {
+            self.tell(Input::SparkOperator(false)).await?;
+        }
         self.seen.list();
         self.translate.listing();
         self.tell(Input::RelistStarted(T::KIND)).await?;

@@ -1,8 +1,7 @@
-//! The six kinds: how each is read, and what the engine is told of it.
+//! The kinds: how each is read, and what the engine is told of it.
 
 use k8s_openapi::api::core::v1::PodStatus;
 use kube::core::ObjectMeta;
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::catalog::Catalog;
@@ -15,9 +14,9 @@ use crate::api::v1alpha1::{
 };
 use crate::api::{GROUP, VERSION};
 use crate::command::{Change, Kind};
-use crate::model::Name;
+use crate::model::{Name, PodSeen, PodSize};
 use crate::spark;
-use crate::spark::marks::JOB_UID_LABEL;
+use crate::spark::marks::{JOB_UID_LABEL, NO_JOB_UID_LABEL};
 
 fn name(meta: &ObjectMeta) -> Name {
     convert::key(meta).name
@@ -259,17 +258,57 @@ impl Translate for Applications {
     }
 }
 
+/// Applications without our label.
+pub(super) struct Strangers;
+
+#[derive(Debug, Clone)]
+pub(super) struct StrangerView {
+    size: spark::StrangerSize,
+    status: spark::Status,
+}
+
+impl View for StrangerView {
+    const GROUP: &'static str = spark::GROUP;
+    const VERSION: &'static str = spark::VERSION;
+    const KIND: &'static str = spark::KIND;
+    const PLURAL: &'static str = spark::PLURAL;
+
+    fn read(spec: &str, status: &str) -> Result<Self, String> {
+        Ok(Self { size: spark::stranger_size(spec), status: lenient(status).unwrap_or_default() })
+    }
+}
+
+impl Translate for Strangers {
+    type View = StrangerView;
+    const KIND: Kind = Kind::Stranger;
+    const WORD: &'static str = "UndeclaredApplication";
+    const LABEL: Option<&'static str> = Some(NO_JOB_UID_LABEL);
+
+    fn there(&self, meta: &ObjectMeta, view: &StrangerView) -> Option<Change> {
+        let stranger = convert::stranger(meta, view.size, &view.status.application_state.state);
+        let none = || Change::StrangerGone(convert::key(meta), convert::uid(meta));
+        Some(stranger.map(Box::new).map_or_else(none, Change::Stranger))
+    }
+
+    fn gone(&self, object: &Object<StrangerView>) -> Option<Change> {
+        Some(Change::StrangerGone(convert::key(&object.metadata), convert::uid(&object.metadata)))
+    }
+}
+
 pub(super) struct Pods;
 
 /// What is read of a pod.
-#[derive(Debug, Clone, Default, Deserialize)]
-pub struct PodView(Box<PodStatus>);
+#[derive(Debug, Clone, Default)]
+pub struct PodView {
+    status: Box<PodStatus>,
+    request: PodSize,
+}
 
 impl PodView {
-    /// Its status; empty where it could not be read.
+    /// The pod as the engine sees it; `None` when its labels name no run.
     #[must_use]
-    pub fn status(&self) -> &PodStatus {
-        &self.0
+    pub fn pod(&self, meta: &ObjectMeta) -> Option<PodSeen> {
+        convert::pod(meta, &self.status, self.request)
     }
 }
 
@@ -280,8 +319,8 @@ impl View for PodView {
     const PLURAL: &'static str = "pods";
 
     /// A status that cannot be read leaves a pod whose phase is unknown: it counts as live.
-    fn read(_spec: &str, status: &str) -> Result<Self, String> {
-        Ok(lenient(status).unwrap_or_default())
+    fn read(spec: &str, status: &str) -> Result<Self, String> {
+        Ok(Self { status: lenient(status).unwrap_or_default(), request: convert::pod_request(spec) })
     }
 }
 
@@ -292,7 +331,7 @@ impl Translate for Pods {
     const LABEL: Option<&'static str> = Some(JOB_UID_LABEL);
 
     fn there(&self, meta: &ObjectMeta, view: &PodView) -> Option<Change> {
-        convert::pod(meta, &view.0).map(Box::new).map(Change::Pod)
+        view.pod(meta).map(Box::new).map(Change::Pod)
     }
 
     fn gone(&self, object: &Object<PodView>) -> Option<Change> {

@@ -54,6 +54,7 @@ impl Watches {
         follow.start(kinds::Operations(catalog.clone()));
         follow.start(kinds::Jobs(catalog));
         follow.start(kinds::Applications);
+        follow.start(kinds::Strangers);
         follow.start(kinds::Pods);
         Self { running, inputs }
     }

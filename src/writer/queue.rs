@@ -40,7 +40,9 @@ impl Lane {
             | Command::WriteOperationStatus { .. }
             | Command::WriteClusterStatus { .. } => Self::Informational,
             Command::DropTombstone { .. } => Self::Tidy,
-            Command::Announce(_) | Command::StartWatches | Command::StepDown => Self::Event,
+            Command::Announce(_) | Command::ReportStranger { .. } | Command::StartWatches | Command::StepDown => {
+                Self::Event
+            }
         }
     }
 
@@ -83,7 +85,7 @@ impl Slot {
             Command::WriteJobStatus { uid, .. } => Some(Self::Job(uid.clone())),
             Command::WriteOperationStatus { key, .. } => Some(Self::Operation(key.clone())),
             Command::WriteClusterStatus { name, .. } => Some(Self::Cluster(name.clone())),
-            Command::Announce(_) | Command::StartWatches | Command::StepDown => None,
+            Command::Announce(_) | Command::ReportStranger { .. } | Command::StartWatches | Command::StepDown => None,
         }
     }
 }

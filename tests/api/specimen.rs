@@ -85,7 +85,7 @@ pub(crate) fn status(kind: Kind) -> Option<Value> {
             "observedGeneration": 1, "runs": {"alive": 1, "queued": 2}, "runSeconds": {"p50": 60, "p95": 90}, "conditions": [condition("Ready", "True")],
         })),
         Kind::Cluster => Some(json!({
-            "observedGeneration": 1, "executors": {"inUse": 3, "max": 20}, "jobs": {"running": 1, "queued": 2},
+            "observedGeneration": 1, "executors": {"inUse": 3, "strangers": 2, "max": 20}, "jobs": {"running": 1, "queued": 2},
             "occupancyPercent": 15, "nextWindow": {"name": "day", "opens": "2026-11-22T10:00:00Z"},
             "conditions": [condition("Ready", "True")],
         })),

@@ -76,7 +76,7 @@ pub(crate) async fn admit(client: &Client, namespace: &str) {
     .await;
 }
 
-async fn apply<K>(api: &Api<K>, object: &Value)
+pub(crate) async fn apply<K>(api: &Api<K>, object: &Value)
 where
     K: Resource<DynamicType = ()> + Serialize + DeserializeOwned + Clone + Debug,
 {

@@ -27,5 +27,6 @@ mod scenarios;
 mod scene;
 #[path = "../harness/spark.rs"]
 mod spark;
+mod undeclared;
 mod world;
 mod writer;

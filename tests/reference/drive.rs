@@ -118,6 +118,13 @@ impl Driven {
             Event::Operation(number) => self.show_operation(*number, world),
             Event::Cluster(number) => self.show_cluster(*number, world),
             Event::Namespace(number) => self.show_namespace(*number, world),
+            Event::Strangers(number) => {
+                let takes = resources(world.strangers[*number]);
+                self.gate.set_strangers(&namespace(*number).into(), takes);
+            }
+            Event::Pods(job, there) => {
+                self.gate.set_really_there(&run(*job), &self.running[job], resources(*there));
+            }
             Event::Served(served) => self.gate.set_operator_available(*served),
             Event::Limits => self.gate.set_settings(&settings(world)),
             Event::Later => {}

@@ -82,6 +82,8 @@ pub(crate) struct Run {
     pub(crate) takes: Amounts,
     /// Since when it stands in line before the spark-operator; `None`: it was taken up.
     pub(crate) pending: Option<i64>,
+    /// What its live pods take.
+    pub(crate) there: Amounts,
     pub(crate) locks: Vec<(usize, u32)>,
     /// When it is expected to end, as it was thought when it started.
     pub(crate) ends: Option<i64>,
@@ -109,6 +111,8 @@ pub(crate) struct World {
     pub(crate) terminating: Vec<bool>,
     pub(crate) operations: Vec<Operation>,
     pub(crate) clusters: Vec<Cluster>,
+    /// What applications that no job declared take, by namespace.
+    pub(crate) strangers: [Amounts; 2],
     pub(crate) jobs: Vec<Job>,
     pub(crate) runs: Vec<Run>,
     /// A job and the cluster at which what it needs is kept for it.
@@ -148,7 +152,16 @@ impl World {
             let Operation { locks, expected, .. } = self.operations[job.operation].clone();
             let ends = expected.map(|expected| self.now + expected);
             let (cluster, pending) = (start.cluster, Some(self.now));
-            self.runs.push(Run { job: job.number, operation: job.operation, cluster, takes, pending, locks, ends });
+            self.runs.push(Run {
+                job: job.number,
+                operation: job.operation,
+                cluster,
+                takes,
+                there: [0; 3],
+                pending,
+                locks,
+                ends,
+            });
             starts.push(start);
         }
     }
@@ -287,14 +300,26 @@ impl World {
     fn used(&self, cluster: usize) -> Amounts {
         let mut used = [0; 3];
         for run in self.runs.iter().filter(|run| run.cluster == cluster) {
-            used.iter_mut().zip(run.takes).for_each(|(used, takes)| *used += takes);
+            (0..3).for_each(|of| used[of] += run.takes[of].max(run.there[of]));
         }
         used
     }
 
+    /// What strangers take of it: those of the namespaces that may use it.
+    fn taken_by_strangers(&self, cluster: usize) -> Amounts {
+        let it = &self.clusters[cluster];
+        let namespaces = it.namespaces.iter().filter(|_| it.declared);
+        namespaces.fold([0; 3], |sum, namespace| [0, 1, 2].map(|of| sum[of] + self.strangers[*namespace][of]))
+    }
+
+    fn occupied(&self, cluster: usize) -> Amounts {
+        let (used, strangers) = (self.used(cluster), self.taken_by_strangers(cluster));
+        [0, 1, 2].map(|of| used[of] + strangers[of])
+    }
+
     fn room(&self, cluster: usize) -> Amounts {
-        let (capacity, used) = (self.clusters[cluster].capacity, self.used(cluster));
-        [0, 1, 2].map(|of| capacity[of].saturating_sub(used[of]))
+        let (capacity, occupied) = (self.clusters[cluster].capacity, self.occupied(cluster));
+        [0, 1, 2].map(|of| capacity[of].saturating_sub(occupied[of]))
     }
 
     // ---- what is kept -----------------------------------------------------------------------------------------
@@ -305,6 +330,14 @@ impl World {
             && self.possible(job, cluster)
             && !self.is_held(cluster)
             && self.accepts(job, cluster)
+            && self.fits_beside_strangers(job, cluster)
+    }
+
+    /// Whether there would be room if no run of ours were there.
+    fn fits_beside_strangers(&self, job: &Job, cluster: usize) -> bool {
+        let (capacity, strangers) = (self.clusters[cluster].capacity, self.taken_by_strangers(cluster));
+        let left = [0, 1, 2].map(|of| capacity[of].saturating_sub(strangers[of]));
+        !self.reaches_bound(cluster, strangers) && fits(self.least(job, cluster), left)
     }
 
     fn settle_claims(&mut self) {
@@ -468,7 +501,11 @@ impl World {
 
     /// A dimension is used to the percentage from which nothing more is admitted.
     fn is_full(&self, cluster: usize) -> bool {
-        let (capacity, used) = (self.clusters[cluster].capacity, self.used(cluster));
+        self.reaches_bound(cluster, self.occupied(cluster))
+    }
+
+    fn reaches_bound(&self, cluster: usize, used: Amounts) -> bool {
+        let capacity = self.clusters[cluster].capacity;
         let reaches = |percent: u64| {
             let of = |of: usize| {
                 used[of] > 0 && u128::from(used[of]) * 100 >= u128::from(percent) * u128::from(capacity[of])
@@ -496,6 +533,7 @@ impl World {
                 && self.has_slot(job)
                 && self.possible(job, cluster)
                 && self.before_turn(job, cluster) == Some("ClusterOccupied")
+                && self.fits_beside_strangers(job, cluster)
         };
         self.jobs.iter().filter(lacks_room).min_by_key(|job| self.rank(job))
     }
@@ -503,14 +541,15 @@ impl World {
     /// When the first that lacks room will have it, if every run ends when it was expected to, and what is left beside it then.
     fn reservation(&self, cluster: usize) -> Option<Reservation> {
         let first = self.first_without_room(cluster)?;
-        let (least, capacity, used) = (self.least(first, cluster), self.clusters[cluster].capacity, self.used(cluster));
+        let (least, capacity, used) =
+            (self.least(first, cluster), self.clusters[cluster].capacity, self.occupied(cluster));
         let mut ends: Vec<i64> =
             self.runs.iter().filter(|run| run.cluster == cluster).filter_map(|run| run.ends).collect();
         ends.sort_unstable();
         let found = [i64::MIN].into_iter().chain(ends).find_map(|time| {
             let over = self.runs.iter().filter(|run| run.cluster == cluster);
             let over = over.filter(|run| run.ends.is_some_and(|end| end <= time));
-            let free = over.fold([0; 3], |sum, run| [0, 1, 2].map(|of| sum[of] + run.takes[of]));
+            let free = over.fold([0; 3], |sum, run| [0, 1, 2].map(|of| sum[of] + run.takes[of].max(run.there[of])));
             let room = [0, 1, 2].map(|of| capacity[of].saturating_sub(used[of] - free[of]));
             fits(least, room).then(|| (time, [0, 1, 2].map(|of| room[of] - least[of])))
         });

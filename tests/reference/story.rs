@@ -13,6 +13,9 @@ pub(crate) enum Event {
     Operation(usize),
     Cluster(usize),
     Namespace(usize),
+    Strangers(usize),
+    /// A run's live pods take this much.
+    Pods(u32, [u64; 3]),
     Served(bool),
     Later,
     Limits,
@@ -109,6 +112,12 @@ fn cluster(rng: &mut Rng, operations: usize, plain: bool) -> Cluster {
     }
 }
 
+/// None, often; the driver takes a core of them, as ours do.
+fn strangers(rng: &mut Rng) -> [u64; 3] {
+    let executors = rng.below(5) as u64;
+    if executors == 0 { [0; 3] } else { [executors, 1000 * (executors + 1), 1408 * (executors + 1)] }
+}
+
 fn window(rng: &mut Rng) -> Window {
     let period = [5, 10, 20, 30][rng.below(4)];
     Window { period, minutes: rng.between(1, period) }
@@ -167,6 +176,17 @@ pub(crate) fn event(rng: &mut Rng, world: &mut World, born: u32) -> Event {
             world.locks = locks(rng, 700, world.plain);
             world.held = rng.chance(if world.plain { 50 } else { 300 });
             Event::Limits
+        }
+        19 if !world.runs.is_empty() && rng.chance(300) => {
+            let run = rng.below(world.runs.len());
+            let executors = rng.below(9) as u64;
+            world.runs[run].there = [executors, 1000 * rng.below(9) as u64, 1408 * (executors + 1)];
+            Event::Pods(world.runs[run].job, world.runs[run].there)
+        }
+        19 if rng.chance(500) => {
+            let number = rng.below(2);
+            world.strangers[number] = strangers(rng);
+            Event::Strangers(number)
         }
         _ => {
             world.now += [rng.between(1, 1000), rng.between(1, 90) * 1000, rng.between(1, 40) * MINUTE][rng.below(3)];

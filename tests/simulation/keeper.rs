@@ -89,7 +89,7 @@ impl Keeper {
                 }
             }
             Command::StepDown => self.dead = true,
-            Command::Announce(_) => {}
+            Command::Announce(_) | Command::ReportStranger { .. } => {}
             other => {
                 if let Command::WriteLedger { ledger, .. } = &other {
                     let told = |kind| self.watches.get(&kind).map_or(0, |watch| watch.told);

@@ -354,6 +354,8 @@ impl World {
         jobs.iter().for_each(|key| self.remove_job(key));
         let operations: Vec<_> = self.operations.keys().filter(inside).cloned().collect();
         operations.iter().for_each(|key| self.remove_operation(key));
+        let strangers: Vec<_> = self.strangers.keys().filter(inside).cloned().collect();
+        strangers.iter().for_each(|key| self.remove_stranger(key));
         let apps: Vec<_> = self.apps.keys().filter(inside).cloned().collect();
         for key in &apps {
             if self.apps.get(key).is_some_and(|app| app.deleting.is_none()) {

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use slowlane::command::{Change, Kind};
 use slowlane::model::{
     ApplicationSeen, ApplicationState, DriverEnd, EndReason, Footprint, Interruption, Job, JobState, JobStatus, Locks,
-    Name, ObjectKey, Outcome, Placeholder, PodPhase, PodRole, PodSeen, Published, Report, ReportedResult, ResultSource,
-    RunId, RunStatus, Time, Uid, WaitReason,
+    Name, ObjectKey, Outcome, Placeholder, PodPhase, PodRole, PodSeen, PodSize, Published, Report, ReportedResult,
+    ResultSource, RunId, RunStatus, Time, Uid, WaitReason,
 };
 
 #[derive(Debug, Clone, PartialEq)]
@@ -117,6 +117,7 @@ impl Pod {
             owner: (self.role == PodRole::Driver).then(|| self.app.clone()),
             role: self.role,
             phase: self.phase,
+            request: PodSize { milli_cores: 1000, memory_mib: 1408 },
             waiting: self.stuck.then(|| "ImagePullBackOff".into()),
             end: self.end.clone(),
         }

@@ -7,7 +7,7 @@ use slowlane::command::Input;
 use slowlane::model::{
     Accept, Cluster, ClusterChoice, Cron, Defaults, Essentials, ExecutorBounds, Job, Language, Locks, MainFile, Name,
     ObjectKey, Operation, Outline, PodSizing, Priority, Recurrence, Requirement, RequirementOperator, Resources,
-    Selector, Settings, Share, Span, Strategy, Time, TimeLimits, Uid, Window, Zone,
+    Selector, Settings, Share, Span, Stranger, Strategy, Time, TimeLimits, Uid, Undeclared, Window, Zone,
 };
 
 use crate::objects::JobObject;
@@ -64,8 +64,20 @@ impl Simulation {
             3 if self.rng.chance(300) => self.with_a_job(|sim, key| {
                 sim.world.edit_job(&key, |object| object.garbled = !object.garbled);
             }),
+            4 if self.rng.chance(200) => self.act_past_the_keeper(),
             _ => self.create_job(),
         }
+    }
+
+    /// Somebody makes an application that no job declares, or it ends.
+    fn act_past_the_keeper(&mut self) {
+        let key = ObjectKey::new(NAMESPACES[self.rng.below(2)], "stranger");
+        if self.world.strangers.contains_key(&key) {
+            return self.world.remove_stranger(&key);
+        }
+        let takes = Resources { executors: 1 + self.rng.below(4) as u64, milli_cores: 3000, memory_mib: 3000 };
+        let uid = self.world.new_uid("stranger");
+        self.world.put_stranger(Stranger { key, uid, takes, is_guessed: false });
     }
 
     /// The settings file is edited: every keeper reads it.
@@ -85,6 +97,7 @@ impl Simulation {
             max_live_runs: if self.rng.chance(100) { 2 } else { 1000 },
             locks: [(LOCK.into(), PERMITS)].into(),
             start_timeout: Span::seconds([100, 600, 600][self.rng.below(3)]),
+            undeclared: if self.rng.chance(200) { Undeclared::Ignore } else { Undeclared::Report },
             ..Settings::default()
         }
     }

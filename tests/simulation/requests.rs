@@ -81,7 +81,9 @@ impl World {
                 });
                 Receipt::ClusterStatusWritten { name, result }
             }
-            Command::Announce(_) | Command::StartWatches | Command::StepDown => return None,
+            Command::Announce(_) | Command::ReportStranger { .. } | Command::StartWatches | Command::StepDown => {
+                return None;
+            }
         })
     }
 

@@ -102,6 +102,8 @@ impl Simulation {
         }
         self.pass(Span::seconds(40));
         self.late.clear();
+        let strangers: Vec<ObjectKey> = self.world.strangers.keys().cloned().collect();
+        strangers.iter().for_each(|key| self.world.remove_stranger(key));
         if self.keepers.is_empty() {
             self.enthrone();
         }

@@ -387,7 +387,9 @@ fn failed(command: &Command, failure: Failure) -> Option<Receipt> {
         Command::WriteJobStatus { uid, .. } => Receipt::JobStatusWritten { uid, result: Err(failure) },
         Command::WriteOperationStatus { key, .. } => Receipt::OperationStatusWritten { key, result: Err(failure) },
         Command::WriteClusterStatus { name, .. } => Receipt::ClusterStatusWritten { name, result: Err(failure) },
-        Command::StartWatches | Command::Announce(_) | Command::StepDown => return None,
+        Command::StartWatches | Command::Announce(_) | Command::ReportStranger { .. } | Command::StepDown => {
+            return None;
+        }
     })
 }
 

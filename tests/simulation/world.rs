@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use slowlane::command::{Change, Kind};
 use slowlane::model::{
     Cluster, JobState, JobStatus, Ledger, LedgerVersion, Name, ObjectKey, Operation, PodPhase, PodRole, PodSeen,
-    Resources, RunId, Time, Uid,
+    Resources, RunId, Stranger, Time, Uid,
 };
 
 use crate::auditor::Auditor;
@@ -32,6 +32,8 @@ pub(crate) struct World {
     pub(crate) jobs: BTreeMap<ObjectKey, JobObject>,
     pub(crate) apps: BTreeMap<ObjectKey, App>,
     pub(crate) pods: BTreeMap<ObjectKey, Pod>,
+    /// Applications that nobody declared.
+    pub(crate) strangers: BTreeMap<ObjectKey, Stranger>,
     pub(crate) ledger: Option<(LedgerVersion, Ledger)>,
     /// Namespaces with a quota that refuses applications.
     pub(crate) quota: BTreeSet<Name>,
@@ -66,6 +68,7 @@ impl World {
             Kind::Operation => self.operations.values().map(|it| Change::Operation(Box::new(it.clone()))).collect(),
             Kind::Job => self.jobs.values().map(JobObject::change).collect(),
             Kind::Application => self.apps.values().map(|it| Change::Application(Box::new(it.seen()))).collect(),
+            Kind::Stranger => self.strangers.values().map(|it| Change::Stranger(Box::new(it.clone()))).collect(),
             Kind::Pod => self.pods.values().map(|it| Change::Pod(Box::new(it.seen()))).collect(),
         }
     }
@@ -74,6 +77,19 @@ impl World {
         let object = self.namespaces.get(name)?;
         let (labels, terminating) = (object.labels.clone(), object.terminating);
         Some(Change::Namespace { name: name.clone(), labels, terminating })
+    }
+
+    // ---- what nobody declares ---------------------------------------------------------------------------------
+
+    pub(crate) fn put_stranger(&mut self, stranger: Stranger) {
+        self.strangers.insert(stranger.key.clone(), stranger.clone());
+        self.emit(Kind::Stranger, Change::Stranger(Box::new(stranger)));
+    }
+
+    pub(crate) fn remove_stranger(&mut self, key: &ObjectKey) {
+        if let Some(stranger) = self.strangers.remove(key) {
+            self.emit(Kind::Stranger, Change::StrangerGone(key.clone(), stranger.uid));
+        }
     }
 
     // ---- what people declare ----------------------------------------------------------------------------------

@@ -152,6 +152,7 @@ const READY: &str = "Ready";
 const SATURATED: &str = "Saturated";
 const WITHIN: &str = "WithinWindow";
 const OPERATOR: &str = "SparkOperatorAvailable";
+const UNDECLARED: &str = "UndeclaredApplication";
 const INVALID: &str = "InvalidSpec";
 
 fn published(status: &ComputeClusterStatus) -> Option<ClusterStatus> {
@@ -165,6 +166,10 @@ fn published(status: &ComputeClusterStatus) -> Option<ClusterStatus> {
         queued: count(jobs.queued),
         executors_in_use: u64::from(count(executors.in_use)),
         executors_max: executors.max.map(|most| u64::from(count(most))),
+        strangers: executors.strangers.map(|executors| u64::from(count(executors))),
+        undeclared: find(UNDECLARED)
+            .filter(|condition| condition.status == "True")
+            .map(|condition| condition.message.as_str().into()),
         occupancy_percent: status.occupancy_percent.map(count),
         saturated: holds(SATURATED)?,
         held: said_held(find(HELD)?),
@@ -201,6 +206,11 @@ pub fn cluster_status(status: &ClusterStatus, before: Option<&ComputeClusterStat
     } else {
         say(OPERATOR, false, NO_OPERATOR, NO_OPERATOR_WORDS)
     });
+    conditions.extend(match (status.strangers, &status.undeclared) {
+        (None, _) => None,
+        (Some(_), Some(words)) => Some(say(UNDECLARED, true, "Undeclared", words)),
+        (Some(_), None) => Some(say(UNDECLARED, false, "AllDeclared", ALL_DECLARED)),
+    });
     if status.defect.is_some() {
         conditions.push(say("Stalled", true, reason, words));
     }
@@ -208,6 +218,7 @@ pub fn cluster_status(status: &ClusterStatus, before: Option<&ComputeClusterStat
         observed_generation: Some(generation),
         executors: Some(ExecutorCounts {
             in_use: written(status.executors_in_use),
+            strangers: status.strangers.map(written),
             max: status.executors_max.map(written),
         }),
         jobs: Some(JobCounts { running: written(status.running), queued: written(status.queued) }),
@@ -221,6 +232,7 @@ pub fn cluster_status(status: &ClusterStatus, before: Option<&ComputeClusterStat
     status_patch(&said, None)
 }
 
+const ALL_DECLARED: &str = "every SparkApplication in its namespaces is of a ManagedJob";
 const NO_OPERATOR: &str = "NoSparkApplications";
 const NO_OPERATOR_WORDS: &str = "the API server does not know SparkApplications: install the kubeflow spark-operator";
 
@@ -315,6 +327,12 @@ mod tests {
                 held: Some("by Ann".into()),
                 saturated: true,
                 occupancy_percent: Some(120),
+                ..plain.clone()
+            },
+            ClusterStatus { strangers: Some(0), ..plain.clone() },
+            ClusterStatus {
+                strangers: Some(4),
+                undeclared: Some("2 that no ManagedJob declared".into()),
                 ..plain.clone()
             },
             ClusterStatus { spark_operator_available: false, executors_max: None, ..plain.clone() },

@@ -11,6 +11,7 @@ mod ledger;
 mod operation;
 mod patch;
 mod pod;
+mod stranger;
 mod window;
 
 pub use application::{PLACEHOLDER_ANNOTATION, application, placeholder_word};
@@ -19,7 +20,8 @@ pub use job::job;
 pub use job_status::job_status;
 pub use ledger::{MalformedLedger, read_ledger, write_ledger};
 pub use operation::{operation, operation_status};
-pub use pod::pod;
+pub use pod::{pod, pod_request};
+pub use stranger::stranger;
 
 use std::collections::BTreeMap;
 

@@ -1,13 +1,17 @@
 //! A pod of ours as the engine sees it.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::api::core::v1::{Pod, PodStatus};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use serde::Deserialize;
 
 use super::application::run;
 use super::{key, uid};
 use crate::api::v1alpha1::ReportedBy;
-use crate::model::{DriverEnd, PodPhase, PodRole, PodSeen, Report, ReportedResult, ResultSource, Uid};
-use crate::spark::{self, ApplicationState, driver_end, failure_sentence};
+use crate::model::{DriverEnd, PodPhase, PodRole, PodSeen, PodSize, Report, ReportedResult, ResultSource, Uid};
+use crate::spark::{self, ApplicationState, cpu_quantity, driver_end, failure_sentence, memory_quantity};
 use crate::text::clean;
 
 /// Label by which Spark tells its drivers from its executors.
@@ -15,7 +19,7 @@ const ROLE_LABEL: &str = "spark-role";
 
 /// The pod; `None` when its labels name no run.
 #[must_use]
-pub fn pod(meta: &ObjectMeta, status: &PodStatus) -> Option<PodSeen> {
+pub fn pod(meta: &ObjectMeta, status: &PodStatus, request: PodSize) -> Option<PodSeen> {
     let run = run(meta)?;
     let is_driver = meta.labels.as_ref()?.get(ROLE_LABEL).is_some_and(|role| role == "driver");
     let phase = phase(status);
@@ -27,9 +31,54 @@ pub fn pod(meta: &ObjectMeta, status: &PodStatus) -> Option<PodSeen> {
         owner: owner(meta),
         role: if is_driver { PodRole::Driver } else { PodRole::Executor },
         phase,
+        request,
         waiting: if is_driver && phase == PodPhase::Pending { waiting(status) } else { None },
         end: finished_driver.then(|| end(meta, status)),
     })
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Spec {
+    containers: Vec<Container>,
+    init_containers: Vec<Container>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Container {
+    restart_policy: Option<String>,
+    resources: Requests,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Requests {
+    requests: BTreeMap<String, Quantity>,
+}
+
+impl Container {
+    /// Thousandths of a core, and bytes. What cannot be read, or is not there, is nothing.
+    fn takes(&self) -> (u64, u64) {
+        let of = |name| self.resources.requests.get(name).map(|quantity: &Quantity| quantity.0.as_str());
+        let cores = of("cpu").and_then(|text| cpu_quantity("", text).ok());
+        let memory = of("memory").and_then(|text| memory_quantity("", text).ok());
+        (cores.unwrap_or(0), memory.unwrap_or(0))
+    }
+}
+
+/// What a pod with this spec requests: all of its containers together, or more where one that comes before them takes more.
+#[must_use]
+pub fn pod_request(spec: &str) -> PodSize {
+    let spec = serde_json::from_str::<Option<Spec>>(spec).ok().flatten().unwrap_or_default();
+    let is_sidecar = |container: &&Container| container.restart_policy.as_deref() == Some("Always");
+    let staying = spec.containers.iter().chain(spec.init_containers.iter().filter(is_sidecar)).map(Container::takes);
+    let add = |(cores, memory): (u64, u64), (more, bytes)| (cores + more, memory + bytes);
+    let (cores, memory) = staying.fold((0, 0), add);
+    let before = spec.init_containers.iter().map(Container::takes);
+    let (milli_cores, bytes) =
+        before.fold((cores, memory), |(cores, memory), (most, bytes)| (cores.max(most), memory.max(bytes)));
+    PodSize { milli_cores, memory_mib: bytes.div_ceil(1 << 20) }
 }
 
 /// The `SparkApplication` that owns a driver.
@@ -112,7 +161,8 @@ mod tests {
     fn read(role: &str, status: Value) -> PodSeen {
         let meta = json!({"name": "p", "namespace": "jobs", "uid": "p1",
             "labels": {"slowlane.dev/job-uid": "u", "slowlane.dev/run": "1", "spark-role": role}});
-        pod(&serde_json::from_value(meta).unwrap(), &serde_json::from_value(status).unwrap()).unwrap()
+        let status = serde_json::from_value(status).unwrap();
+        pod(&serde_json::from_value(meta).unwrap(), &status, PodSize::default()).unwrap()
     }
 
     fn ended(exit_code: i32, reason: &str, message: &str) -> Value {
@@ -154,6 +204,22 @@ mod tests {
 
     #[test]
     fn a_pod_without_a_run_is_not_ours() {
-        assert_eq!(pod(&ObjectMeta::default(), &PodStatus::default()), None);
+        assert_eq!(pod(&ObjectMeta::default(), &PodStatus::default(), PodSize::default()), None);
+    }
+
+    #[test]
+    fn a_pod_requests_what_its_containers_do() {
+        let container = |cpu: &str, memory: &str| json!({"resources": {"requests": {"cpu": cpu, "memory": memory}}});
+        let executor = json!({"containers": [container("2", "4505Mi"), container("100m", "1Gi"), {}]});
+        let size = |milli_cores, memory_mib| PodSize { milli_cores, memory_mib };
+        assert_eq!(pod_request(&executor.to_string()), size(2100, 4505 + 1024));
+        let mut sidecar = container("1", "1Mi");
+        sidecar["restartPolicy"] = json!("Always");
+        let init =
+            json!({"containers": [container("1", "1Gi")], "initContainers": [container("500m", "2Gi"), sidecar]});
+        assert_eq!(pod_request(&init.to_string()), size(2000, 2048));
+        for odd in ["null", "3", r#"{"containers": [{"resources": {"requests": {"cpu": "many"}}}]}"#] {
+            assert_eq!(pod_request(odd), PodSize::default(), "{odd}");
+        }
     }
 }

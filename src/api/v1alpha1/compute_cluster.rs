@@ -295,8 +295,9 @@ pub struct ComputeClusterStatus {
     pub next_window: Option<NextWindow>,
 
     /// `Ready`: jobs can start in it. `WithinWindow`: it accepts jobs at this time. `Saturated`: it is full. `Held`: by its
-    /// `stopPolicy`, by whom and since when. `SparkOperatorAvailable`: `SparkApplications` are served. `Stalled` as kstatus knows
-    /// it. One entry a type.
+    /// `stopPolicy`, by whom and since when. `SparkOperatorAvailable`: `SparkApplications` are served. `UndeclaredApplication`:
+    /// some of the occupancy is that of `SparkApplications` that no `ManagedJob` declared. `Stalled` as kstatus knows it. One entry
+    /// a type.
     #[schemars(schema_with = "schema::conditions")]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
@@ -318,9 +319,15 @@ pub struct NextWindow {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ExecutorCounts {
-    /// Executors reserved by runs alive.
+    /// Executors reserved by runs alive, or really there where a run has more.
     #[schemars(range(min = 0))]
     pub in_use: i32,
+
+    /// Executors of `SparkApplications` that no `ManagedJob` declared, in the namespaces that it admits. They take room in it as
+    /// runs do. Absent: the keeper's setting `undeclared` is `Ignore`.
+    #[schemars(range(min = 0))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strangers: Option<i32>,
 
     /// Executors that it holds at most. Absent: no bound.
     #[schemars(range(min = 0))]

@@ -106,10 +106,7 @@ impl Executor {
         let mut pods = Vec::new();
         loop {
             let page = self.caller.call("list", "Pod", api.list(&params)).await?;
-            let seen = page.items.iter().filter_map(|pod| {
-                let view = pod.content.as_ref().ok()?;
-                convert::pod(&pod.metadata, view.status())
-            });
+            let seen = page.items.iter().filter_map(|pod| pod.content.as_ref().ok()?.pod(&pod.metadata));
             pods.extend(seen.filter(|pod| pod.run == *run));
             match page.metadata.continue_.filter(|token| !token.is_empty()) {
                 Some(token) => params = params.continue_token(&token),

@@ -8,7 +8,8 @@ use kube::api::{Api, PostParams};
 
 use super::{Executor, MANAGER};
 use crate::command::{Announcement, Failure};
-use crate::observe::event;
+use crate::model::{ObjectKey, Uid};
+use crate::observe::{event, stranger_event};
 use crate::text::clean;
 
 impl Executor {
@@ -22,6 +23,19 @@ impl Executor {
         let api: Api<Event> = Api::namespaced(self.client.clone(), &announcement.job.namespace);
         let params = PostParams { field_manager: Some(MANAGER.into()), dry_run: false };
         self.caller.call("create", "Event", api.create(&params, &event)).await.map(|_| ())
+    }
+
+    /// One event for each: that it was told before, by whoever led then, is as good.
+    pub(super) async fn report_stranger(&self, key: &ObjectKey, uid: &Uid, message: &str) -> Result<(), Failure> {
+        tracing::warn!(application = %key, detail = clean(message, 500), "an application that no job declared");
+        let now = Timestamp::from_millisecond(self.clock.now().0).unwrap_or_default();
+        let event = stranger_event(key, uid, message, &self.names.instance, now);
+        let api: Api<Event> = Api::namespaced(self.client.clone(), &key.namespace);
+        let params = PostParams { field_manager: Some(MANAGER.into()), dry_run: false };
+        match self.caller.call("create", "Event", api.create(&params, &event)).await {
+            Err(Failure::Conflict(_)) => Ok(()),
+            other => other.map(|_| ()),
+        }
     }
 }
 

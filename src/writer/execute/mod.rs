@@ -155,6 +155,11 @@ impl Execute for Executor {
                 self.count("Announce", &announcement.job.to_string(), Some(&announcement.uid), &result);
                 return None;
             }
+            Command::ReportStranger { key, uid, message } => {
+                let result = self.report_stranger(&key, &uid, &message).await;
+                self.count("ReportStranger", &key.to_string(), None, &result);
+                return None;
+            }
             // The engine's loop keeps these for itself.
             Command::StartWatches | Command::StepDown => return None,
         })
