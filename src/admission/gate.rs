@@ -782,10 +782,12 @@ impl Gate {
         let standings = key.candidates.iter().map(|candidate| self.standing(&key, candidate)).collect();
         let number = self.lanes.add(Lane::new(key.clone(), standings));
         for candidate in key.candidates.iter().filter(|candidate| candidate.fit == Fit::Fits) {
+            // Nothing changes for others: its heads say themselves where they may matter.
             if let Some(entry) = self.clusters.get_mut(candidate.cluster) {
                 entry.lanes.insert(number);
+                let (need, room) = (candidate.need, entry.room());
+                entry.least_need = entry.least_need.filter(|_| !need.fits(room)).map(|least| least.at_most(need));
             }
-            self.renew(candidate.cluster);
         }
         for (name, needed) in key.locks.iter() {
             self.locks.entry(name.clone()).or_default().lanes.insert(number, *needed);
