@@ -19,7 +19,11 @@ pub(crate) enum Policy {
     BestEffort,
     /// As shipped, with its bound of ten minutes.
     PriorityFifo,
+    /// With a bound of a day.
+    PatientFifo,
     StrictFifo,
+    /// As `Backfill`, and each operation declares what its runs take as a rule.
+    Declared,
     /// What is expected is the history of each operation.
     Backfill,
     /// What is expected is what comes true.
@@ -27,8 +31,15 @@ pub(crate) enum Policy {
 }
 
 impl Policy {
-    pub(crate) const ALL: [Self; 5] =
-        [Self::BestEffort, Self::StrictFifo, Self::Easy, Self::PriorityFifo, Self::Backfill];
+    pub(crate) const ALL: [Self; 7] = [
+        Self::BestEffort,
+        Self::Easy,
+        Self::StrictFifo,
+        Self::PriorityFifo,
+        Self::PatientFifo,
+        Self::Backfill,
+        Self::Declared,
+    ];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -36,15 +47,17 @@ impl Policy {
             Self::StrictFifo => "StrictFifo",
             Self::Easy => "EASY, run times known",
             Self::PriorityFifo => "PriorityFifo",
+            Self::PatientFifo => "PriorityFifo, bound of a day",
             Self::Backfill => "Backfill",
+            Self::Declared => "Backfill, expectedRunSeconds",
         }
     }
 
     fn strategy(self) -> Strategy {
         match self {
-            Self::BestEffort | Self::PriorityFifo => Strategy::PriorityFifo,
+            Self::BestEffort | Self::PriorityFifo | Self::PatientFifo => Strategy::PriorityFifo,
             Self::StrictFifo => Strategy::StrictFifo,
-            Self::Backfill | Self::Easy => Strategy::Backfill,
+            Self::Backfill | Self::Declared | Self::Easy => Strategy::Backfill,
         }
     }
 }
@@ -68,7 +81,11 @@ struct Run {
 }
 
 pub(crate) fn play(jobs: &[Job], policy: Policy) -> Outcome {
-    let bound = if policy == Policy::BestEffort { Span(i64::MAX / 4) } else { Settings::default().waiting_bound };
+    let bound = match policy {
+        Policy::BestEffort => Span(i64::MAX / 4),
+        Policy::PatientFifo => Span::seconds(86_400),
+        _ => Settings::default().waiting_bound,
+    };
     let settings = Settings { waiting_bound: bound, max_live_runs: usize::MAX, ..Settings::default() };
     let mut gate = Gate::new(&settings);
     gate.set_namespace(&"jobs".into(), [].into(), false);
@@ -90,7 +107,7 @@ pub(crate) fn play(jobs: &[Job], policy: Policy) -> Outcome {
             gate.give_back(&id(number), &run.holder);
             let kind = history.entry(run.kind).or_default();
             kind.record(Span(now - run.began));
-            if policy == Policy::Backfill {
+            if matches!(policy, Policy::Backfill | Policy::Declared) {
                 gate.set_expected(&operation_key(run.kind), kind.expected());
             }
         } else {
@@ -99,9 +116,12 @@ pub(crate) fn play(jobs: &[Job], policy: Policy) -> Outcome {
             let kind = if policy == Policy::Easy { next } else { job.kind };
             if gate.operation(&operation_key(kind)).is_none_or(|entry| entry.declared.is_none()) {
                 gate.set_operation(Box::new(operation(operation_key(kind))));
-            }
-            if policy == Policy::Easy {
-                gate.set_expected(&operation_key(kind), Some(Span(job.takes)));
+                let expected = match policy {
+                    Policy::Easy => Some(Span(job.takes)),
+                    Policy::Declared => Some(Span(job.usual)),
+                    _ => None,
+                };
+                gate.set_expected(&operation_key(kind), expected);
             }
             let number = u32::try_from(next).expect("some thousand jobs");
             let rank = Rank::new(Priority::Normal, Time(now), number, number, settings.aging);

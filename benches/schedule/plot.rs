@@ -15,7 +15,7 @@ pub(crate) struct Point {
     pub(crate) large: f64,
 }
 
-const COLOURS: [&str; 5] = ["#888888", "#b5651d", "#2a7f3f", "#1f5fbf", "#c02f6f"];
+const COLOURS: [&str; 7] = ["#888888", "#2a7f3f", "#b5651d", "#1f5fbf", "#17a2b8", "#c02f6f", "#7a3fbf"];
 const WIDTH: f64 = 360.0;
 const HEIGHT: f64 = 240.0;
 
@@ -31,19 +31,15 @@ pub(crate) fn draw(points: &[Point]) -> String {
         {
             let (left, top) = (if column == 0 { 50.0 } else { 440.0 }, if line == 0 { 40.0 } else { 320.0 });
             let mine: Vec<&Point> = points.iter().filter(|point| point.model == model).collect();
-            panel(&mut svg, &format!("{}: {title}, minutes", model.name()), &mine, of, (left, top));
+            panel(&mut svg, &format!("{}: {title}, min", model.name()), &mine, of, (left, top));
         }
     }
     for (number, policy) in Policy::ALL.into_iter().enumerate() {
-        let x = [50.0, 200.0, 310.0, 490.0, 620.0][number];
-        let colour = COLOURS[number];
-        let name = policy.name();
+        let (x, y) = ([50.0, 240.0, 430.0, 600.0][number % 4], if number < 4 { 592.0 } else { 614.0 });
+        let (colour, name) = (COLOURS[number], policy.name());
         // Writing to a String cannot fail.
-        let _ = writeln!(
-            svg,
-            "<rect x=\"{x}\" y=\"612\" width=\"14\" height=\"4\" fill=\"{colour}\"/><text x=\"{}\" y=\"618\">{name}</text>",
-            x + 20.0
-        );
+        let _ = writeln!(svg, "<rect x=\"{x}\" y=\"{y}\" width=\"14\" height=\"4\" fill=\"{colour}\"/>");
+        let _ = writeln!(svg, "<text x=\"{}\" y=\"{}\">{name}</text>", x + 20.0, y + 6.0);
     }
     svg + "</svg>\n"
 }

@@ -20,6 +20,8 @@ pub(crate) struct Job {
     pub(crate) executors: u64,
     /// Milliseconds.
     pub(crate) takes: i64,
+    /// What its kind takes as a rule, in milliseconds.
+    pub(crate) usual: i64,
 }
 
 /// Where sizes and run times come from.
@@ -72,7 +74,13 @@ pub(crate) fn jobs(model: Model, load: f64, number: usize, seed: u64) -> Vec<Job
     let mut now = 0.0;
     let job = |(kind, takes): (usize, f64)| {
         now += -gap * uniform(&mut rng).ln();
-        Job { comes: millis(now), kind, executors: kinds[kind].0, takes: millis(takes).max(1000) }
+        Job {
+            comes: millis(now),
+            kind,
+            executors: kinds[kind].0,
+            takes: millis(takes).max(1000),
+            usual: millis(kinds[kind].1).max(1000),
+        }
     };
     drawn.into_iter().map(job).collect()
 }
