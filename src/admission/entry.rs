@@ -63,6 +63,8 @@ pub struct Vacancy {
 /// When the first that lacks room will have it, if every run ends when it was expected to, and what is left beside it then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reservation {
+    /// Whose.
+    pub(super) rank: Rank,
     /// When.
     pub time: Time,
     /// Room beside it.
@@ -181,9 +183,9 @@ impl ClusterEntry {
         self.declared.as_ref().map(|declared| declared.strategy).unwrap_or_default()
     }
 
-    /// When this much will be free beside what is granted, if every run ends when it was expected to; who is late ends now.
+    /// When a job that needs this much will have room, if every run ends when it was expected to; who is late ends now.
     /// `None`: that hangs on runs of which nothing is known.
-    pub(super) fn reservation(&self, need: Resources, now: Time) -> Option<Reservation> {
+    pub(super) fn reservation(&self, rank: Rank, need: Resources, now: Time) -> Option<Reservation> {
         let capacity = self.declared.as_ref()?.capacity;
         let mut used = self.occupied();
         let mut ends = self.ends.iter().peekable();
@@ -195,7 +197,7 @@ impl ClusterEntry {
             }
             time = end.max(now);
         }
-        Some(Reservation { time, spare: capacity.minus(used).minus(need) })
+        Some(Reservation { rank, time, spare: capacity.minus(used).minus(need) })
     }
 
     /// Whether it gives a lock permits of its own.
@@ -203,9 +205,9 @@ impl ClusterEntry {
         self.declared.as_ref().is_some_and(|declared| declared.locks.contains_key(name))
     }
 
-    /// Whether what it has is kept for a job that ranks above.
-    pub(super) fn is_claimed_above(&self, rank: Rank) -> bool {
-        self.claim.as_ref().is_some_and(|claim| claim.rank < rank)
+    /// The claim of a job that ranks above.
+    pub(super) fn claim_above(&self, rank: Rank) -> Option<&Claim> {
+        self.claim.as_ref().filter(|claim| claim.rank < rank)
     }
 
     pub(super) fn take(&mut self, run: RunId, holder: &Holder) {

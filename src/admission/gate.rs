@@ -90,7 +90,7 @@ impl Gate {
     /// An empty gate.
     #[must_use]
     pub fn new(settings: &Settings) -> Self {
-        Self {
+        let mut gate = Self {
             operations: HashMap::new(),
             clusters: Slab::default(),
             by_name: BTreeMap::new(),
@@ -100,7 +100,7 @@ impl Gate {
             numbers: HashMap::new(),
             lanes: Slab::default(),
             lane_numbers: HashMap::new(),
-            locks: declared_locks(settings),
+            locks: BTreeMap::new(),
             claims: BTreeMap::new(),
             doubtful: BTreeSet::new(),
             seeking: BTreeSet::new(),
@@ -117,7 +117,9 @@ impl Gate {
             max_live_runs: settings.max_live_runs,
             bound: settings.waiting_bound,
             aging: settings.aging,
-        }
+        };
+        gate.set_locks(settings);
+        gate
     }
 
     /// The settings changed: everybody who waits is looked at anew. Where the aging is another one, every rank is, too, and the
@@ -755,12 +757,15 @@ impl Gate {
         LaneKey { candidates, locks: operation.locks.clone(), expected, namespace }
     }
 
+    /// How many permits of a lock a run on a cluster could have if nothing else ran; `None` where nobody declares it.
+    pub(super) fn permits(&self, lock: &Name, cluster: &Cluster) -> Option<u32> {
+        let everywhere = self.locks.get(lock).and_then(|lock| lock.permits);
+        everywhere.into_iter().chain(cluster.locks.get(lock).copied()).min()
+    }
+
     /// Whether a cluster could take this much of an operation if nothing else ran.
     fn fit(&self, need: Resources, operation: &Operation, cluster: &Cluster) -> Fit {
-        let permits = |name: &Name| {
-            let everywhere = self.locks.get(name).and_then(|lock| lock.permits);
-            [everywhere, cluster.locks.get(name).copied()].into_iter().flatten().min()
-        };
+        let permits = |name: &Name| self.permits(name, cluster);
         let find = |wrong: &dyn Fn(&(Name, u32)) -> bool| operation.locks.iter().position(wrong);
         if let Some(unknown) = find(&|(name, _)| permits(name).is_none()) {
             Fit::UnknownLock(unknown)
@@ -907,9 +912,4 @@ impl Gate {
         let nearest = nearest.unwrap_or(WaitReason::PendingEvaluation);
         own.map_or(nearest, |own| own.min(nearest))
     }
-}
-
-fn declared_locks(settings: &Settings) -> BTreeMap<Name, Lock> {
-    let lock = |permits: &u32| Lock { permits: Some(*permits), ..Lock::default() };
-    settings.locks.iter().map(|(name, permits)| (name.clone(), lock(permits))).collect()
 }

@@ -3,6 +3,7 @@
 //! A cluster is looked at when something about it, its runs or its lanes changed ("touched"); it remembers the first in
 //! rank that may start on it. The first of all those starts; of several clusters for one job, the first by name.
 
+use super::claim::Claim;
 use super::entry::{ClusterEntry, Reservation, Vacancy};
 use super::gate::{Gate, Grant};
 use super::lane::{Candidate, ClusterNumber, LaneKey, LaneNumber};
@@ -68,26 +69,17 @@ impl Gate {
             return;
         }
         let keeps_place = self.keeps_place(number);
-        let most = entry.room_beside_strangers();
         if let Some(entry) = self.clusters.get_mut(number) {
             entry.vacancy.keeps_place = keeps_place;
         }
         let places = self.places(number);
-        let lacking = places.iter().filter(|place| place.standing == WaitReason::ClusterOccupied);
-        let lacking = lacking.filter(|place| place.candidate.need.fits(most));
-        let first = lacking.filter_map(|place| Some((place.first?.0, place.candidate.need))).min();
-        let first = first.filter(|_| strategy != Strategy::PriorityFifo);
-        let reservation = first.filter(|_| strategy == Strategy::Backfill);
-        let reservation = reservation.and_then(|(_, need)| self.clusters.get(number)?.reservation(need, self.now));
-        // Where nothing is known of when it will have room, a reservation means nothing.
-        let blocks = strategy == Strategy::StrictFifo || reservation.is_some();
-        let blocked_by = first.filter(|_| blocks).map(|(rank, _)| rank);
-        let kept = self.kept_room(number, blocked_by.filter(|_| reservation.is_some()));
+        let (blocked_by, reservation) = self.first_without_room(number, &places);
+        let kept = self.kept_room(number, reservation);
         if let Some(entry) = self.clusters.get_mut(number) {
             entry.vacancy = Vacancy { at_job_limit, keeps_place, kept, blocked_by, reservation };
             entry.looked_at = self.now;
-            let promise = blocked_by.zip(reservation).map(|(rank, reservation)| (rank, reservation.time));
-            let stands = |(rank, _): &(Rank, Time)| promise.is_some_and(|(now_first, _)| now_first == *rank);
+            let promise = reservation.map(|reservation| (reservation.rank, reservation.time));
+            let stands = |(rank, _): &(Rank, Time)| reservation.is_some_and(|reservation| reservation.rank == *rank);
             entry.promised = entry.promised.filter(stands).or(promise);
         }
         let mut best = None;
@@ -104,6 +96,25 @@ impl Gate {
             let nothing_fits = places.iter().all(|place| !place.candidate.need.fits(room));
             let least = places.iter().map(|place| place.candidate.need).reduce(Resources::at_most);
             entry.least_need = least.filter(|_| nothing_fits);
+        }
+    }
+
+    /// The first in rank that lacks room, and could have it, if nobody or not everybody may pass it; and its reservation.
+    fn first_without_room(&self, number: ClusterNumber, places: &[Place]) -> (Option<Rank>, Option<Reservation>) {
+        let Some(entry) = self.clusters.get(number) else { return (None, None) };
+        let most = entry.room_beside_strangers();
+        let lacks_room =
+            |place: &&Place| place.standing == WaitReason::ClusterOccupied && place.candidate.need.fits(most);
+        let lacking = places.iter().filter(lacks_room);
+        let first = || lacking.filter_map(|place| Some((place.first?.0, place.candidate.need))).min();
+        match entry.strategy() {
+            Strategy::PriorityFifo => (None, None),
+            Strategy::StrictFifo => (first().map(|(rank, _)| rank), None),
+            // Where nothing is known of when it will have room, it is passed.
+            Strategy::Backfill => {
+                let reservation = first().and_then(|(rank, need)| entry.reservation(rank, need, self.now));
+                (reservation.map(|reservation| reservation.rank), reservation)
+            }
         }
     }
 
@@ -146,9 +157,10 @@ impl Gate {
 
     /// Room that is kept for the claimant of a cluster: none as long as it lacks anything else, or where it is the one that has
     /// a reservation.
-    fn kept_room(&self, number: ClusterNumber, reserved: Option<Rank>) -> Resources {
+    fn kept_room(&self, number: ClusterNumber, reservation: Option<Reservation>) -> Resources {
         let claim = self.clusters.get(number).and_then(|entry| entry.claim.as_ref());
-        let kept = claim.filter(|claim| reserved != Some(claim.rank)).and_then(|claim| {
+        let is_reserved = |claim: &Claim| reservation.is_some_and(|reservation| reservation.rank == claim.rank);
+        let kept = claim.filter(|claim| !is_reserved(claim)).and_then(|claim| {
             let lane = self.lanes.get(self.queue(claim.queue)?.lane)?;
             let (_, candidate) = lane.candidate(number)?;
             self.shortage(&lane.key, &candidate, Some(claim.rank)).is_none().then_some(claim.need)
@@ -160,7 +172,7 @@ impl Gate {
     fn is_left(&self, place: &Place, rank: Rank) -> bool {
         let Some(lane) = self.lanes.get(place.lane) else { return false };
         let Some(entry) = self.clusters.get(place.candidate.cluster) else { return false };
-        let kept = if entry.is_claimed_above(rank) { entry.vacancy.kept } else { Resources::default() };
+        let kept = entry.claim_above(rank).map_or(Resources::default(), |_| entry.vacancy.kept);
         self.shortage(&lane.key, &place.candidate, Some(rank)).is_none()
             && place.candidate.need.plus(kept).fits(entry.room())
     }
@@ -223,8 +235,7 @@ impl Gate {
     pub(super) fn shortage(&self, lane: &LaneKey, candidate: &Candidate, rank: Option<Rank>) -> Option<WaitReason> {
         let entry = self.clusters.get(candidate.cluster)?;
         let declared = entry.declared.as_ref()?;
-        let claim = entry.claim.as_ref().filter(|claim| rank.is_some_and(|rank| claim.rank < rank));
-        let claim = claim.filter(|_| entry.vacancy.keeps_place);
+        let claim = rank.and_then(|rank| entry.claim_above(rank)).filter(|_| entry.vacancy.keeps_place);
         let kept = u32::from(claim.is_some());
         if let Some(namespace) = lane.namespace.as_ref().filter(|_| declared.share.is_bounded()) {
             let sharing = claim.filter(|claim| claim.operation.namespace == *namespace);
@@ -256,7 +267,7 @@ impl Gate {
         let Some(entry) = self.clusters.get(cluster) else { return true };
         let declared = entry.declared.as_ref().and_then(|declared| declared.locks.get(name));
         declared.is_none_or(|permits| {
-            let claim = entry.claim.as_ref().filter(|claim| rank.is_some_and(|rank| claim.rank < rank));
+            let claim = rank.and_then(|rank| entry.claim_above(rank));
             let kept = claim.and_then(|claim| lock.kept.get(&claim.rank)).copied().unwrap_or(0);
             fits(lock.used_on(cluster).saturating_add(kept), *permits)
         })
@@ -270,7 +281,7 @@ impl Gate {
         let (bounds, least) = (queue.key.bounds, queue.key.bounds.least());
         let namespace = &queue.key.operation.namespace;
         let other = entry.claim.as_ref().filter(|claim| claim.rank != rank);
-        let reserved = entry.vacancy.blocked_by.filter(|_| entry.vacancy.reservation.is_some());
+        let reserved = entry.vacancy.reservation.map(|reservation| reservation.rank);
         let by_claim = other.filter(|claim| reserved != Some(claim.rank));
         let kept = by_claim.map_or(Resources::default(), |claim| claim.need);
         let reservation = entry.vacancy.reservation.filter(|it| !self.ends_before(queue.lane, *it));

@@ -81,8 +81,7 @@ impl Gate {
                 Fit::ExceedsShare => Some(exceeds_share(declared.share, candidate.need.executors, name)),
                 Fit::ExceedsLock(number) => {
                     let (lock, needed) = self.lock_of(queue, number)?;
-                    let everywhere = self.locks.get(lock).and_then(|lock| lock.permits);
-                    let permits = [everywhere, declared.locks.get(lock).copied()].into_iter().flatten().min()?;
+                    let permits = self.permits(lock, declared)?;
                     Some(format!("needs {needed} permits of lock {lock}, which has {permits}"))
                 }
                 Fit::Fits | Fit::Unbuildable(_) | Fit::UnknownLock(_) => None,
@@ -244,7 +243,7 @@ impl Gate {
                 Some(format!("the namespace's share of {name} is kept {for_whom}"))
             }
             Some(_) => Some(format!("a place on {name} is kept {for_whom}")),
-            None if entry.is_claimed_above(rank) && entry.vacancy.kept != Resources::default() => {
+            None if entry.claim_above(rank).is_some() && entry.vacancy.kept != Resources::default() => {
                 Some(format!("room on {name} is kept {for_whom}"))
             }
             None if entry.strategy() == Strategy::StrictFifo => {
