@@ -11,9 +11,9 @@ use slowlane::command::{Change, Command, Input, Kind, Receipt};
 use slowlane::engine::Engine;
 use slowlane::model::{
     ApplicationSeen, ApplicationState, Cluster, ClusterChoice, Defaults, DriverEnd, Essentials, Holder, Job, JobStatus,
-    Language, Locks, MainFile, Name, ObjectKey, Operation, Outline, PodPhase, PodRole, PodSeen, Priority, Published,
-    Report, Requirement, RequirementOperator, Resources, RunId, RunStatus, Selector, Settings, Share, Strategy, Time,
-    TimeLimits, Uid, child_name,
+    Language, MainFile, Name, ObjectKey, Operation, Outline, PodPhase, PodRole, PodSeen, Priority, Published, Report,
+    Requirement, RequirementOperator, Resources, RunId, RunStatus, Selector, Settings, Time, TimeLimits, Uid,
+    child_name,
 };
 
 /// How large the installation is.
@@ -412,18 +412,10 @@ impl Scale {
             key,
             generation: 1,
             limit: Some(1),
-            hold: None,
-            refuses_at_limit: false,
-            max_queued: None,
-            expected: None,
-            locks: Locks::default(),
             defaults: Defaults { cluster, ..Defaults::default() },
             outline: Outline { essentials, ..Outline::default() },
             parameters: vec!["region".into()],
-            result_parameters: Vec::new(),
-            needs_result: false,
-            defect: None,
-            published: None,
+            ..Operation::default()
         }
     }
 
@@ -436,20 +428,9 @@ impl Scale {
             labels: [("group".into(), group)].into(),
             selector: Some(Selector::default()),
             max_jobs: u32::try_from(LIVE_RUNS / self.clusters).ok(),
-            share: Share::default(),
-            locks: BTreeMap::new(),
-            admit_below: None,
-            max_pending: None,
-            strategy: Strategy::default(),
             capacity: Resources { executors: 1_000, milli_cores: 2_000_000, memory_mib: 8_000_000 },
-            held: false,
-            hold: None,
-            windows: Vec::new(),
-            accept: Vec::new(),
-            cancels_at_window_end: false,
             template: Outline { essentials, ..Outline::default() },
-            defect: None,
-            published: None,
+            ..Cluster::default()
         }
     }
 }

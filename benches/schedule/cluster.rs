@@ -1,13 +1,12 @@
 //! One cluster, the gate before it, and jobs that come and end.
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 use slowlane::admission::{Gate, QueueKey, QueueNumber, Rank};
 use slowlane::index::History;
 use slowlane::model::{
-    Cluster, Defaults, Essentials, ExecutorBounds, Holder, Language, Locks, MainFile, ObjectKey, Operation, Outline,
-    Priority, Resources, RunId, Selector, Settings, Share, Span, Strategy, Time,
+    Cluster, Essentials, ExecutorBounds, Holder, Language, MainFile, ObjectKey, Operation, Outline, Priority,
+    Resources, RunId, Selector, Settings, Span, Strategy, Time,
 };
 
 use crate::workload::{EXECUTORS, Job, real};
@@ -74,94 +73,127 @@ pub(crate) struct Outcome {
     pub(crate) utilisation: f64,
 }
 
-struct Run {
-    holder: Holder,
-    kind: usize,
-    began: i64,
+/// A cluster at work.
+struct Play<'a> {
+    jobs: &'a [Job],
+    policy: Policy,
+    gate: Gate,
+    history: HashMap<usize, History>,
+    waiting: HashMap<usize, (QueueNumber, Rank)>,
+    /// By when it ends.
+    running: BTreeMap<(i64, usize), Holder>,
+    waits: Vec<i64>,
+    /// Executors times milliseconds until the last job comes.
+    busy: i128,
 }
 
 pub(crate) fn play(jobs: &[Job], policy: Policy) -> Outcome {
-    let bound = match policy {
-        Policy::BestEffort => Span(i64::MAX / 4),
-        Policy::PatientFifo => Span::seconds(86_400),
-        _ => Settings::default().waiting_bound,
-    };
-    let settings = Settings { waiting_bound: bound, max_live_runs: usize::MAX, ..Settings::default() };
-    let mut gate = Gate::new(&settings);
-    gate.set_namespace(&"jobs".into(), [].into(), false);
-    gate.set_cluster(Box::new(cluster(policy.strategy())), Time(0));
-    let mut history: HashMap<usize, History> = HashMap::new();
-    let mut ends: BinaryHeap<Reverse<(i64, usize)>> = BinaryHeap::new();
-    let mut waiting: HashMap<u32, (QueueNumber, Rank)> = HashMap::new();
-    let mut running: HashMap<usize, Run> = HashMap::new();
-    let (mut waits, mut busy) = (vec![0_i64; jobs.len()], 0_i128);
-    let last = jobs.last().map_or(0, |job| job.comes);
+    let mut play = Play::new(jobs, policy);
     let mut next = 0;
-    while next < jobs.len() || !ends.is_empty() {
-        let end = ends.peek().map(|Reverse((time, _))| *time);
-        let comes = jobs.get(next).map(|job| job.comes);
-        let now = end.into_iter().chain(comes).min().unwrap_or(last);
-        if end == Some(now) {
-            let Some(Reverse((_, number))) = ends.pop() else { continue };
-            let Some(run) = running.remove(&number) else { continue };
-            gate.give_back(&id(number), &run.holder);
-            let kind = history.entry(run.kind).or_default();
-            kind.record(Span(now - run.began));
-            if matches!(policy, Policy::Backfill | Policy::Declared) {
-                gate.set_expected(&operation_key(run.kind), kind.expected());
+    while next < jobs.len() || !play.running.is_empty() {
+        let end = play.running.keys().next().copied();
+        let comes = jobs.get(next).map_or(i64::MAX, |job| job.comes);
+        let now = match end {
+            Some((time, number)) if time <= comes => {
+                play.ends(time, number);
+                time
             }
-        } else {
-            let job = jobs[next];
-            // Where the time of each is known, each is an operation of its own.
-            let kind = if policy == Policy::Easy { next } else { job.kind };
-            if gate.operation(&operation_key(kind)).is_none_or(|entry| entry.declared.is_none()) {
-                gate.set_operation(Box::new(operation(operation_key(kind))));
-                let expected = match policy {
-                    Policy::Easy => Some(Span(job.takes)),
-                    Policy::Declared => Some(Span(job.usual)),
-                    _ => None,
-                };
-                gate.set_expected(&operation_key(kind), expected);
+            _ => {
+                play.comes(next);
+                next += 1;
+                comes
             }
-            let number = u32::try_from(next).expect("some thousand jobs");
-            let rank = Rank::new(Priority::Normal, Time(now), number, number, settings.aging);
-            let bounds = ExecutorBounds { min: job.executors, max: job.executors };
-            let operation = operation_key(kind);
-            let (class, cluster, own_limit, defect) = (Priority::Normal, None, None, None);
-            let queue = gate.enqueue(QueueKey { operation, class, cluster, bounds, own_limit, defect }, rank);
-            waiting.insert(number, (queue, rank));
-            next += 1;
-        }
-        while let Some(grant) = gate.next_start(Time(now)) {
-            let Some((queue, rank)) = waiting.remove(&grant.job) else { break };
-            let number = grant.job as usize;
-            let job = jobs[number];
-            let kind = if policy == Policy::Easy { number } else { job.kind };
-            gate.dequeue(queue, &rank);
-            let holder = Holder {
-                job: ObjectKey::new("jobs", format!("job-{number}")),
-                operation: operation_key(kind).name,
-                cluster: grant.cluster,
-                footprint: grant.footprint,
-                min_executors: job.executors,
-                max_executors: job.executors,
-                locks: grant.locks,
-                expected: grant.expected,
-                granted: Time(now),
-                seen: false,
-            };
-            gate.take(&id(number), &holder);
-            if policy == Policy::Easy {
-                gate.remove_operation(&operation_key(kind));
-            }
-            running.insert(number, Run { holder, kind, began: now });
-            ends.push(Reverse((now + job.takes, number)));
-            waits[number] = now - job.comes;
-            let within = (now + job.takes).min(last) - now.min(last);
-            busy += i128::from(within) * i128::from(job.executors);
+        };
+        play.start(now);
+    }
+    outcome(jobs, &play.waits, play.busy)
+}
+
+impl<'a> Play<'a> {
+    fn new(jobs: &'a [Job], policy: Policy) -> Self {
+        let waiting_bound = match policy {
+            Policy::BestEffort => Span(i64::MAX / 4),
+            Policy::PatientFifo => Span::seconds(86_400),
+            _ => Settings::default().waiting_bound,
+        };
+        let settings = Settings { waiting_bound, max_live_runs: usize::MAX, ..Settings::default() };
+        let mut gate = Gate::new(&settings);
+        gate.set_namespace(&"jobs".into(), [].into(), false);
+        gate.set_cluster(Box::new(cluster(policy.strategy())), Time(0));
+        Self {
+            jobs,
+            policy,
+            gate,
+            history: HashMap::new(),
+            waiting: HashMap::new(),
+            running: BTreeMap::new(),
+            waits: vec![0; jobs.len()],
+            busy: 0,
         }
     }
-    outcome(jobs, &waits, busy)
+
+    /// Where the time of each job is known, each is an operation of its own.
+    fn operation(&self, number: usize) -> ObjectKey {
+        let kind = if self.policy == Policy::Easy { number } else { self.jobs[number].kind };
+        ObjectKey::new("jobs", format!("kind-{kind}"))
+    }
+
+    fn ends(&mut self, now: i64, number: usize) {
+        let Some(holder) = self.running.remove(&(now, number)) else { return };
+        self.gate.give_back(&id(number), &holder);
+        let history = self.history.entry(self.jobs[number].kind).or_default();
+        history.record(Time(now) - holder.granted);
+        let expected = history.expected();
+        if matches!(self.policy, Policy::Backfill | Policy::Declared) {
+            self.gate.set_expected(&self.operation(number), expected);
+        }
+    }
+
+    fn comes(&mut self, number: usize) {
+        let (job, operation) = (self.jobs[number], self.operation(number));
+        if self.gate.operation(&operation).is_none_or(|entry| entry.declared.is_none()) {
+            self.gate.set_operation(Box::new(declared(operation.clone())));
+            let expected = match self.policy {
+                Policy::Easy => Some(Span(job.takes)),
+                Policy::Declared => Some(Span(job.usual)),
+                _ => None,
+            };
+            self.gate.set_expected(&operation, expected);
+        }
+        let class = Priority::Normal;
+        let key = QueueKey {
+            operation,
+            class,
+            cluster: None,
+            bounds: ExecutorBounds { min: job.executors, max: job.executors },
+            own_limit: None,
+            defect: None,
+        };
+        let named = u32::try_from(number).expect("some thousand jobs");
+        let rank = Rank::new(class, Time(job.comes), named, named, Settings::default().aging);
+        let queue = self.gate.enqueue(key, rank);
+        self.waiting.insert(number, (queue, rank));
+    }
+
+    fn start(&mut self, now: i64) {
+        let last = self.jobs.last().map_or(0, |job| job.comes);
+        while let Some(grant) = self.gate.next_start(Time(now)) {
+            let number = grant.job as usize;
+            let (job, operation) = (self.jobs[number], self.operation(number));
+            let Some((queue, rank)) = self.waiting.remove(&number) else { return };
+            self.gate.dequeue(queue, &rank);
+            let holder =
+                grant.holder(ObjectKey::new("jobs", format!("job-{number}")), operation.name.clone(), Time(now));
+            self.gate.take(&id(number), &holder);
+            if self.policy == Policy::Easy {
+                self.gate.remove_operation(&operation);
+            }
+            self.waits[number] = now - job.comes;
+            let within = (now + job.takes).min(last) - now.min(last);
+            self.busy += i128::from(within) * i128::from(job.executors);
+            self.running.insert((now + job.takes, number), holder);
+        }
+    }
 }
 
 fn outcome(jobs: &[Job], waits: &[i64], busy: i128) -> Outcome {
@@ -182,11 +214,7 @@ fn id(number: usize) -> RunId {
     RunId { job: number.to_string().into(), number: 1 }
 }
 
-fn operation_key(kind: usize) -> ObjectKey {
-    ObjectKey::new("jobs", format!("kind-{kind}"))
-}
-
-fn operation(key: ObjectKey) -> Operation {
+fn declared(key: ObjectKey) -> Operation {
     let essentials = Essentials {
         language: Some(Language::Python),
         main_file: Some(MainFile::Python),
@@ -194,45 +222,16 @@ fn operation(key: ObjectKey) -> Operation {
         spark_version: true,
         ..Essentials::default()
     };
-    Operation {
-        key,
-        generation: 1,
-        limit: None,
-        hold: None,
-        refuses_at_limit: false,
-        max_queued: None,
-        expected: None,
-        locks: Locks::default(),
-        defaults: Defaults::default(),
-        outline: Outline { essentials, ..Outline::default() },
-        parameters: Vec::new(),
-        result_parameters: Vec::new(),
-        needs_result: false,
-        defect: None,
-        published: None,
-    }
+    Operation { key, generation: 1, outline: Outline { essentials, ..Outline::default() }, ..Operation::default() }
 }
 
 fn cluster(strategy: Strategy) -> Cluster {
     Cluster {
         name: "machine".into(),
         generation: 1,
-        labels: [].into(),
         selector: Some(Selector::default()),
-        max_jobs: None,
-        share: Share::default(),
-        locks: [].into(),
-        admit_below: None,
-        max_pending: None,
         strategy,
         capacity: Resources { executors: EXECUTORS, ..Resources::UNBOUNDED },
-        held: false,
-        hold: None,
-        windows: Vec::new(),
-        accept: Vec::new(),
-        cancels_at_window_end: false,
-        template: Outline::default(),
-        defect: None,
-        published: None,
+        ..Cluster::default()
     }
 }

@@ -37,6 +37,27 @@ pub struct Grant {
     pub expected: Option<Span>,
 }
 
+impl Grant {
+    /// The place in the ledger of a run that is granted this.
+    #[must_use]
+    pub fn holder(self, job: ObjectKey, operation: Name, granted: Time) -> Holder {
+        let Self { cluster, footprint, executors, locks, expected, .. } = self;
+        let (min_executors, max_executors) = (executors.min, executors.max);
+        Holder {
+            job,
+            operation,
+            cluster,
+            footprint,
+            min_executors,
+            max_executors,
+            locks,
+            expected,
+            granted,
+            seen: false,
+        }
+    }
+}
+
 #[derive(Debug, PartialEq)]
 struct Namespace {
     labels: Labels,

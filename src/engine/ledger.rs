@@ -357,7 +357,7 @@ impl Engine {
         let most = if self.cautious { 1 } else { usize::MAX };
         while grants.len() < most {
             let Some(grant) = self.gate.next_start(self.now) else { return true };
-            let Some((run, holder)) = self.accept(&grant) else { return false };
+            let Some((run, holder)) = self.accept(grant) else { return false };
             self.gate.take(&run, &holder);
             self.gate.join_line(&run);
             grants.insert(run, holder);
@@ -365,7 +365,7 @@ impl Engine {
         false
     }
 
-    fn accept(&mut self, grant: &Grant) -> Option<(RunId, Holder)> {
+    fn accept(&mut self, grant: Grant) -> Option<(RunId, Holder)> {
         let number = grant.job;
         self.leave_queue(number);
         let now = self.now;
@@ -375,18 +375,7 @@ impl Engine {
         let run = RunId { job: entry.job.uid.clone(), number: last.max(used_up + 1) };
         entry.stage = Stage::Granted(run.number);
         entry.let_in = true;
-        let holder = Holder {
-            job: entry.job.key.clone(),
-            operation: entry.job.operation.clone(),
-            cluster: grant.cluster.clone(),
-            footprint: grant.footprint,
-            min_executors: grant.executors.min,
-            max_executors: grant.executors.max,
-            locks: grant.locks.clone(),
-            expected: grant.expected,
-            granted: now,
-            seen: false,
-        };
+        let holder = grant.holder(entry.job.key.clone(), entry.job.operation.clone(), now);
         self.enter_state(number, JobState::Starting);
         Some((run, holder))
     }

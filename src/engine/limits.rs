@@ -168,29 +168,15 @@ impl Engine {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Cluster, Footprint, Locks, Outline, Settings, Strategy, Time};
+    use crate::model::{Cluster, Footprint, Locks, Settings, Time};
 
     fn cluster() -> Cluster {
         Cluster {
             name: "business".into(),
             generation: 1,
-            labels: BTreeMap::new(),
-            selector: None,
-            max_jobs: None,
             share: Share { max_jobs: Some(1), max_executors: Some(9) },
             locks: BTreeMap::from([("lake".into(), 3)]),
-            admit_below: None,
-            max_pending: None,
-            strategy: Strategy::default(),
-            capacity: Resources::UNBOUNDED,
-            hold: None,
-            held: false,
-            windows: Vec::new(),
-            accept: Vec::new(),
-            cancels_at_window_end: false,
-            template: Outline::default(),
-            defect: None,
-            published: None,
+            ..Cluster::default()
         }
     }
 

@@ -50,6 +50,33 @@ pub struct Cluster {
     pub published: Option<ClusterStatus>,
 }
 
+/// Without bounds, and for nobody yet.
+impl Default for Cluster {
+    fn default() -> Self {
+        Self {
+            name: Name::default(),
+            generation: 0,
+            labels: BTreeMap::new(),
+            selector: None,
+            max_jobs: None,
+            share: Share::default(),
+            locks: BTreeMap::new(),
+            admit_below: None,
+            max_pending: None,
+            strategy: Strategy::default(),
+            capacity: Resources::UNBOUNDED,
+            held: false,
+            hold: None,
+            windows: Vec::new(),
+            accept: Vec::new(),
+            cancels_at_window_end: false,
+            template: Outline::default(),
+            defect: None,
+            published: None,
+        }
+    }
+}
+
 impl Cluster {
     /// Whether `labels` are those of a namespace that may use this cluster.
     #[must_use]

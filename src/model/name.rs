@@ -85,7 +85,7 @@ impl fmt::Debug for Uid {
 }
 
 /// Namespace and name of an object.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct ObjectKey {
     /// The namespace.
     pub namespace: Name,

@@ -11,7 +11,7 @@ use super::{Hold, Outline, Priority, Span, TimeLimits};
 pub type Locks = Arc<[(Name, u32)]>;
 
 /// An Operation. What it runs stays outside the core; its size and its limits are here.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Operation {
     /// Where it is declared; jobs of the same namespace name it.
     pub key: ObjectKey,

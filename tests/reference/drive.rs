@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use slowlane::admission::{Gate, QueueKey, QueueNumber, Rank};
 use slowlane::model::{
-    Accept, Cluster, ClusterChoice, Cron, Defaults, Essentials, ExecutorBounds, Hold, Holder, Language, MainFile, Name,
+    Accept, Cluster, ClusterChoice, Cron, Essentials, ExecutorBounds, Hold, Holder, Language, MainFile, Name,
     ObjectKey, Operation, Outline, PodSizing, Priority, Recurrence, Requirement, RequirementOperator, Resources, RunId,
     Selector, Settings, Share, Span, Strategy, Time, WaitReason, Window, Zone,
 };
@@ -145,24 +145,15 @@ impl Driven {
         let mut starts = Vec::new();
         while let Some(grant) = self.gate.next_start(Time(world.now)) {
             self.leave(grant.job);
-            let operation = &world.operations[self.jobs[&grant.job].operation];
-            let holder = Holder {
-                job: ObjectKey::new(namespace(operation.namespace), format!("job-{}", grant.job)),
-                operation: operation_key(self.jobs[&grant.job].operation, world).name,
-                cluster: grant.cluster.clone(),
-                footprint: grant.footprint,
-                min_executors: grant.executors.min,
-                max_executors: grant.executors.max,
-                locks: grant.locks.clone(),
-                expected: grant.expected,
-                granted: Time(world.now),
-                seen: false,
-            };
-            self.gate.take(&run(grant.job), &holder);
-            self.gate.join_line(&run(grant.job));
-            self.running.insert(grant.job, holder);
-            let cluster = grant.cluster.rsplit('-').next().unwrap().parse().unwrap();
-            starts.push((grant.job, cluster, grant.executors.max));
+            let number = grant.job;
+            let operation = operation_key(self.jobs[&number].operation, world);
+            let job = ObjectKey { name: format!("job-{number}").into(), ..operation.clone() };
+            let holder = grant.holder(job, operation.name, Time(world.now));
+            let cluster = holder.cluster.rsplit('-').next().unwrap().parse().unwrap();
+            starts.push((number, cluster, holder.max_executors));
+            self.gate.take(&run(number), &holder);
+            self.gate.join_line(&run(number));
+            self.running.insert(number, holder);
         }
         starts
     }
@@ -198,18 +189,10 @@ impl Driven {
             key: key.clone(),
             generation: 1,
             limit: it.limit,
-            hold: None,
-            refuses_at_limit: false,
-            max_queued: None,
-            expected: None,
             locks: it.locks.iter().map(|(lock, permits)| (lock_name(*lock), *permits)).collect(),
-            defaults: Defaults::default(),
             outline: Outline { essentials: essentials(), executor: sized(Some(it.cores)), ..Outline::default() },
-            parameters: Vec::new(),
-            result_parameters: Vec::new(),
-            needs_result: false,
             defect: it.defect.then(|| "odd".into()),
-            published: None,
+            ..Operation::default()
         }));
         self.gate.set_expected(&key, it.expected.map(Span));
     }
@@ -245,7 +228,6 @@ impl Driven {
             },
             capacity: resources(it.capacity),
             held: it.held,
-            hold: None,
             windows: it.windows.iter().map(|it| window(it.period, it.minutes)).collect(),
             accept: it
                 .accept
@@ -257,10 +239,9 @@ impl Driven {
                     operations: entry.operations.iter().map(operation_name).collect(),
                 })
                 .collect(),
-            cancels_at_window_end: false,
             template: Outline { executor: sized(it.cores), ..Outline::default() },
             defect: it.defect.then(|| "odd".into()),
-            published: None,
+            ..Cluster::default()
         };
         self.gate.set_cluster(Box::new(cluster), Time(world.now));
     }

@@ -1,13 +1,12 @@
 //! People: who declares, submits, edits, cancels and deletes.
 
-use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
 use slowlane::command::Input;
 use slowlane::model::{
-    Accept, Cluster, ClusterChoice, Cron, Defaults, Essentials, ExecutorBounds, Job, Language, Locks, MainFile, Name,
-    ObjectKey, Operation, Outline, PodSizing, Priority, Recurrence, Requirement, RequirementOperator, Resources,
-    Selector, Settings, Share, Span, Stranger, Strategy, Time, TimeLimits, Uid, Undeclared, Window, Zone,
+    Accept, Cluster, ClusterChoice, Cron, Essentials, ExecutorBounds, Job, Language, Locks, MainFile, Name, ObjectKey,
+    Operation, Outline, PodSizing, Priority, Recurrence, Requirement, RequirementOperator, Resources, Selector,
+    Settings, Share, Span, Stranger, Strategy, Time, TimeLimits, Uid, Undeclared, Window, Zone,
 };
 
 use crate::objects::JobObject;
@@ -185,25 +184,7 @@ impl Simulation {
         let locks = locks_of(&key.name);
         let (refuses_at_limit, max_queued) = self.drawn_refusals(limit);
         let outline = self.drawn_outline();
-        let defaults = Defaults::default();
-        let (parameters, result_parameters) = (Vec::new(), Vec::new());
-        Operation {
-            key,
-            generation: 1,
-            limit,
-            hold: None,
-            refuses_at_limit,
-            max_queued,
-            expected: None,
-            locks,
-            defaults,
-            outline,
-            parameters,
-            result_parameters,
-            needs_result: false,
-            defect: None,
-            published: None,
-        }
+        Operation { key, generation: 1, limit, refuses_at_limit, max_queued, locks, outline, ..Operation::default() }
     }
 
     /// Now and then an operation refuses at its limit, or lets only a few wait.
@@ -243,7 +224,6 @@ impl Simulation {
         Cluster {
             name: name.into(),
             generation: 1,
-            labels: BTreeMap::new(),
             selector: Some(if name == CLUSTERS[0] { Selector::default() } else { spare }),
             max_jobs: [None, Some(2), Some(3)][self.rng.below(3)],
             share: Share {
@@ -255,14 +235,11 @@ impl Simulation {
             max_pending: self.rng.chance(150).then(|| 1 + u32::from(self.rng.chance(500))),
             strategy: if self.rng.chance(200) { Strategy::StrictFifo } else { Strategy::PriorityFifo },
             capacity,
-            held: false,
-            hold: None,
             windows: if restricts { vec![window] } else { Vec::new() },
             accept: if restricts { vec![urgent, at_times] } else { Vec::new() },
             cancels_at_window_end: restricts,
             template: Outline { essentials, ..Outline::default() },
-            defect: None,
-            published: None,
+            ..Cluster::default()
         }
     }
 
