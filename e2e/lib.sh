@@ -88,6 +88,20 @@ step() {
   say "$(printf '  %s  %-44s %s' "$(since_start)" "$what" "$(took $((EPOCHSECONDS - started)))")"
 }
 
+# packages NAME...   of the machine's distribution: those that are missing only, so that a machine that has them needs no network
+packages() {
+  local missing=() p
+  for p; do [ "$(dpkg-query -W -f '${db:Status-Status}' "$p" 2>/dev/null)" = installed ] || missing+=("$p"); done
+  [ ${#missing[@]} != 0 ] || return 0
+  [ "$(id -u)" = 0 ] || die "needs root: to install ${missing[*]}"
+  step "apt-get install ${missing[0]} ..." install_packages "${missing[@]}"
+}
+install_packages() {
+  local lock=(-o DPkg::Lock::Timeout=300)
+  apt-get "${lock[@]}" update -qq &&
+    DEBIAN_FRONTEND=noninteractive apt-get "${lock[@]}" install -y -qq --no-install-recommends "$@"
+}
+
 # --- artefacts ------------------------------------------------------------------------------------------------------
 
 # key THING...   a digest over files and folders (by absolute path) and plain words: what an artefact was made from

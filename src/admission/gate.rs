@@ -513,7 +513,7 @@ impl Gate {
         self.forget_idle_operation(&operation);
     }
 
-    /// A run that holds its slots stands in line before the spark-operator.
+    /// A run that holds its slots stands in line before the spark-operator, from now on.
     pub fn join_line(&mut self, run: &RunId) {
         self.pace.join(run);
     }
@@ -551,6 +551,12 @@ impl Gate {
             }
         }
         changed
+    }
+
+    /// Whether reasons are those of what is known: nothing has happened since [`settle`](Self::settle).
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.touched.is_empty() && self.unsettled.is_empty() && self.doubtful.is_empty() && self.seeking.is_empty()
     }
 
     // ---- inside: clusters and operations ----------------------------------------------------------------------

@@ -91,10 +91,12 @@ impl Pace {
         first.map(|(since, _)| *since + self.patience)
     }
 
+    /// A run stands in line from now on, also if it did before.
     pub(super) fn join(&mut self, run: &RunId) {
-        if self.line.insert(run.clone(), self.now).is_none() {
-            self.by_time.insert((self.now, run.clone()));
+        if let Some(since) = self.line.insert(run.clone(), self.now) {
+            self.by_time.remove(&(since, run.clone()));
         }
+        self.by_time.insert((self.now, run.clone()));
     }
 
     /// The spark-operator was seen to take a run up.

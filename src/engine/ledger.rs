@@ -254,6 +254,8 @@ impl Engine {
             self.forget_run(run);
         }
         for (run, holder) in flight.grants {
+            // However long the write took, it stands in line from now on.
+            self.gate.join_line(&run);
             self.dirty_runs.insert(run.clone());
             // Its start may have been due to be said while the grant was on its way, when there was no run to tell of.
             if let Some(number) = self.jobs.by_uid(&run.job) {
@@ -312,8 +314,12 @@ impl Engine {
         }
         // A write that takes in runs from elsewhere may raise limits: it carries no grants.
         let may_grant = self.is_admitting() && !self.rebuilding && self.unnamed.is_empty();
-        let grants = if may_grant { self.decide() } else { BTreeMap::new() };
-        self.settle_reasons();
+        let grants = if may_grant {
+            self.decide()
+        } else {
+            self.settle_reasons();
+            BTreeMap::new()
+        };
         if releases.is_empty() && grants.is_empty() && !self.ledger_dirty {
             return;
         }

@@ -4,7 +4,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::wording::{blank, cancelled_by, reason_of, suspended};
-use super::{Engine, Wake, WriteKind};
+use super::{Engine, Phase, Wake, WriteKind};
 use crate::admission::{JobNumber, QueueNumber, Rank};
 use crate::command::{Announcement, Command, Failure};
 use crate::index::{JobEntry, Said, Stage, Unsaid};
@@ -116,7 +116,7 @@ impl Engine {
     }
 
     pub(super) fn publish_backlog(&mut self) {
-        while self.informational < INFORMATIONAL_AT_ONCE {
+        while self.informational < INFORMATIONAL_AT_ONCE && !self.is_undecided() {
             let Some((_, number)) = self.backlog.pop_first() else { break };
             if let Some(entry) = self.jobs.get_mut(number) {
                 entry.backlogged = None;
@@ -124,6 +124,12 @@ impl Engine {
             // Whatever it waited for its turn with: a new reason, or other words.
             self.publish_if_changed(number, true);
         }
+    }
+
+    /// Whether something happened that the next decision will take in: until then nothing true can be said of what holds a job.
+    /// Where no decision is near, what was decided last is said.
+    fn is_undecided(&self) -> bool {
+        self.phase == Phase::Open && !self.gate.is_settled()
     }
 
     fn publish_if_changed(&mut self, number: JobNumber, details: bool) {
@@ -140,8 +146,9 @@ impl Engine {
         if !details && self.is_told(entry) {
             return;
         }
-        // What it says is computed when its turn comes.
-        if self.informational >= INFORMATIONAL_AT_ONCE {
+        // What it says is computed when its turn comes; of what holds a job, when that is decided.
+        let is_waiting = matches!(entry.stage, Stage::Waiting(..));
+        if self.informational >= INFORMATIONAL_AT_ONCE || (is_waiting && self.is_undecided()) {
             let since = entry.since;
             return self.wait_for_turn(number, since);
         }

@@ -7,7 +7,9 @@ use crate::admission::JobNumber;
 use crate::command::{Command, Failure, Kind};
 use crate::index::Stage;
 use crate::lifecycle::{Errand, Intent, RETRY, Run, Step, View, next, observe, outcome_of};
-use crate::model::{ApplicationSeen, JobState, Name, ObjectKey, Outcome, Placeholder, PodPhase, PodSeen, RunId, Span};
+use crate::model::{
+    ApplicationSeen, ApplicationState, JobState, Name, ObjectKey, Outcome, Placeholder, PodPhase, PodSeen, RunId, Span,
+};
 
 /// Tombstones younger than this are never dropped for their number: far longer than a request can be on its way.
 pub(super) const YOUNGEST_DROPPED: Span = Span::seconds(300);
@@ -222,6 +224,11 @@ impl Engine {
                 run.holder.seen |= application.placeholder.is_none();
                 run.denied = None;
                 run.not_before = Some((Errand::Create, self.now + UNTIL_WATCHED));
+                // However long its way was, the spark-operator can have known of it only now.
+                let seen = self.sightings.applications.get(id);
+                if application.placeholder.is_none() && seen.is_none_or(|seen| seen.state == ApplicationState::New) {
+                    self.gate.join_line(id);
+                }
             }
             Ok(application) => {
                 let words = format!("SparkApplication {} was made by somebody else", application.key.name);

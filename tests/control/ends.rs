@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
-use kube::api::{DeleteParams, Patch, PatchParams};
+use kube::api::DeleteParams;
 use serde_json::{Value, json};
 use slowlane::api::v1alpha1::{JobState, ManagedJob, RunOutcome};
 
@@ -11,7 +11,7 @@ use crate::keeper::Keeper;
 use crate::operator::{Operator, Play, state};
 use crate::proxy::{Fault, Proxy};
 use crate::scene::ledger_names;
-use crate::world::{World, eventually, message_of, reason_of};
+use crate::world::{World, assert_words, eventually, message_of, reason_of};
 
 /// An operation that takes one run at a time, and two jobs of it: `first` runs, `second` waits.
 async fn one_runs_and_one_waits(more: Value) -> (World, Keeper, Operator) {
@@ -27,8 +27,7 @@ async fn one_runs_and_one_waits(more: Value) -> (World, Keeper, Operator) {
 }
 
 async fn set(world: &World, job: &str, field: &str, value: bool) {
-    let patch = Patch::Merge(json!({"spec": {field: value}}));
-    world.jobs().patch(job, &PatchParams::default(), &patch).await.unwrap();
+    world.set(job, "test", json!({field: value})).await;
 }
 
 /// Cancels a job and waits until the keeper has seen that.
@@ -61,7 +60,7 @@ async fn a_job_that_is_cancelled_while_it_runs_ends_with_its_pods_and_the_next_o
     set(&world, "first", "cancel", true).await;
     let cancelled = world.job_in("first", JobState::Cancelled).await;
     assert_eq!(reason_of(&cancelled), "Cancelled");
-    assert!(message_of(&cancelled).ends_with(" while it ran"), "{}", message_of(&cancelled));
+    assert_words(message_of(&cancelled), "cancelled by test at ", " while it ran");
     assert_eq!(outcomes(&cancelled), [(1, Some(RunOutcome::Cancelled))]);
     assert_eq!(pods_of(&world, "first").await, Vec::<String>::new(), "its pods go before it is said to have ended");
     world.job_in("second", JobState::Succeeded).await;
@@ -85,7 +84,7 @@ async fn a_job_that_is_cancelled_between_its_grant_and_its_application_never_run
     proxy.mend();
     let cancelled = world.job_in("first", JobState::Cancelled).await;
     assert_eq!(reason_of(&cancelled), "Cancelled");
-    assert!(message_of(&cancelled).ends_with(" before it ran"), "{}", message_of(&cancelled));
+    assert_words(message_of(&cancelled), "cancelled by test at ", " before it ran");
     world.job_in("second", JobState::Succeeded).await;
     assert_eq!((operator.peak(), operator.submissions("first")), (1, 0));
     drop(keeper);

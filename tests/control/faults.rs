@@ -37,8 +37,7 @@ impl TwoJobs<'_> {
         let done = self.world.job_in(&self.done, JobState::Succeeded);
         let cancelled = async {
             self.world.job_in(&self.cancelled, JobState::Running).await;
-            let cancel = Patch::Merge(json!({"spec": {"cancel": true}}));
-            self.world.jobs().patch(&self.cancelled, &PatchParams::default(), &cancel).await.unwrap();
+            self.world.set(&self.cancelled, "test", json!({"cancel": true})).await;
             self.world.job_in(&self.cancelled, JobState::Cancelled).await
         };
         for job in <[_; 2]>::from(tokio::join!(done, cancelled)) {

@@ -2,33 +2,16 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{Api, Patch, PatchParams};
-use serde_json::{Value, json};
+use serde_json::json;
 use slowlane::api::v1alpha1::{JobState, ManagedJob, Operation};
 
 use crate::account;
 use crate::keeper::Keeper;
-use crate::operator::{Operator, Play};
-use crate::world::{World, eventually, message_of, reason_of};
-
-/// A time as it stands behind `since` and `at`.
-fn is_a_minute(text: &str) -> bool {
-    let shape: String = text.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
-    shape == "0000-00-00 00:00 UTC"
-}
-
-/// The words are `before`, a minute and `after`.
-#[track_caller]
-fn assert_words(words: &str, before: &str, after: &str) {
-    let time = words.strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
-    assert!(time.is_some_and(is_a_minute), "{words:?} is not {before:?} TIME {after:?}");
-}
+use crate::operator::Operator;
+use crate::world::{World, assert_words, eventually, message_of, reason_of};
 
 fn by(manager: &str) -> PatchParams {
     PatchParams { field_manager: Some(manager.to_owned()), ..PatchParams::default() }
-}
-
-async fn set(world: &World, job: &str, manager: &str, spec: Value) {
-    world.jobs().patch(job, &by(manager), &Patch::Merge(json!({"spec": spec}))).await.unwrap();
 }
 
 async fn hold_cluster(world: &World, policy: &str) {
@@ -74,11 +57,11 @@ async fn a_held_cluster_an_operation_and_a_job_say_who_holds_them_and_since_when
     .await;
     assert_words(&said, "held by test since ", ": spec.maxConcurrentRuns is 0");
 
-    set(&world, "first", "bob", json!({"suspend": true})).await;
+    world.set("first", "bob", json!({"suspend": true})).await;
     let suspended = world.job_in("first", JobState::Suspended).await;
     let after = ": set spec.suspend to false to let it go on";
     assert_words(message_of(&suspended), "suspended by bob since ", after);
-    set(&world, "first", "eve", json!({"cancel": true})).await;
+    world.set("first", "eve", json!({"cancel": true})).await;
     let cancelled = world.job_in("first", JobState::Cancelled).await;
     assert_words(message_of(&cancelled), "cancelled by eve at ", " before it started");
     drop(keeper);
@@ -90,9 +73,7 @@ async fn an_operation_refuses_jobs_at_its_limit_and_a_job_that_was_accepted_neve
     let world = World::new().await;
     world.operation("report", json!({"maxConcurrentRuns": 1, "whenAtLimit": "Refuse"})).await;
     let (keeper, operator) = (Keeper::start(&world), Operator::start(&world));
-    operator.play("first", Play::Run);
-    world.job("first", "report", json!({})).await;
-    world.job_in("first", JobState::Running).await;
+    world.running(&operator, "first", "report", json!({})).await;
     world.job("second", "report", json!({})).await;
     let refused = world.job_in("second", JobState::Refused).await;
     assert_eq!(reason_of(&refused), "OperationLimitReached");
@@ -102,12 +83,10 @@ async fn an_operation_refuses_jobs_at_its_limit_and_a_job_that_was_accepted_neve
     assert_eq!(truths, [Some("False"), Some("True"), Some("False"), Some("True")]);
 
     // Suspended and resumed, the first one waits for its turn however full it is.
-    set(&world, "first", "bob", json!({"suspend": true})).await;
+    world.set("first", "bob", json!({"suspend": true})).await;
     world.job_in("first", JobState::Suspended).await;
-    operator.play("third", Play::Run);
-    world.job("third", "report", json!({})).await;
-    world.job_in("third", JobState::Running).await;
-    set(&world, "first", "bob", json!({"suspend": false})).await;
+    world.running(&operator, "third", "report", json!({})).await;
+    world.set("first", "bob", json!({"suspend": false})).await;
     world.job_in("first", JobState::Queued).await;
     assert_eq!(operator.submissions("second"), 0);
     drop(keeper);
@@ -120,9 +99,7 @@ async fn a_queue_that_is_full_refuses_and_one_that_nobody_may_wait_in_starts_now
     world.operation("report", json!({"maxConcurrentRuns": 1, "maxQueued": 1})).await;
     world.operation("now", json!({"maxQueued": 0})).await;
     let (keeper, operator) = (Keeper::start(&world), Operator::start(&world));
-    operator.play("first", Play::Run);
-    world.job("first", "report", json!({})).await;
-    world.job_in("first", JobState::Running).await;
+    world.running(&operator, "first", "report", json!({})).await;
     world.job("second", "report", json!({})).await;
     world.job_in("second", JobState::Queued).await;
     world.job("third", "report", json!({})).await;
@@ -150,9 +127,7 @@ async fn the_next_keeper_refuses_nobody_who_was_accepted() {
     let world = World::new().await;
     world.operation("report", json!({"maxConcurrentRuns": 1})).await;
     let (keeper, operator) = (Keeper::start(&world), Operator::start(&world));
-    operator.play("first", Play::Run);
-    world.job("first", "report", json!({})).await;
-    world.job_in("first", JobState::Running).await;
+    world.running(&operator, "first", "report", json!({})).await;
     world.job("second", "report", json!({})).await;
     world.job_in("second", JobState::Queued).await;
     drop(keeper);

@@ -1,14 +1,13 @@
 //! What is counted beside operations and clusters: locks, shares of namespaces, how full a cluster may be, who may pass whom.
 
-use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
-use slowlane::api::v1alpha1::{JobState, ManagedJob};
+use slowlane::api::v1alpha1::{JobState, ManagedJob, Operation};
 
 use crate::account;
 use crate::keeper::Keeper;
 use crate::operator::{Operator, Play};
 use crate::places::edit;
-use crate::world::{World, message_of, reason_of};
+use crate::world::{World, eventually, message_of, reason_of};
 
 async fn told(world: &World, job: &str, reason: &str, message: &str) {
     let waits = world.job_that(job, |job| reason_of(job) == reason && message_of(job) == message).await;
@@ -16,8 +15,7 @@ async fn told(world: &World, job: &str, reason: &str, message: &str) {
 }
 
 async fn cancel(world: &World, job: &str) {
-    let patch = Patch::Merge(json!({"spec": {"cancel": true}}));
-    world.jobs().patch(job, &PatchParams::default(), &patch).await.unwrap();
+    world.set(job, "test", json!({"cancel": true})).await;
     world.job_in(job, JobState::Cancelled).await;
 }
 
@@ -37,9 +35,7 @@ async fn a_lock_spans_operations_and_namespaces_and_names_only_the_readers_own_h
     let edit_locks = |settings: &mut Value| settings["locks"] = json!({"orders": 2});
     let keeper = Keeper::start_with(&world, account::kubeconfig(), edit_locks);
     let operator = Operator::start(&world);
-    operator.play("holder", Play::Run);
-    world.job("holder", "load", json!({})).await;
-    world.job_in("holder", JobState::Running).await;
+    world.running(&operator, "holder", "load", json!({})).await;
     world.job("mine", "report", json!({})).await;
     tenant.job("theirs", "export", json!({})).await;
     told(&world, "mine", "LockTaken", "lock orders: 2 of 2 permits taken, needs 1: holder").await;
@@ -50,14 +46,24 @@ async fn a_lock_spans_operations_and_namespaces_and_names_only_the_readers_own_h
     let taken = world.ledger().await.spec.locks;
     assert_eq!(taken.get("orders").map(|lock| (lock.permits, lock.max_permits)), Some((2, Some(2))));
     // An edit of the operation changes no run that is alive.
-    world.operation("load", json!({"locks": [{"name": "orders", "permits": 1}]})).await;
+    world.operation("load", lock(1)).await;
+    eventually(|| async {
+        let operation = world.api::<Operation>().get("load").await.map_err(|error| error.to_string())?;
+        let observed = operation.status.and_then(|status| status.observed_generation);
+        if observed == operation.metadata.generation { Ok(()) } else { Err(format!("{observed:?}")) }
+    })
+    .await;
+    assert_eq!(world.ledger().await.spec.locks.get("orders").map(|lock| lock.permits), Some(2));
     told(&world, "mine", "LockTaken", "lock orders: 2 of 2 permits taken, needs 1: holder").await;
-    // More permits let one more in, and the next says who holds them now.
+    // More permits let one more in (the job that came first), and the next says of how many they are taken now.
+    operator.play("mine", Play::Run);
     keeper.edit_settings(|settings| settings["locks"] = json!({"orders": 3}));
-    world.job_in("mine", JobState::Succeeded).await;
+    world.job_in("mine", JobState::Running).await;
+    told(&tenant, "theirs", "LockTaken", "lock orders: 3 of 3 permits taken, needs 1").await;
+    // With the operation's new need, the place of the one that took two has room for both.
     cancel(&world, "holder").await;
-    world.job("too-much", "load", json!({})).await;
-    world.job_in("too-much", JobState::Succeeded).await;
+    world.job("later", "load", json!({})).await;
+    world.job_in("later", JobState::Succeeded).await;
     drop(keeper);
     world.remove().await;
 }
@@ -69,10 +75,8 @@ async fn every_limit_of_a_cluster_is_told_with_what_it_counts() {
     world.operation("locked", json!({"locks": [{"name": "lake"}]})).await;
     let (keeper, operator) = (Keeper::start(&world), Operator::start(&world));
     let (name, space) = (world.cluster.clone(), world.namespace.clone());
-    operator.play("runs", Play::Run);
     edit(&world, "", json!({"executors": {"max": 4}})).await;
-    world.job("runs", "report", json!({"executors": {"min": 2, "max": 2}})).await;
-    world.job_in("runs", JobState::Running).await;
+    world.running(&operator, "runs", "report", json!({"executors": {"min": 2, "max": 2}})).await;
     world.job("waits", "report", json!({"executors": {"min": 3, "max": 3}})).await;
     told(&world, "waits", "ClusterOccupied", &format!("needs 3 executors, {name} has free: 2")).await;
     // Nobody passes it where the cluster says so.

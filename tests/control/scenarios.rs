@@ -174,8 +174,7 @@ async fn a_job_that_is_cancelled_before_its_start_never_runs() {
         world.job(job, "report", json!({})).await;
     }
     world.job_in("first", JobState::Running).await;
-    let cancel = Patch::Merge(json!({"spec": {"cancel": true}}));
-    world.jobs().patch("second", &PatchParams::default(), &cancel).await.unwrap();
+    world.set("second", "test", json!({"cancel": true})).await;
     world.job_in("second", JobState::Cancelled).await;
     assert_eq!((operator.submissions("second"), world.all_applications().await.len()), (0, 1));
     drop(keeper);

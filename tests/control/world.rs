@@ -17,6 +17,7 @@ use tokio::sync::{Mutex, MutexGuard, OnceCell, RwLock, RwLockReadGuard, RwLockWr
 
 use crate::account;
 use crate::install::install;
+use crate::operator::{Operator, Play};
 use crate::spark::spark_definition;
 
 static TURN: Mutex<()> = Mutex::const_new(());
@@ -164,6 +165,19 @@ impl World {
         self.api::<Pod>().list(&ListParams::default()).await.expect("pods can be listed").items
     }
 
+    /// Somebody edits a job's spec.
+    pub(crate) async fn set(&self, job: &str, manager: &str, spec: Value) {
+        let params = PatchParams { field_manager: Some(manager.to_owned()), ..PatchParams::default() };
+        self.jobs().patch(job, &params, &Patch::Merge(json!({"spec": spec}))).await.expect("an edit");
+    }
+
+    /// A job that runs until it is told otherwise.
+    pub(crate) async fn running(&self, operator: &Operator, job: &str, operation: &str, more: Value) {
+        operator.play(job, Play::Run);
+        self.job(job, operation, more).await;
+        self.job_in(job, JobState::Running).await;
+    }
+
     /// Waits until a job satisfies `wanted`, and gives it back.
     pub(crate) async fn job_that(&self, name: &str, wanted: impl Fn(&ManagedJob) -> bool) -> ManagedJob {
         let jobs = self.jobs();
@@ -257,4 +271,17 @@ pub(crate) async fn eventually<T, E: Debug, F: Future<Output = Result<T, E>>>(at
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+}
+
+/// A time as it stands behind `since` and `at`.
+fn is_a_minute(text: &str) -> bool {
+    let shape: String = text.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
+    shape == "0000-00-00 00:00 UTC"
+}
+
+/// The words are `before`, a minute and `after`.
+#[track_caller]
+pub(crate) fn assert_words(words: &str, before: &str, after: &str) {
+    let time = words.strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
+    assert!(time.is_some_and(is_a_minute), "{words:?} is not {before:?} TIME {after:?}");
 }

@@ -173,7 +173,14 @@ impl Simulation {
         for (key, operation) in world.operations.iter().filter(|(_, operation)| operation.may_refuse()) {
             let of_it = world.jobs.values().filter(|it| it.job.operation_key() == *key);
             let of_it = of_it.filter(|it| !world.auditor.suspended.contains(&it.job.uid));
-            let is_queued = |it: &&JobObject| it.status.as_ref().is_some_and(|status| status.state == JobState::Queued);
+            // Whoever holds a place in the ledger waits no more, though its status may say so for some seconds yet.
+            let holds = |it: &JobObject| {
+                let holders = world.ledger.iter().flat_map(|(_, ledger)| ledger.holders.keys());
+                holders.into_iter().any(|run| run.job == it.job.uid)
+            };
+            let is_queued = |it: &&JobObject| {
+                it.status.as_ref().is_some_and(|status| status.state == JobState::Queued) && !holds(it)
+            };
             let queued = of_it.filter(is_queued).count();
             let limit = operation.limit.filter(|_| operation.refuses_at_limit);
             let most = operation.max_queued.into_iter().chain(limit).min();
