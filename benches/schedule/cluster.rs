@@ -144,7 +144,7 @@ impl<'a> Play<'a> {
         let history = self.history.entry(self.jobs[number].kind).or_default();
         history.record(Time(now) - holder.granted);
         let expected = history.expected();
-        if matches!(self.policy, Policy::Backfill | Policy::Declared) {
+        if self.policy != Policy::Easy {
             self.gate.set_expected(&self.operation(number), expected);
         }
     }

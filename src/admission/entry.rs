@@ -183,6 +183,15 @@ impl ClusterEntry {
         self.declared.as_ref().map(|declared| declared.strategy).unwrap_or_default()
     }
 
+    /// Whether somebody may have a reservation: the first that lacks room, or only who claims it.
+    pub(super) fn may_reserve(&self) -> bool {
+        match self.strategy() {
+            Strategy::PriorityFifo => self.claim.is_some(),
+            Strategy::StrictFifo => false,
+            Strategy::Backfill => true,
+        }
+    }
+
     /// When a job that needs this much will have room, if every run ends when it was expected to; who is late ends now.
     /// `None`: that hangs on runs of which nothing is known.
     pub(super) fn reservation(&self, rank: Rank, need: Resources, now: Time) -> Option<Reservation> {

@@ -764,10 +764,10 @@ impl Gate {
                 key.cluster.as_ref().is_none_or(|choice| choice.includes(name, &cluster.labels))
             })
             .filter(|(_, _, cluster)| cluster.defect.is_none() && cluster.admits(&namespace.labels));
-        let (mut shares, mut backfills) = (false, false);
+        let (mut shares, mut reserves) = (false, false);
         let candidates = admitting.map(|(_, number, cluster)| {
             shares |= cluster.share.is_bounded();
-            backfills |= cluster.strategy == Strategy::Backfill;
+            reserves |= cluster.strategy != Strategy::StrictFifo;
             let whole = cluster.template.over(operation.outline);
             let footprint = whole.footprint();
             let need = footprint.with(key.bounds.least());
@@ -780,7 +780,7 @@ impl Gate {
         });
         let candidates = candidates.collect();
         let namespace = shares.then(|| key.operation.namespace.clone());
-        let expected = self.operation(&key.operation).and_then(|entry| entry.expected).filter(|_| backfills);
+        let expected = self.operation(&key.operation).and_then(|entry| entry.expected).filter(|_| reserves);
         LaneKey { candidates, locks: operation.locks.clone(), expected, namespace }
     }
 

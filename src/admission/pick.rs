@@ -3,7 +3,6 @@
 //! A cluster is looked at when something about it, its runs or its lanes changed ("touched"); it remembers the first in
 //! rank that may start on it. The first of all those starts; of several clusters for one job, the first by name.
 
-use super::claim::Claim;
 use super::entry::{ClusterEntry, Reservation, Vacancy};
 use super::gate::{Gate, Grant};
 use super::lane::{Candidate, ClusterNumber, LaneKey, LaneNumber};
@@ -60,10 +59,10 @@ impl Gate {
     fn look_at(&mut self, number: ClusterNumber) {
         let Some(entry) = self.clusters.get(number) else { return };
         let at_job_limit = self.is_ledger_full() || entry.is_at_job_limit();
-        let (room, strategy) = (entry.room(), entry.strategy());
+        let room = entry.room();
         // Nothing fitted before, and even the least of it does not fit now. A reservation may have come nearer all the same.
         if at_job_limit == entry.vacancy.at_job_limit
-            && strategy != Strategy::Backfill
+            && !entry.may_reserve()
             && entry.least_need.is_some_and(|least| !least.fits(room))
         {
             return;
@@ -73,8 +72,10 @@ impl Gate {
             entry.vacancy.keeps_place = keeps_place;
         }
         let places = self.places(number);
-        let (blocked_by, reservation) = self.first_without_room(number, &places);
-        let kept = self.kept_room(number, reservation);
+        let claim = self.claim_of_room(number);
+        let (blocked_by, reservation) = self.reserved(number, &places, claim);
+        let is_reserved = |claim: &(Rank, _)| reservation.is_some_and(|reservation| reservation.rank == claim.0);
+        let kept = claim.filter(|claim| !is_reserved(claim)).map_or_else(Resources::default, |(_, need)| need);
         if let Some(entry) = self.clusters.get_mut(number) {
             entry.vacancy = Vacancy { at_job_limit, keeps_place, kept, blocked_by, reservation };
             entry.looked_at = self.now;
@@ -99,23 +100,28 @@ impl Gate {
         }
     }
 
-    /// The first in rank that lacks room, and could have it, if nobody or not everybody may pass it; and its reservation.
-    fn first_without_room(&self, number: ClusterNumber, places: &[Place]) -> (Option<Rank>, Option<Reservation>) {
+    /// Whom not everybody may pass who ranks below, and their reservation: by the cluster's strategy, the first that lacks room
+    /// only and could have it, or the claimant alone.
+    fn reserved(
+        &self,
+        number: ClusterNumber,
+        places: &[Place],
+        claim: Option<(Rank, Resources)>,
+    ) -> (Option<Rank>, Option<Reservation>) {
         let Some(entry) = self.clusters.get(number) else { return (None, None) };
         let most = entry.room_beside_strangers();
         let lacks_room =
             |place: &&Place| place.standing == WaitReason::ClusterOccupied && place.candidate.need.fits(most);
         let lacking = places.iter().filter(lacks_room);
         let first = || lacking.filter_map(|place| Some((place.first?.0, place.candidate.need))).min();
-        match entry.strategy() {
-            Strategy::PriorityFifo => (None, None),
-            Strategy::StrictFifo => (first().map(|(rank, _)| rank), None),
-            // Where nothing is known of when it will have room, it is passed.
-            Strategy::Backfill => {
-                let reservation = first().and_then(|(rank, need)| entry.reservation(rank, need, self.now));
-                (reservation.map(|reservation| reservation.rank), reservation)
-            }
-        }
+        let wanting = match entry.strategy() {
+            Strategy::PriorityFifo => claim.filter(|(_, need)| !need.fits(entry.room())),
+            Strategy::StrictFifo => return (first().map(|(rank, _)| rank), None),
+            Strategy::Backfill => first(),
+        };
+        // Where nothing is known of when it will have room, there is no reservation.
+        let reservation = wanting.and_then(|(rank, need)| entry.reservation(rank, need, self.now));
+        (reservation.map(|reservation| reservation.rank), reservation)
     }
 
     /// Every lane that could ever go to a cluster, and what stands between them.
@@ -155,17 +161,12 @@ impl Gate {
         })
     }
 
-    /// Room that is kept for the claimant of a cluster: none as long as it lacks anything else, or where it is the one that has
-    /// a reservation.
-    fn kept_room(&self, number: ClusterNumber, reservation: Option<Reservation>) -> Resources {
-        let claim = self.clusters.get(number).and_then(|entry| entry.claim.as_ref());
-        let is_reserved = |claim: &Claim| reservation.is_some_and(|reservation| reservation.rank == claim.rank);
-        let kept = claim.filter(|claim| !is_reserved(claim)).and_then(|claim| {
-            let lane = self.lanes.get(self.queue(claim.queue)?.lane)?;
-            let (_, candidate) = lane.candidate(number)?;
-            self.shortage(&lane.key, &candidate, Some(claim.rank)).is_none().then_some(claim.need)
-        });
-        kept.unwrap_or_default()
+    /// The claimant of a cluster, if it lacks nothing but perhaps room, and what it needs.
+    fn claim_of_room(&self, number: ClusterNumber) -> Option<(Rank, Resources)> {
+        let claim = self.clusters.get(number)?.claim.as_ref()?;
+        let lane = self.lanes.get(self.queue(claim.queue)?.lane)?;
+        let (_, candidate) = lane.candidate(number)?;
+        self.shortage(&lane.key, &candidate, Some(claim.rank)).is_none().then_some((claim.rank, claim.need))
     }
 
     /// Whether a job could start with what is kept for those above left to them.

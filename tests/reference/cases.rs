@@ -271,3 +271,26 @@ fn backfill_keeps_room_by_the_claim_where_nothing_is_known_of_the_ends_of_runs()
     case.ends(other);
     assert!(case.runs(large) && !case.runs(next));
 }
+
+#[test]
+fn priority_fifo_reserves_for_whom_it_keeps_room_where_it_is_known_when_that_comes() {
+    let taking = |minutes: i64| Operation { expected: Some(minutes * MINUTE), ..Operation::default() };
+    let mut case = Case::new(world(vec![taking(60), taking(20), taking(90)], vec![of_executors(4)]));
+    let running = case.comes(0, None, 3, 1);
+    let all = case.comes(0, None, 4, 1);
+    let long = case.comes(2, None, 1, 1);
+    assert!(case.runs(long), "before the bound whatever fits passes");
+    case.ends(long);
+    case.minutes_pass(11);
+    let (_, words) = case.told(all);
+    assert_eq!(words, "needs 4 executors, cluster-0 has free: 1; expected at 2023-11-14 23:13 UTC");
+    let long = case.comes(2, None, 1, 1);
+    let (reason, words) = case.told(long);
+    assert_eq!(reason, WaitReason::HigherPriorityFirst);
+    assert_eq!(words, "it would delay a job ranked above that has a reservation on cluster-0");
+    let short = case.comes(1, None, 1, 1);
+    assert!(case.runs(short) && !case.runs(long), "who ends before passes");
+    case.ends(short);
+    case.ends(running);
+    assert!(case.runs(all));
+}

@@ -182,7 +182,7 @@ impl World {
         let claimant = claim.map(|(other, _)| self.job(*other));
         let kept = claimant.filter(|claimant| !self.has_reservation(claimant, cluster));
         let kept = kept.map_or([0; 3], |claimant| self.least(claimant, cluster));
-        let reservation = self.reservation(cluster).filter(|_| self.clusters[cluster].backfill);
+        let reservation = self.reservation(cluster);
         let beside = reservation.filter(|it| !self.ends_before(job, it.time)).map(|it| it.spare);
         let shared = claimant.filter(|claimant| self.namespace(claimant) == self.namespace(job));
         let shared = shared.map_or(0, |claimant| self.least(claimant, cluster)[0]);
@@ -517,13 +517,28 @@ impl World {
 
     /// Somebody above lacks room only, and may not be passed.
     fn is_passed(&self, job: &Job, cluster: usize) -> bool {
+        let above = |first: Option<&Job>| first.is_some_and(|first| self.rank(first) < self.rank(job));
+        let delays = |it: &Reservation| !self.ends_before(job, it.time) && !fits(self.least(job, cluster), it.spare);
+        if self.clusters[cluster].strict {
+            above(self.first_without_room(cluster))
+        } else {
+            above(self.reserving(cluster)) && self.reservation(cluster).as_ref().is_some_and(delays)
+        }
+    }
+
+    /// For whom a cluster reserves room, if it can: the first that lacks it, or only who claims the cluster.
+    /// Of either, if nothing else is lacking.
+    fn reserving(&self, cluster: usize) -> Option<&Job> {
         let it = &self.clusters[cluster];
-        let above = self.first_without_room(cluster).is_some_and(|first| self.rank(first) < self.rank(job));
-        let delays = || {
-            self.reservation(cluster)
-                .is_some_and(|it| !self.ends_before(job, it.time) && !fits(self.least(job, cluster), it.spare))
-        };
-        above && (it.strict || (it.backfill && delays()))
+        let claim = || self.claims.iter().find(|(_, at)| *at == cluster).map(|(claimant, _)| self.job(*claimant));
+        match (it.strict, it.backfill) {
+            (true, _) => None,
+            (_, true) => self.first_without_room(cluster),
+            _ => claim().filter(|claimant| {
+                let has_room = !self.is_full(cluster) && fits(self.least(claimant, cluster), self.room(cluster));
+                self.is_left_but_room(claimant, cluster) && !has_room
+            }),
+        }
     }
 
     /// The first in rank that lacks room at a cluster, and nothing else.
@@ -538,9 +553,9 @@ impl World {
         self.jobs.iter().filter(lacks_room).min_by_key(|job| self.rank(job))
     }
 
-    /// When the first that lacks room will have it, if every run ends when it was expected to, and what is left beside it then.
+    /// When that job will have room, if every run ends when it was expected to, and what is left beside it then.
     fn reservation(&self, cluster: usize) -> Option<Reservation> {
-        let first = self.first_without_room(cluster)?;
+        let first = self.reserving(cluster)?;
         let (least, capacity, used) =
             (self.least(first, cluster), self.clusters[cluster].capacity, self.occupied(cluster));
         let mut ends: Vec<i64> =
@@ -558,12 +573,12 @@ impl World {
     }
 
     pub(crate) fn is_reserved(&self, cluster: usize) -> bool {
-        self.clusters[cluster].backfill && self.reservation(cluster).is_some()
+        self.reservation(cluster).is_some()
     }
 
     fn has_reservation(&self, job: &Job, cluster: usize) -> bool {
-        let is_first = self.first_without_room(cluster).is_some_and(|first| first.number == job.number);
-        self.clusters[cluster].backfill && is_first && self.reservation(cluster).is_some()
+        let is_first = self.reserving(cluster).is_some_and(|first| first.number == job.number);
+        is_first && self.reservation(cluster).is_some()
     }
 
     fn ends_before(&self, job: &Job, time: i64) -> bool {
