@@ -38,15 +38,21 @@ struct Claimable {
 }
 
 impl Gate {
-    /// When the next waiting job will have waited for the bound, where that may change what is kept for whom.
+    /// When time alone may change what is kept for whom: the next waiting job will have waited for the bound, or a run that a
+    /// reservation hangs on will be late.
     #[must_use]
     pub fn next_overdue(&self) -> Option<Time> {
-        if self.claims.is_empty() { None } else { self.due.first().map(|(time, _)| *time) }
+        let due = self.due.first().filter(|_| !self.claims.is_empty()).map(|(time, _)| *time);
+        due.into_iter().chain(self.reservations.first().map(|(time, _)| *time)).min()
     }
 
     /// Gives up claims that do not hold any more, then makes those that may be made, the first in rank first.
     pub(super) fn settle_claims(&mut self, now: Time) {
         self.now = now;
+        while let Some(changed) = self.reservations.first().copied().filter(|(time, _)| *time <= now) {
+            self.reservations.remove(&changed);
+            self.touched.insert(changed.1);
+        }
         loop {
             while let Some(cluster) = self.doubtful.pop_first() {
                 self.confirm_claim(cluster);

@@ -69,6 +69,28 @@ pub struct Reservation {
     pub time: Time,
     /// Room beside it.
     pub spare: Resources,
+    /// When it will be another one, if nothing happens until then: somebody is late, or nobody may be any more.
+    pub(super) changes: Option<Time>,
+}
+
+/// Who wants room that there is not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Wanted {
+    pub(super) rank: Rank,
+    /// When it has waited for the bound.
+    pub(super) overdue: Time,
+    pub(super) need: Resources,
+}
+
+/// How long past the bound runs that are late are waited for: so many times the longest that a run there was expected to take.
+const PATIENCE: i64 = 16;
+
+/// A run whose end is expected at some time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Expected {
+    takes: Resources,
+    /// How long it was expected to take.
+    expected: Span,
 }
 
 /// What the runs of a namespace take of a cluster.
@@ -100,7 +122,7 @@ pub struct ClusterEntry {
     /// What the live runs of each namespace take.
     pub shares: BTreeMap<Name, ShareUse>,
     /// What those of its runs take whose end is expected at some time.
-    ends: BTreeMap<(Time, RunId), Resources>,
+    ends: BTreeMap<(Time, RunId), Expected>,
     /// For whom what it has is kept.
     pub(super) claim: Option<Claim>,
     /// As last looked at.
@@ -192,21 +214,45 @@ impl ClusterEntry {
         }
     }
 
-    /// When a job that needs this much will have room, if every run ends when it was expected to; who is late ends now.
+    /// When a job that needs this much will have room, if every run ends when it is expected to.
     /// `None`: that hangs on runs of which nothing is known.
-    pub(super) fn reservation(&self, rank: Rank, need: Resources, now: Time) -> Option<Reservation> {
+    pub(super) fn reservation(&self, wanted: &Wanted, now: Time) -> Option<Reservation> {
         let capacity = self.declared.as_ref()?.capacity;
+        let longest = self.ends.values().map(|run| run.expected).max().unwrap_or_default();
+        let patience = wanted.overdue + Span(longest.0.saturating_mul(PATIENCE));
+        let is_patient = now < patience;
+        let expected = self.expected_ends(is_patient, now);
+        let next_late = expected.first().map(|(end, _)| *end);
         let mut used = self.occupied();
-        let mut ends = self.ends.iter().peekable();
+        let mut ends = expected.into_iter().peekable();
         let mut time = now;
-        while !need.fits(capacity.minus(used)) {
-            let end = ends.peek()?.0.0;
-            while let Some(((_, run), takes)) = ends.next_if(|((other, _), _)| *other == end) {
-                used = used.minus(takes.plus(self.surplus.get(run).copied().unwrap_or_default()));
+        while !wanted.need.fits(capacity.minus(used)) {
+            let end = ends.peek()?.0;
+            while let Some((_, takes)) = ends.next_if(|(other, _)| *other == end) {
+                used = used.minus(takes);
             }
             time = end.max(now);
         }
-        Some(Reservation { rank, time, spare: capacity.minus(used).minus(need) })
+        // Whoever ends before the others are late is seen to end.
+        let changes = next_late.into_iter().chain([patience]).min().filter(|_| is_patient);
+        Some(Reservation { rank: wanted.rank, time, spare: capacity.minus(used).minus(wanted.need), changes })
+    }
+
+    /// When runs are expected to end, the first at first, and what they leave then. Who is late is expected to take twice as long,
+    /// and twice that, and so on; for somebody whose patience is at its end, it ends now.
+    fn expected_ends(&self, is_patient: bool, now: Time) -> Vec<(Time, Resources)> {
+        let renewed = self.ends.iter().map(|((end, run), it)| {
+            let takes = it.takes.plus(self.surplus.get(run).copied().unwrap_or_default());
+            let mut took = it.expected.max(Span::seconds(1));
+            let granted = *end + Span(-it.expected.0);
+            while is_patient && granted + took <= now {
+                took = Span(took.0.saturating_mul(2));
+            }
+            (granted + took, takes)
+        });
+        let mut ends: Vec<(Time, Resources)> = renewed.collect();
+        ends.sort_by_key(|(end, _)| *end);
+        ends
     }
 
     /// Whether it gives a lock permits of its own.
@@ -222,7 +268,8 @@ impl ClusterEntry {
     pub(super) fn take(&mut self, run: RunId, holder: &Holder) {
         self.used = self.used.plus(holder.resources());
         if let Some(expected) = holder.expected {
-            self.ends.insert((holder.granted + expected, run.clone()), holder.resources());
+            let run = (holder.granted + expected, run.clone());
+            self.ends.insert(run, Expected { takes: holder.resources(), expected });
         }
         self.holders.insert(run, holder.job.clone());
         let share = self.shares.entry(holder.job.namespace.clone()).or_default();

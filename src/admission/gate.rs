@@ -87,6 +87,8 @@ pub struct Gate {
     pub(super) seeking: BTreeSet<ClusterNumber>,
     /// When the heads that stand in lanes will have waited for the bound.
     pub(super) due: BTreeSet<(Time, QueueNumber)>,
+    /// When each cluster's reservation will be another one.
+    pub(super) reservations: BTreeSet<(Time, ClusterNumber)>,
     /// The latest time that was told.
     pub(super) now: Time,
     /// Clusters that have to be looked at anew.
@@ -126,6 +128,7 @@ impl Gate {
             doubtful: BTreeSet::new(),
             seeking: BTreeSet::new(),
             due: BTreeSet::new(),
+            reservations: BTreeSet::new(),
             now: Time::default(),
             touched: BTreeSet::new(),
             order: BTreeSet::new(),
@@ -183,7 +186,7 @@ impl Gate {
         self.due.extend(due);
     }
 
-    fn due_at(&self, class: Priority, head: Rank) -> Time {
+    pub(super) fn due_at(&self, class: Priority, head: Rank) -> Time {
         head.created(class, self.aging) + self.bound
     }
 
@@ -667,6 +670,8 @@ impl Gate {
         let Some(entry) = self.clusters.get(number) else { return };
         if entry.declared.is_none() && entry.holders.is_empty() {
             self.by_name.remove(&entry.name);
+            let changes = entry.vacancy.reservation.and_then(|reservation| reservation.changes);
+            changes.map(|time| self.reservations.remove(&(time, number)));
             self.set_best(number, None);
             self.give_up(number);
             self.touched.remove(&number);

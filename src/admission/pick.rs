@@ -3,7 +3,7 @@
 //! A cluster is looked at when something about it, its runs or its lanes changed ("touched"); it remembers the first in
 //! rank that may start on it. The first of all those starts; of several clusters for one job, the first by name.
 
-use super::entry::{ClusterEntry, Reservation, Vacancy};
+use super::entry::{ClusterEntry, Reservation, Vacancy, Wanted};
 use super::gate::{Gate, Grant};
 use super::lane::{Candidate, ClusterNumber, LaneKey, LaneNumber};
 use super::queue::{QueueNumber, Rank};
@@ -63,6 +63,7 @@ impl Gate {
         // Nothing fitted before, and even the least of it does not fit now. A reservation may have come nearer all the same.
         if at_job_limit == entry.vacancy.at_job_limit
             && !entry.may_reserve()
+            && entry.vacancy.reservation.is_none()
             && entry.least_need.is_some_and(|least| !least.fits(room))
         {
             return;
@@ -74,8 +75,11 @@ impl Gate {
         let places = self.places(number);
         let claim = self.claim_of_room(number);
         let (blocked_by, reservation) = self.reserved(number, &places, claim);
-        let is_reserved = |claim: &(Rank, _)| reservation.is_some_and(|reservation| reservation.rank == claim.0);
-        let kept = claim.filter(|claim| !is_reserved(claim)).map_or_else(Resources::default, |(_, need)| need);
+        let is_reserved = |claim: &Wanted| reservation.is_some_and(|reservation| reservation.rank == claim.rank);
+        let kept = claim.filter(|claim| !is_reserved(claim)).map(|claim| claim.need).unwrap_or_default();
+        let changed = self.clusters.get(number).and_then(|entry| entry.vacancy.reservation?.changes);
+        changed.map(|time| self.reservations.remove(&(time, number)));
+        self.reservations.extend(reservation.and_then(|it| Some((it.changes?, number))));
         if let Some(entry) = self.clusters.get_mut(number) {
             entry.vacancy = Vacancy { at_job_limit, keeps_place, kept, blocked_by, reservation };
             entry.looked_at = self.now;
@@ -106,21 +110,24 @@ impl Gate {
         &self,
         number: ClusterNumber,
         places: &[Place],
-        claim: Option<(Rank, Resources)>,
+        claim: Option<Wanted>,
     ) -> (Option<Rank>, Option<Reservation>) {
         let Some(entry) = self.clusters.get(number) else { return (None, None) };
         let most = entry.room_beside_strangers();
         let lacks_room =
             |place: &&Place| place.standing == WaitReason::ClusterOccupied && place.candidate.need.fits(most);
         let lacking = places.iter().filter(lacks_room);
-        let first = || lacking.filter_map(|place| Some((place.first?.0, place.candidate.need))).min();
-        let wanting = match entry.strategy() {
-            Strategy::PriorityFifo => claim.filter(|(_, need)| !need.fits(entry.room())),
-            Strategy::StrictFifo => return (first().map(|(rank, _)| rank), None),
+        let first = || {
+            let (head, need) = lacking.filter_map(|place| Some((place.first?, place.candidate.need))).min()?;
+            self.wanted(head, need)
+        };
+        let wanted = match entry.strategy() {
+            Strategy::PriorityFifo => claim.filter(|claim| !claim.need.fits(entry.room())),
+            Strategy::StrictFifo => return (first().map(|first| first.rank), None),
             Strategy::Backfill => first(),
         };
         // Where nothing is known of when it will have room, there is no reservation.
-        let reservation = wanting.and_then(|(rank, need)| entry.reservation(rank, need, self.now));
+        let reservation = wanted.and_then(|wanted| entry.reservation(&wanted, self.now));
         (reservation.map(|reservation| reservation.rank), reservation)
     }
 
@@ -162,11 +169,17 @@ impl Gate {
     }
 
     /// The claimant of a cluster, if it lacks nothing but perhaps room, and what it needs.
-    fn claim_of_room(&self, number: ClusterNumber) -> Option<(Rank, Resources)> {
+    fn claim_of_room(&self, number: ClusterNumber) -> Option<Wanted> {
         let claim = self.clusters.get(number)?.claim.as_ref()?;
         let lane = self.lanes.get(self.queue(claim.queue)?.lane)?;
         let (_, candidate) = lane.candidate(number)?;
-        self.shortage(&lane.key, &candidate, Some(claim.rank)).is_none().then_some((claim.rank, claim.need))
+        self.shortage(&lane.key, &candidate, Some(claim.rank))
+            .is_none()
+            .then(|| self.wanted((claim.rank, claim.queue), claim.need))?
+    }
+
+    fn wanted(&self, (rank, queue): (Rank, QueueNumber), need: Resources) -> Option<Wanted> {
+        Some(Wanted { rank, overdue: self.due_at(self.queue(queue)?.key.class, rank), need })
     }
 
     /// Whether a job could start with what is kept for those above left to them.

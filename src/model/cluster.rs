@@ -88,7 +88,7 @@ impl Cluster {
     #[must_use]
     pub fn takes_as(&self, other: &Self) -> bool {
         let of =
-            |it: &Self| (it.capacity, it.template, it.defect.is_some(), it.share, it.strategy == Strategy::Backfill);
+            |it: &Self| (it.capacity, it.template, it.defect.is_some(), it.share, it.strategy == Strategy::StrictFifo);
         of(self) == of(other)
             && self.locks == other.locks
             && self.selector == other.selector
@@ -123,12 +123,13 @@ impl Share {
 /// Who goes first where not all fit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Strategy {
-    /// The first in rank that fits; one that does not is passed over until it has waited for the bound.
+    /// The first in rank that fits; one that does not is passed over, and has a reservation once it has waited for
+    /// the bound.
     #[default]
     PriorityFifo,
     /// The first in rank; nobody passes it.
     StrictFifo,
-    /// The first in rank that fits; one that does not has a reservation, which nobody who passes it delays.
+    /// The first in rank that fits; one that does not has a reservation at once, which nobody who passes it delays.
     Backfill,
 }
 

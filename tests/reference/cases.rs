@@ -80,9 +80,16 @@ impl Case {
         self.happens(&Event::Ends(job));
     }
 
+    /// The gate is only asked when it would wake the engine; the rule is asked always.
     fn minutes_pass(&mut self, minutes: i64) {
-        self.world.now += minutes * MINUTE;
-        self.happens(&Event::Later);
+        for _ in 0..minutes {
+            self.world.now += MINUTE;
+            if self.driven.would_wake(self.world.now) {
+                self.happens(&Event::Later);
+            } else {
+                assert_eq!(self.world.decide(), [], "could start, and nobody would have woken the engine");
+            }
+        }
     }
 
     fn happens(&mut self, event: &Event) {
@@ -179,7 +186,7 @@ fn backfill_lets_those_pass_that_delay_nobody_and_tells_when() {
     let (_, words) = case.told(first);
     assert_eq!(
         words,
-        "needs 3 executors, cluster-0 has free: 0; expected at 2023-11-14 23:13 UTC, but runs take longer than expected"
+        "needs 3 executors, cluster-0 has free: 0; expected at 2023-11-15 00:13 UTC (first said: 2023-11-14 23:13 UTC)"
     );
     case.ends(running);
     assert!(case.runs(first));
@@ -202,6 +209,32 @@ fn backfill_keeps_its_word_over_longer_jobs() {
     case.minutes_pass(45);
     let late = case.comes(1, None, 1, 1);
     assert!(!case.runs(late), "it would end after the reservation");
+    case.ends(running);
+    assert!(case.runs(all));
+}
+
+#[test]
+fn a_run_that_is_late_is_expected_anew_until_patience_ends() {
+    let taking = |minutes: i64| Operation { expected: Some(minutes * MINUTE), ..Operation::default() };
+    let cluster = Cluster { backfill: true, ..of_executors(4) };
+    let mut case = Case::new(world(vec![taking(60), taking(20)], vec![cluster]));
+    let running = case.comes(0, None, 3, 1);
+    let all = case.comes(0, None, 4, 1);
+    case.minutes_pass(45);
+    let short = case.comes(1, None, 1, 1);
+    assert!(!case.runs(short), "it would end after the reservation");
+    case.minutes_pass(15);
+    assert!(case.runs(short), "the run that is waited for is late: it is expected to take an hour more");
+    case.ends(short);
+    // The bound, and sixteen times the hour that it was expected to take.
+    case.minutes_pass(16 * 60);
+    let short = case.comes(1, None, 1, 1);
+    assert!(!case.runs(short), "nobody passes any more");
+    let (_, words) = case.told(all);
+    assert_eq!(
+        words,
+        "needs 4 executors, cluster-0 has free: 1; expected at 2023-11-14 23:13 UTC, but runs take longer than expected"
+    );
     case.ends(running);
     assert!(case.runs(all));
 }

@@ -36,7 +36,7 @@ impl Seen {
     pub(crate) fn is_worth_it(&self) {
         // Nothing is undecided once the gate has decided.
         let reasons = REASONS.into_iter().filter(|reason| *reason != "PendingEvaluation");
-        for what in reasons.chain(["start", "claim", "two claims", "reservation"]) {
+        for what in reasons.chain(["start", "claim", "two claims", "reservation", "quiet"]) {
             assert!(self.0.get(what).is_some_and(|number| *number > 100), "{what} was hardly met: {self:?}");
         }
     }
@@ -53,6 +53,7 @@ pub(crate) fn compare(seed: u64, told: bool) -> Seen {
     for born in 0..EVENTS {
         let event = story::event(&mut rng, &mut world, u32::try_from(born).unwrap());
         tell(format!("at {}: {event:?}", world.now));
+        let is_quiet = matches!(event, Event::Later) && !driven.would_wake(world.now);
         driven.apply(&event, &world);
         world.window = driven.longest_line();
         let (said, ruled) = (driven.starts(&world), world.decide());
@@ -64,6 +65,11 @@ pub(crate) fn compare(seed: u64, told: bool) -> Seen {
         };
         tell(format!("starts {said:?}; claims {:?}", world.claims));
         assert_eq!(said, ruled, "seed {seed}, after {event:?}: starts (job, cluster, executors), said and ruled");
+        assert!(
+            !is_quiet || ruled.is_empty(),
+            "seed {seed}: {ruled:?} could start, and nobody would have woken the engine"
+        );
+        *met.0.entry("quiet").or_default() += u64::from(is_quiet);
         *met.0.entry("start").or_default() += ruled.len() as u64;
         *met.0.entry("claim").or_default() += u64::from(!world.claims.is_empty());
         let reserves = (0..world.clusters.len()).filter(|cluster| world.is_reserved(*cluster)).count();
@@ -133,6 +139,12 @@ impl Driven {
         if self.gate.next_edge().is_some_and(|edge| edge.0 <= world.now) {
             self.gate.pass_edges(Time(world.now));
         }
+    }
+
+    /// Whether the engine wakes by that time, of itself.
+    pub(crate) fn would_wake(&self, now: i64) -> bool {
+        let wakes = [self.gate.next_edge(), self.gate.next_overdue(), self.gate.next_impatience()];
+        wakes.into_iter().flatten().any(|time| time.0 <= now)
     }
 
     fn leave(&mut self, job: u32) {

@@ -85,8 +85,10 @@ pub(crate) struct Run {
     /// What its live pods take.
     pub(crate) there: Amounts,
     pub(crate) locks: Vec<(usize, u32)>,
-    /// When it is expected to end, as it was thought when it started.
-    pub(crate) ends: Option<i64>,
+    /// When it started.
+    pub(crate) started: i64,
+    /// How long it was expected to take then.
+    pub(crate) expected: Option<i64>,
 }
 
 pub(crate) const LOCKS: usize = 2;
@@ -150,7 +152,6 @@ impl World {
             let job = self.jobs.remove(at);
             let takes = self.takes(&job, start.cluster, start.executors);
             let Operation { locks, expected, .. } = self.operations[job.operation].clone();
-            let ends = expected.map(|expected| self.now + expected);
             let (cluster, pending) = (start.cluster, Some(self.now));
             self.runs.push(Run {
                 job: job.number,
@@ -160,7 +161,8 @@ impl World {
                 there: [0; 3],
                 pending,
                 locks,
-                ends,
+                started: self.now,
+                expected,
             });
             starts.push(start);
         }
@@ -558,18 +560,26 @@ impl World {
         let first = self.reserving(cluster)?;
         let (least, capacity, used) =
             (self.least(first, cluster), self.clusters[cluster].capacity, self.occupied(cluster));
-        let mut ends: Vec<i64> =
-            self.runs.iter().filter(|run| run.cluster == cluster).filter_map(|run| run.ends).collect();
+        let here = || self.runs.iter().filter(|run| run.cluster == cluster);
+        let longest = here().filter_map(|run| run.expected).max().unwrap_or(0);
+        let is_patient = self.now - first.created < self.bound + 16 * longest;
+        let end = |run: &Run| run.expected.map(|expected| self.end(run.started, expected, is_patient));
+        let mut ends: Vec<i64> = here().filter_map(end).collect();
         ends.sort_unstable();
         let found = [i64::MIN].into_iter().chain(ends).find_map(|time| {
-            let over = self.runs.iter().filter(|run| run.cluster == cluster);
-            let over = over.filter(|run| run.ends.is_some_and(|end| end <= time));
+            let over = here().filter(|run| end(run).is_some_and(|end| end <= time));
             let free = over.fold([0; 3], |sum, run| [0, 1, 2].map(|of| sum[of] + run.takes[of].max(run.there[of])));
             let room = [0, 1, 2].map(|of| capacity[of].saturating_sub(used[of] - free[of]));
             fits(least, room).then(|| (time, [0, 1, 2].map(|of| room[of] - least[of])))
         });
-        // Who is late ends now.
         found.map(|(time, spare)| Reservation { time: time.max(self.now), spare })
+    }
+
+    /// Who is late takes twice as long as was expected, or four times, and so on; who is not waited for any longer ends now.
+    fn end(&self, started: i64, expected: i64, is_patient: bool) -> i64 {
+        let takes = (0..).map(|doublings| expected << doublings);
+        let is_to_come = |takes: &i64| started + takes > self.now || !is_patient;
+        started + takes.into_iter().find(is_to_come).unwrap()
     }
 
     pub(crate) fn is_reserved(&self, cluster: usize) -> bool {

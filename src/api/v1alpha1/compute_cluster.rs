@@ -224,10 +224,10 @@ pub struct OccupancySpec {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct OrderingSpec {
-    /// `PriorityFifo`: what does not fit is passed over by what does, until it has waited for the keeper's setting
-    /// `admission.waitingBoundSeconds`. `StrictFifo`: nobody passes it. `Backfill`: the first that does not fit is reserved the
-    /// earliest time at which it will, by how long runs are expected to take; it is passed by those that are expected to end
-    /// before, or fit beside it then. Default `PriorityFifo`.
+    /// `Backfill`: the first that does not fit is reserved the earliest time at which it will, by how long runs are expected to
+    /// take; it is passed by those that are expected to end before, or fit beside it then. `PriorityFifo`: the same for what has
+    /// waited for the keeper's setting `admission.waitingBoundSeconds`; until then it is passed by whatever fits. `StrictFifo`:
+    /// nobody passes it. Default `PriorityFifo`.
     #[serde(default)]
     pub strategy: OrderingStrategy,
 }

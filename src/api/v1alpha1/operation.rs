@@ -91,7 +91,7 @@ pub struct OperationSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub locks: Vec<LockSpec>,
 
-    /// Seconds that a run of it takes, as its owner thinks. Clusters with `ordering.strategy: Backfill` go by it until runs have
+    /// Seconds that a run of it takes, as its owner thinks. Reservations of clusters go by it until runs have
     /// shown it: then by the median of the last 16 that succeeded. Left out: unknown until then.
     #[schemars(range(min = 1, max = 31_536_000))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
