@@ -32,10 +32,7 @@ impl Executor {
         let event = stranger_event(key, uid, message, &self.names.instance, now);
         let api: Api<Event> = Api::namespaced(self.client.clone(), &key.namespace);
         let params = PostParams { field_manager: Some(MANAGER.into()), dry_run: false };
-        match self.caller.call("create", "Event", api.create(&params, &event)).await {
-            Err(Failure::Conflict(_)) => Ok(()),
-            other => other.map(|_| ()),
-        }
+        self.caller.create("Event", api.create(&params, &event)).await.map(|_| ())
     }
 }
 
