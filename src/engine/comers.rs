@@ -30,7 +30,7 @@ impl Engine {
             // What cannot be queued is judged when it can.
             let Some(queue) = self.gate.queue(queue).filter(|queue| queue.reason.is_accepted()) else { continue };
             if let Some((reason, message)) = self.refusal(queue) {
-                self.refuse(number, reason, message);
+                self.end_unstarted(number, JobState::Refused, reason, message);
                 return true;
             }
             self.let_in(number);
