@@ -68,7 +68,7 @@ impl Engine {
             executors_in_use: entry.in_use().executors,
             executors_max: bounded(declared.capacity.executors),
             strangers: self.settings.undeclared.counts().then_some(entry.strangers.executors),
-            undeclared: self.strangers_at(declared),
+            undeclared: self.strangers_at(entry),
             occupancy_percent: occupancy(entry.occupied(), declared.capacity),
             within_window: entry.is_within_window(),
             next_window: entry.next_opening(),
