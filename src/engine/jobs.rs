@@ -207,7 +207,7 @@ impl Engine {
             return;
         };
         let operation = entry.job.operation_key();
-        self.no_comer(&rank);
+        self.comers.remove(&rank);
         self.gate.dequeue(queue, &rank);
         self.operation_changed(&operation);
     }

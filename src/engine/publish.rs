@@ -59,11 +59,9 @@ impl Engine {
                 waiting.into_iter().for_each(|job| self.waits_in(job, number));
             }
         }
-        if let Some(time) = self.gate.next_overdue() {
-            self.wakes.set(Wake::Claims, time);
-        }
-        if let Some(time) = self.gate.next_impatience() {
-            self.wakes.set(Wake::Line, time);
+        let next = [self.gate.next_overdue(), self.gate.next_impatience()].into_iter().flatten().min();
+        if let Some(time) = next {
+            self.wakes.set(Wake::Decide, time);
         }
     }
 
@@ -75,6 +73,12 @@ impl Engine {
         let is_untold = |entry: &JobEntry| entry.said.is_some() && !self.is_told(entry);
         let untold: Vec<JobNumber> = waiting.filter(|job| self.jobs.get(*job).is_some_and(is_untold)).collect();
         untold.into_iter().for_each(|job| self.publish_job(job));
+    }
+
+    /// What holds the jobs of these operations may be said in other words under the same reason.
+    pub(super) fn tell_details(&mut self, operations: impl IntoIterator<Item = ObjectKey>, after: Span) {
+        let told = self.now + after;
+        operations.into_iter().for_each(|key| self.wakes.set(Wake::Details(key), told));
     }
 
     pub(super) fn operation_changed(&mut self, key: &ObjectKey) {

@@ -29,7 +29,7 @@ impl Engine {
     }
 
     fn strangers_changed(&mut self, namespaces: &[Name]) {
-        let counts = self.settings.undeclared.counts();
+        let counts = self.settings.counts_undeclared;
         for namespace in namespaces {
             let takes = if counts { self.strangers.sum_in(namespace).takes } else { Resources::default() };
             self.gate.set_strangers(namespace, takes);
@@ -70,7 +70,7 @@ impl Engine {
 
     /// Tells of strangers that came into some cluster's namespaces.
     pub(super) fn tell_of_strangers(&mut self) {
-        if !self.settings.undeclared.counts() {
+        if !self.settings.counts_undeclared {
             return;
         }
         let mut admitting: BTreeMap<&Name, String> = BTreeMap::new();

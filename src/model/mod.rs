@@ -34,7 +34,7 @@ pub use settings::Settings;
 pub use status::{
     Blocker, ClusterStatus, JobState, JobStatus, OperationStatus, QueueStatus, ResultSource, RunStatus, RunTimes,
 };
-pub use stranger::{Stranger, Undeclared};
+pub use stranger::Stranger;
 pub use time::{Span, Time};
 pub use window::{Aperture, Cron, Days, Recurrence, Window, Zone};
 
