@@ -1,4 +1,5 @@
-//! The statuses of operations and clusters: written when they differ from what was said, one write at a time each.
+//! The statuses of operations and clusters: written when they differ from what was said, one write at a time each. And how long
+//! runs of an operation are expected to take, which stands in its status, too.
 
 use super::{Engine, Wake};
 use crate::command::{Command, Failure};

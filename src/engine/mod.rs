@@ -1,10 +1,10 @@
 //! Joins admission, lifecycle and the index into one synchronous, total function: `step(input, now) -> commands`.
 //!
-//! No clock, no I/O, no error: what can go wrong comes back as an input. `ledger` keeps the protocol's phases, `watched`
-//! takes in what the watches show, `jobs` puts jobs where they belong and `sightings` applications and pods with their runs,
-//! `runs` brings each run to its end by what `intent` says is wanted of it, `publish` says when statuses are written,
-//! `wording` what stands in a job's, and `declared` what stands in those of operations and clusters; `comers` refuses jobs,
-//! `strangers` counts what nobody declared.
+//! No clock, no I/O, no error: what can go wrong comes back as an input. `ledger` keeps the protocol's phases and `limits` writes
+//! what is declared beside the holders, `watched` takes in what the watches show, `jobs` puts jobs where they belong and
+//! `sightings` applications and pods with their runs, `runs` brings each run to its end by what `intent` says is wanted of it,
+//! `publish` says when statuses are written, `wording` what stands in a job's, and `declared` what stands in those of operations
+//! and clusters; `comers` refuses jobs, `strangers` counts what nobody declared, and `figures` is what metrics are told.
 
 mod comers;
 mod declared;

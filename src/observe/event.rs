@@ -1,5 +1,5 @@
-//! Kubernetes Events: one for each transition that people hear of, written by ourselves, because a recorder that
-//! aggregates keeps the first note of a series for ever.
+//! Kubernetes Events: one for each transition that people hear of and one for each application that no job declared, written by
+//! ourselves, because a recorder that aggregates keeps the first note of a series for ever.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Transitions, for people: one line in the log and one Kubernetes Event.
+//! For people, one line in the log and one Kubernetes Event: of a job's transitions, and of an application that no job declared.
 
 use std::sync::atomic::Ordering;
 
