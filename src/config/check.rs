@@ -6,6 +6,7 @@ use serde_yaml::Value;
 use tracing_subscriber::EnvFilter;
 
 use super::{ConfigError, Settings};
+use crate::model::{MOST_PERMITS, is_lock};
 
 /// The first key of `written` that the complete set of keys in `known` does not have. What is empty there is a map that
 /// takes any.
@@ -74,9 +75,8 @@ pub(super) fn ranges(settings: &Settings) -> Result<(), ConfigError> {
 fn locks(settings: &Settings) -> Result<(), ConfigError> {
     for (name, permits) in &settings.locks {
         let path = format!("locks.{name}");
-        let is_word = is_name(name) && !name.contains('.');
-        require(is_word, &path, name, "a name of lower-case letters, digits and dashes, at most 63")?;
-        require(*permits <= 1_000_000, &path, permits, "0 to 1000000")?;
+        require(is_lock(name), &path, name, "a name of lower-case letters, digits and dashes, at most 63")?;
+        require(*permits <= MOST_PERMITS, &path, permits, "0 to 1000000")?;
     }
     Ok(())
 }

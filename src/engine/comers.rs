@@ -24,23 +24,19 @@ impl Engine {
     /// Judges who has come and could not start, in order. Tells whether somebody was refused: that one may have kept others
     /// from starting.
     pub(super) fn judge(&mut self) -> bool {
-        while let Some(number) = self.next_comer() {
+        // Of all operations: one that is refused may have kept a job of another from starting.
+        while let Some(Rank { job: number, .. }) = self.comers.pop_first() {
             let Some(entry) = self.jobs.get(number) else { continue };
             let Stage::Waiting(queue, _) = entry.stage else { continue };
             // What cannot be queued is judged when it can.
             let Some(queue) = self.gate.queue(queue).filter(|queue| queue.reason.is_accepted()) else { continue };
             if let Some((reason, message)) = self.refusal(queue) {
-                self.refuse(number, reason, message);
+                self.end_unstarted(number, JobState::Refused, reason, message);
                 return true;
             }
             self.let_in(number);
         }
         false
-    }
-
-    /// Of all operations: one that is refused may have kept a job of another from starting.
-    fn next_comer(&mut self) -> Option<JobNumber> {
-        self.comers.pop_first().map(|rank| rank.job)
     }
 
     fn let_in(&mut self, number: JobNumber) {
@@ -70,11 +66,6 @@ impl Engine {
             format!("the queue of Operation {name} is full: {waiting} of {most} waiting; submit it again later")
         };
         Some((EndReason::QueueFull, words))
-    }
-
-    /// A job does not wait any more.
-    pub(super) fn no_comer(&mut self, rank: &Rank) {
-        self.comers.remove(rank);
     }
 
     /// The API server does not take a refusal, since the status says that the job was accepted: then it was.

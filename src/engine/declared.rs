@@ -1,4 +1,5 @@
-//! The statuses of operations and clusters: written when they differ from what was said, one write at a time each.
+//! The statuses of operations and clusters: written when they differ from what was said, one write at a time each. And how long
+//! runs of an operation are expected to take, which stands in its status, too.
 
 use super::{Engine, Wake};
 use crate::command::{Command, Failure};
@@ -67,8 +68,8 @@ impl Engine {
             queued: u32::try_from(self.gate.queued_for(entry)).unwrap_or(u32::MAX),
             executors_in_use: entry.in_use().executors,
             executors_max: bounded(declared.capacity.executors),
-            strangers: self.settings.undeclared.counts().then_some(entry.strangers.executors),
-            undeclared: self.strangers_at(declared),
+            strangers: self.settings.counts_undeclared.then_some(entry.strangers.executors),
+            undeclared: self.strangers_at(entry),
             occupancy_percent: occupancy(entry.occupied(), declared.capacity),
             within_window: entry.is_within_window(),
             next_window: entry.next_opening(),
@@ -78,14 +79,13 @@ impl Engine {
             defect: declared.defect.clone(),
         };
         let publication = self.clusters.entry(name.clone()).or_default();
-        // What jobs are told of its room names strangers, too.
-        if publication.said.as_ref().is_some_and(|said| said.undeclared != status.undeclared) {
-            let told = self.now + self.settings.detail_interval;
-            let waiting = self.gate.operations_at(name);
-            waiting.into_iter().for_each(|key| self.wakes.set(Wake::Details(key), told));
-        }
+        let has_other_strangers = publication.said.as_ref().is_some_and(|said| said.undeclared != status.undeclared);
         if publication.take_if_new(&status) {
             self.out.push(Command::WriteClusterStatus { name: name.clone(), status: Box::new(status) });
+        }
+        // What jobs are told of its room names strangers, too.
+        if has_other_strangers {
+            self.tell_details(self.gate.operations_at(name), self.settings.detail_interval);
         }
     }
 

@@ -32,7 +32,7 @@ impl Engine {
         for queue in self.gate.queues() {
             *waiting.entry(queue.reason).or_default() += queue.len() as u64;
         }
-        let counted = self.strangers.sums().filter(|_| self.settings.undeclared.counts());
+        let counted = self.strangers.sums().filter(|_| self.settings.counts_undeclared);
         Figures {
             undeclared: counted.map(|(namespace, sum)| (namespace.clone(), sum.number)).collect(),
             jobs: self.jobs.by_state().clone(),

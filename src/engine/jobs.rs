@@ -1,10 +1,11 @@
 //! Puts every job where it belongs: at its end, with its run, held back, or into a queue.
 
 use super::Engine;
+use super::wording::cancelled_unstarted;
 use crate::admission::{JobNumber, QueueKey, Rank};
 use crate::index::{JobEntry, Stage};
 use crate::lifecycle::Errand;
-use crate::model::{Hold, Job, JobState, ObjectKey, Operation, RunId, Uid};
+use crate::model::{EndReason, Hold, Job, JobState, ObjectKey, Operation, RunId, Uid};
 
 impl Engine {
     pub(super) fn job_seen(&mut self, mut job: Job) {
@@ -138,8 +139,8 @@ impl Engine {
             // In the quarantine a create of a run that nobody remembers may still land: it is too early to say that it
             // never started. All jobs are placed again when the quarantine is over.
         } else if entry.job.cancel && self.quarantined_until.is_none() {
-            self.leave_queue(number);
-            self.end_waiting(number);
+            let message = cancelled_unstarted(&entry.job);
+            self.end_unstarted(number, JobState::Cancelled, EndReason::Cancelled, message);
         } else if entry.job.suspend {
             self.suspend(number);
         } else {
@@ -206,7 +207,7 @@ impl Engine {
             return;
         };
         let operation = entry.job.operation_key();
-        self.no_comer(&rank);
+        self.comers.remove(&rank);
         self.gate.dequeue(queue, &rank);
         self.operation_changed(&operation);
     }

@@ -37,25 +37,27 @@ enum Entrance {
 
 /// What is held of everything that may be limited.
 #[derive(Default)]
-struct AllHeld<'a> {
+struct AllHeld {
     operations: BTreeMap<ObjectKey, Held>,
-    clusters: BTreeMap<&'a Name, Held>,
-    /// By cluster and namespace.
-    shares: BTreeMap<(&'a Name, &'a Name), Held>,
-    locks: BTreeMap<&'a Name, Held>,
+    clusters: BTreeMap<Name, Held>,
+    /// By cluster and namespace, of clusters that bound it.
+    shares: BTreeMap<(Name, Name), Held>,
+    locks: BTreeMap<Name, Held>,
     /// By cluster and lock.
-    cluster_locks: BTreeMap<(&'a Name, &'a Name), Held>,
+    cluster_locks: BTreeMap<(Name, Name), Held>,
 }
 
-impl<'a> AllHeld<'a> {
-    fn add(&mut self, holder: &'a Holder, entrance: Entrance) {
+impl AllHeld {
+    fn add(&mut self, holder: &Holder, entrance: Entrance, is_shared: bool) {
         let Holder { cluster, job, .. } = holder;
         self.operations.entry(holder.operation_key()).or_default().add(holder, 0, entrance);
-        self.clusters.entry(cluster).or_default().add(holder, 0, entrance);
-        self.shares.entry((cluster, &job.namespace)).or_default().add(holder, 0, entrance);
+        self.clusters.entry(cluster.clone()).or_default().add(holder, 0, entrance);
+        if is_shared {
+            self.shares.entry((cluster.clone(), job.namespace.clone())).or_default().add(holder, 0, entrance);
+        }
         for (lock, permits) in holder.locks.iter() {
-            self.locks.entry(lock).or_default().add(holder, *permits, entrance);
-            self.cluster_locks.entry((cluster, lock)).or_default().add(holder, *permits, entrance);
+            self.locks.entry(lock.clone()).or_default().add(holder, *permits, entrance);
+            self.cluster_locks.entry((cluster.clone(), lock.clone())).or_default().add(holder, *permits, entrance);
         }
     }
 }
@@ -65,104 +67,89 @@ impl Engine {
     /// over one (after a lost ledger) raise it for one write, and so does a share or a lock that is declared below what is held;
     /// the next write lowers it again.
     pub(super) fn compose_limits(&mut self, ledger: &mut Ledger, grants: &BTreeMap<RunId, Holder>) {
+        let (before, gate, settings) = (&self.acknowledged, &self.gate, &self.settings);
+        let declared = |name: &Name| gate.cluster(name)?.declared.as_ref();
+        let clusters = gate.clusters().filter_map(|(name, entry)| Some((name, entry.declared.as_ref()?.share)));
+        let shares: BTreeMap<&Name, Share> = clusters.filter(|(_, share)| share.is_bounded()).collect();
         let mut held = AllHeld::default();
         for (run, holder) in &ledger.holders {
             let entrance = if grants.contains_key(run) {
                 Entrance::Granted
-            } else if self.acknowledged.holders.contains_key(run) {
+            } else if before.holders.contains_key(run) {
                 Entrance::Stands
             } else {
                 Entrance::TakenIn
             };
-            held.add(holder, entrance);
+            held.add(holder, entrance, shares.contains_key(&holder.cluster));
         }
-        ledger.operation_limits = self.limits_of_operations(&held);
-        (ledger.cluster_limits, ledger.cluster_capacity) = self.limits_of_clusters(&held);
-        ledger.shares = self.limits_of_shares(&held);
-        ledger.lock_permits = self.limits_of_locks(&held);
-        ledger.cluster_lock_permits = self.limits_of_cluster_locks(&held);
-    }
-
-    fn limits_of_operations(&mut self, held: &AllHeld<'_>) -> BTreeMap<ObjectKey, u32> {
-        let mut limits = BTreeMap::new();
-        for (key, held) in &held.operations {
-            let declared = self.gate.operation(key).and_then(|entry| entry.declared.as_ref()?.limit);
-            if let Some(limit) = declared {
-                limits.insert(key.clone(), self.raised(limit, held.runs, held.grows));
-            }
-        }
-        limits
-    }
-
-    fn limits_of_clusters(&mut self, held: &AllHeld<'_>) -> (BTreeMap<Name, u32>, BTreeMap<Name, Resources>) {
-        let (mut limits, mut capacities) = (BTreeMap::new(), BTreeMap::new());
-        for (&name, held) in &held.clusters {
-            let Some(declared) = self.gate.cluster(name).and_then(|entry| entry.declared.as_ref()) else { continue };
-            let (limit, capacity) = (declared.max_jobs, declared.capacity);
-            if let Some(limit) = limit {
-                limits.insert(name.clone(), self.raised(limit, held.runs, held.grows));
-            }
-            let comes = !self.acknowledged.cluster_capacity.contains_key(name);
-            let fits = if held.grows || comes { capacity.at_least(held.resources) } else { capacity };
-            self.ledger_dirty |= fits != capacity;
-            capacities.insert(name.clone(), fits);
-        }
-        (limits, capacities)
-    }
-
-    fn limits_of_shares(&mut self, held: &AllHeld<'_>) -> BTreeMap<(Name, Name), Share> {
-        let mut shares = BTreeMap::new();
-        for (&(cluster, namespace), held) in &held.shares {
-            let Some(share) = self.share(cluster) else { continue };
-            let key = (cluster.clone(), namespace.clone());
-            let grows = held.grows || !self.acknowledged.shares.contains_key(&key);
-            let max_jobs = share.max_jobs.map(|most| self.raised(most, held.runs, grows));
-            let max_executors = share.max_executors.map(|most| self.raised(most, held.resources.executors, grows));
-            shares.insert(key, Share { max_jobs, max_executors });
-        }
-        shares
-    }
-
-    /// What each namespace may have of a cluster, where that is bounded.
-    fn share(&self, cluster: &Name) -> Option<Share> {
-        let declared = self.gate.cluster(cluster)?.declared.as_ref()?;
-        Some(declared.share).filter(|share| share.is_bounded())
-    }
-
-    fn limits_of_locks(&mut self, held: &AllHeld<'_>) -> BTreeMap<Name, u32> {
-        let mut limits = BTreeMap::new();
-        for (&lock, held) in &held.locks {
-            let Some(permits) = self.settings.locks.get(lock).copied() else { continue };
-            let grows = held.grows || !self.acknowledged.lock_permits.contains_key(lock);
-            limits.insert(lock.clone(), self.raised(permits, held.permits, grows));
-        }
-        limits
-    }
-
-    fn limits_of_cluster_locks(&mut self, held: &AllHeld<'_>) -> BTreeMap<(Name, Name), u32> {
-        let mut limits = BTreeMap::new();
-        for (&(cluster, lock), held) in &held.cluster_locks {
-            let declared = self.gate.cluster(cluster).and_then(|entry| entry.declared.as_ref()?.locks.get(lock));
-            let Some(permits) = declared.copied() else { continue };
-            let key = (cluster.clone(), lock.clone());
-            let grows = held.grows || !self.acknowledged.cluster_lock_permits.contains_key(&key);
-            let written = self.raised(permits, held.permits, grows);
-            limits.insert(key, written);
-        }
-        limits
-    }
-
-    /// A limit as it is written. Where it lets in more than was declared, the next write lowers it.
-    fn raised<N: Ord + Copy>(&mut self, declared: N, held: N, grows: bool) -> N {
-        let written = if grows { declared.max(held) } else { declared };
-        self.ledger_dirty |= written != declared;
-        written
+        let again = &mut self.ledger_dirty;
+        let runs = |most: u32, held: &Held| most.max(held.runs);
+        let permits = |most: u32, held: &Held| most.max(held.permits);
+        ledger.operation_limits = limits_of(
+            held.operations,
+            |key| gate.operation(key)?.declared.as_ref()?.limit,
+            // Less than there are may be declared of runs at any time.
+            |_| true,
+            runs,
+            again,
+        );
+        ledger.cluster_limits =
+            limits_of(held.clusters.clone(), |name| declared(name)?.max_jobs, |_| true, runs, again);
+        ledger.cluster_capacity = limits_of(
+            held.clusters,
+            |name| Some(declared(name)?.capacity),
+            |name| before.cluster_capacity.contains_key(name),
+            |capacity, held| capacity.at_least(held.resources),
+            again,
+        );
+        ledger.shares = limits_of(
+            held.shares,
+            |(cluster, _)| shares.get(cluster).copied(),
+            |key| before.shares.contains_key(key),
+            |share, held| Share {
+                max_jobs: share.max_jobs.map(|most| most.max(held.runs)),
+                max_executors: share.max_executors.map(|most| most.max(held.resources.executors)),
+            },
+            again,
+        );
+        ledger.lock_permits = limits_of(
+            held.locks,
+            |lock| settings.locks.get(lock).copied(),
+            |lock| before.lock_permits.contains_key(lock),
+            permits,
+            again,
+        );
+        ledger.cluster_lock_permits = limits_of(
+            held.cluster_locks,
+            |(cluster, lock)| declared(cluster)?.locks.get(lock).copied(),
+            |key| before.cluster_lock_permits.contains_key(key),
+            permits,
+            again,
+        );
     }
 
     /// A declared limit changed: the ledger's copy follows with a write of its own where runs hold it.
     pub(super) fn limits_changed(&mut self) {
         self.ledger_dirty |= !self.runs.is_empty();
     }
+}
+
+/// What is declared of each thing that is held; where runs are taken in, or the limit did not stand before, raised to what is held.
+/// Where that lets in more than was declared, the next write lowers it: `again`.
+fn limits_of<K: Ord, L: PartialEq + Copy>(
+    held: BTreeMap<K, Held>,
+    declared: impl Fn(&K) -> Option<L>,
+    stood: impl Fn(&K) -> bool,
+    raised: impl Fn(L, &Held) -> L,
+    again: &mut bool,
+) -> BTreeMap<K, L> {
+    let limits = held.into_iter().filter_map(|(key, held)| {
+        let declared = declared(&key)?;
+        let written = if held.grows || !stood(&key) { raised(declared, &held) } else { declared };
+        *again |= written != declared;
+        Some((key, written))
+    });
+    limits.collect()
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
 //! Joins admission, lifecycle and the index into one synchronous, total function: `step(input, now) -> commands`.
 //!
-//! No clock, no I/O, no error: what can go wrong comes back as an input. `ledger` keeps the protocol's phases, `watched`
-//! takes in what the watches show, `jobs` puts jobs where they belong and `sightings` applications and pods with their runs,
-//! `runs` brings each run to its end by what `intent` says is wanted of it, `publish` says when statuses are written,
-//! `wording` what stands in a job's, and `declared` what stands in those of operations and clusters; `comers` refuses jobs,
-//! `strangers` counts what nobody declared.
+//! No clock, no I/O, no error: what can go wrong comes back as an input. `ledger` keeps the protocol's phases and `limits` writes
+//! what is declared beside the holders, `watched` takes in what the watches show, `jobs` puts jobs where they belong and
+//! `sightings` applications and pods with their runs, `runs` brings each run to its end by what `intent` says is wanted of it,
+//! `publish` says when statuses are written, `wording` what stands in a job's, and `declared` what stands in those of operations
+//! and clusters; `comers` refuses jobs, `strangers` counts what nobody declared, and `figures` is what metrics are told.
 
 mod comers;
 mod declared;
@@ -52,10 +52,8 @@ enum Wake {
     Queue(QueueNumber),
     /// A window opens or closes.
     Edge,
-    /// Somebody has waited for the bound.
-    Claims,
-    /// The spark-operator has left an application alone for long.
-    Line,
+    /// Somebody has waited for the bound, or the spark-operator has left an application alone for long.
+    Decide,
 }
 
 /// Where the protocol stands; see `docs/decisions/0001-engine-and-protocol.md`.
@@ -245,7 +243,7 @@ impl Engine {
     fn set_settings(&mut self, settings: Settings) {
         let is_ranked_anew = self.settings.aging != settings.aging;
         let has_other_locks = self.settings.locks != settings.locks;
-        let counts_others = self.settings.undeclared.counts() != settings.undeclared.counts();
+        let counts_others = self.settings.counts_undeclared != settings.counts_undeclared;
         self.gate.set_settings(&settings);
         self.settings = settings;
         if has_other_locks {
@@ -257,11 +255,7 @@ impl Engine {
         if is_ranked_anew && self.synced {
             self.jobs.numbers().into_iter().for_each(|number| self.place(number));
         }
-        // What holds a job may be said in other words under the same reason.
-        let told = self.now + self.settings.status_delay;
-        for key in self.gate.declared_operations() {
-            self.wakes.set(Wake::Details(key), told);
-        }
+        self.tell_details(self.gate.declared_operations(), self.settings.status_delay);
         self.dirty_runs.extend(self.runs.keys().cloned());
         self.time_tombstones();
         self.cap_tombstones();
@@ -318,7 +312,7 @@ impl Engine {
                 Wake::Queue(number) => self.publish_queue(number),
                 Wake::Edge => self.windows_changed(),
                 // What is kept, and for whom, and who is not waited for any more is settled with the decision that follows.
-                Wake::Claims | Wake::Line => {}
+                Wake::Decide => {}
             }
         }
     }

@@ -3,7 +3,7 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use super::wording::{blank, cancelled_by, reason_of, suspended};
+use super::wording::{blank, reason_of, suspended};
 use super::{Engine, Phase, Wake, WriteKind};
 use crate::admission::{JobNumber, QueueNumber, Rank};
 use crate::command::{Announcement, Command, Failure};
@@ -59,11 +59,9 @@ impl Engine {
                 waiting.into_iter().for_each(|job| self.waits_in(job, number));
             }
         }
-        if let Some(time) = self.gate.next_overdue() {
-            self.wakes.set(Wake::Claims, time);
-        }
-        if let Some(time) = self.gate.next_impatience() {
-            self.wakes.set(Wake::Line, time);
+        let next = [self.gate.next_overdue(), self.gate.next_impatience()].into_iter().flatten().min();
+        if let Some(time) = next {
+            self.wakes.set(Wake::Decide, time);
         }
     }
 
@@ -75,6 +73,12 @@ impl Engine {
         let is_untold = |entry: &JobEntry| entry.said.is_some() && !self.is_told(entry);
         let untold: Vec<JobNumber> = waiting.filter(|job| self.jobs.get(*job).is_some_and(is_untold)).collect();
         untold.into_iter().for_each(|job| self.publish_job(job));
+    }
+
+    /// What holds the jobs of these operations may be said in other words under the same reason.
+    pub(super) fn tell_details(&mut self, operations: impl IntoIterator<Item = ObjectKey>, after: Span) {
+        let told = self.now + after;
+        operations.into_iter().for_each(|key| self.wakes.set(Wake::Details(key), told));
     }
 
     pub(super) fn operation_changed(&mut self, key: &ObjectKey) {
@@ -273,37 +277,19 @@ impl Engine {
 
     // ---- ends -------------------------------------------------------------------------------------------------
 
-    /// A job was cancelled before it had a run.
-    pub(super) fn end_waiting(&mut self, number: JobNumber) {
-        let Some(entry) = self.jobs.get_mut(number) else { return };
-        entry.stage = Stage::Ended;
-        let waited = self.now - entry.waiting_since;
-        let again = if entry.job.past_runs().is_empty() { "" } else { " again" };
-        let status = JobStatus {
-            reason: EndReason::Cancelled.as_str(),
-            message: format!("cancelled{} before it started{again}", cancelled_by(&entry.job)),
-            completion: Some(self.now),
-            since: self.now,
-            waited: Some(waited),
-            runs: entry.job.past_runs().to_vec(),
-            ..blank(entry, JobState::Cancelled)
-        };
-        self.end(number, status);
-    }
-
-    /// A job came that its operation does not take: it ends without a run.
-    pub(super) fn refuse(&mut self, number: JobNumber, reason: EndReason, message: String) {
+    /// A job ends without a run: it was cancelled, or came where it is not taken.
+    pub(super) fn end_unstarted(&mut self, number: JobNumber, state: JobState, reason: EndReason, message: String) {
         self.leave_queue(number);
         let Some(entry) = self.jobs.get_mut(number) else { return };
         entry.stage = Stage::Ended;
-        let waited = self.now - entry.waiting_since;
         let status = JobStatus {
             reason: reason.as_str(),
             message,
             completion: Some(self.now),
             since: self.now,
-            waited: Some(waited),
-            ..blank(entry, JobState::Refused)
+            waited: Some(self.now - entry.waiting_since),
+            runs: entry.job.past_runs().to_vec(),
+            ..blank(entry, state)
         };
         self.end(number, status);
     }

@@ -30,12 +30,12 @@ impl Engine {
             } else {
                 self.gate.leave_line(&run);
             }
-        }
-        if application.state != ApplicationState::New && was_new {
-            let sighted = self.runs.get(&run).and_then(|record| record.sighted);
-            let touch = self.touched.entry(application.key.namespace.clone()).or_default();
-            touch.at = self.now;
-            touch.newest = touch.newest.max(sighted.unwrap_or_default());
+            if was_new {
+                let sighted = self.runs.get(&run).and_then(|record| record.sighted);
+                let touch = self.touched.entry(application.key.namespace.clone()).or_default();
+                touch.at = self.now;
+                touch.newest = touch.newest.max(sighted.unwrap_or_default());
+            }
         }
         if self.sightings.applications.get(&run).is_some_and(|known| known.uid != application.uid) {
             self.dropping.remove(&run);
@@ -80,13 +80,13 @@ impl Engine {
             && job.is_some_and(|job| child_name(job, &run.job, run.number) == *application.key.name)
     }
 
-    /// What was listed before its job was: now it shows whether it belongs there. A stranger may stand where the right
-    /// one was not taken in.
-    pub(super) fn drop_strangers(&mut self) -> bool {
-        let strangers = self.sightings.applications.iter().filter(|(run, it)| !self.is_ours(run, it));
-        let strangers: Vec<_> = strangers.map(|(_, it)| (it.key.clone(), it.uid.clone())).collect();
-        strangers.iter().for_each(|(key, uid)| _ = self.sightings.remove_application(key, uid));
-        !strangers.is_empty()
+    /// What was listed before its job was: now it shows whether it belongs there. What does not may stand where
+    /// the right one was not taken in.
+    pub(super) fn drop_misplaced(&mut self) -> bool {
+        let misplaced = self.sightings.applications.iter().filter(|(run, it)| !self.is_ours(run, it));
+        let misplaced: Vec<_> = misplaced.map(|(_, it)| (it.key.clone(), it.uid.clone())).collect();
+        misplaced.iter().for_each(|(key, uid)| _ = self.sightings.remove_application(key, uid));
+        !misplaced.is_empty()
     }
 
     pub(super) fn pod_seen(&mut self, pod: PodSeen) {

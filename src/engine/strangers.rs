@@ -1,9 +1,13 @@
 //! Applications that no job declared: what they take of the clusters, and who is told of them.
 
-use super::{Engine, Wake};
+use std::collections::BTreeMap;
+use std::slice;
+
+use super::Engine;
+use crate::admission::ClusterEntry;
 use crate::command::Command;
 use crate::index::StrangersSum;
-use crate::model::{Cluster, Name, ObjectKey, Resources, Stranger, Uid};
+use crate::model::{Name, ObjectKey, Resources, Stranger, Uid};
 
 /// How many a cluster's condition names.
 const NAMED: usize = 3;
@@ -14,41 +18,43 @@ impl Engine {
     pub(super) fn stranger_seen(&mut self, stranger: Stranger) {
         let namespace = stranger.key.namespace.clone();
         if self.strangers.set(stranger) {
-            self.strangers_changed(&namespace);
+            self.strangers_changed(&[namespace]);
         }
     }
 
     pub(super) fn stranger_gone(&mut self, key: &ObjectKey, uid: &Uid) {
         if self.strangers.remove(key, uid) {
-            self.strangers_changed(&key.namespace);
+            self.strangers_changed(slice::from_ref(&key.namespace));
         }
     }
 
-    fn strangers_changed(&mut self, namespace: &Name) {
-        let counts = self.settings.undeclared.counts();
-        let takes = if counts { self.strangers.sum_in(namespace).takes } else { Resources::default() };
-        self.gate.set_strangers(namespace, takes);
+    fn strangers_changed(&mut self, namespaces: &[Name]) {
+        let counts = self.settings.counts_undeclared;
+        for namespace in namespaces {
+            let takes = if counts { self.strangers.sum_in(namespace).takes } else { Resources::default() };
+            self.gate.set_strangers(namespace, takes);
+        }
         self.clusters_changed();
     }
 
     /// Whether strangers are counted changed.
     pub(super) fn count_strangers_anew(&mut self) {
         let namespaces: Vec<Name> = self.strangers.sums().map(|(namespace, _)| namespace.clone()).collect();
-        namespaces.iter().for_each(|namespace| self.strangers_changed(namespace));
-        self.clusters_changed();
+        self.strangers_changed(&namespaces);
     }
 
     /// Those that count in a cluster, in words: how many there are, and some of their names.
-    pub(super) fn strangers_at(&self, cluster: &Cluster) -> Option<Box<str>> {
+    pub(super) fn strangers_at(&self, entry: &ClusterEntry) -> Option<Box<str>> {
+        if entry.strangers == Resources::default() {
+            return None;
+        }
+        let cluster = entry.declared.as_ref()?;
         let namespaces = self.strangers.sums().filter(|(namespace, _)| self.gate.admits(cluster, namespace));
         let (mut all, mut named) = (StrangersSum::default(), Vec::new());
         for (namespace, sum) in namespaces {
             all = all.plus(sum);
             let left = NAMED.saturating_sub(named.len());
             named.extend(self.strangers.of(namespace).take(left).map(|stranger| stranger.key.to_string()));
-        }
-        if all.number == 0 || !self.settings.undeclared.counts() {
-            return None;
         }
         let more = match all.number.saturating_sub(named.len() as u64) {
             0 => String::new(),
@@ -64,20 +70,18 @@ impl Engine {
 
     /// Tells of strangers that came into some cluster's namespaces.
     pub(super) fn tell_of_strangers(&mut self) {
-        if !self.settings.undeclared.counts() {
+        if !self.settings.counts_undeclared {
             return;
         }
-        // Those of a namespace come one after the other.
-        let mut seen: (Option<&Name>, String) = (None, String::new());
+        let mut admitting: BTreeMap<&Name, String> = BTreeMap::new();
         let untold = self.strangers.untold().filter_map(|stranger| {
-            if seen.0 != Some(&stranger.key.namespace) {
-                seen = (Some(&stranger.key.namespace), self.admitting(&stranger.key.namespace));
-            }
-            (!seen.1.is_empty()).then(|| (stranger.clone(), seen.1.clone()))
+            let namespace = &stranger.key.namespace;
+            let clusters = admitting.entry(namespace).or_insert_with(|| self.admitting(namespace));
+            (!clusters.is_empty()).then(|| (stranger.clone(), clusters.clone()))
         });
         let untold: Vec<(Stranger, String)> = untold.take(TOLD_AT_ONCE).collect();
         if untold.len() == TOLD_AT_ONCE {
-            self.wakes.set(Wake::Clusters, self.now + self.settings.status_delay);
+            self.clusters_changed();
         }
         for (stranger, clusters) in untold {
             let least = if stranger.is_guessed { "at least " } else { "" };

@@ -114,7 +114,7 @@ impl Engine {
     /// Everything is listed for the first time: find the runs that the ledger does not name, place every job.
     fn take_stock(&mut self) {
         self.synced = true;
-        if self.drop_strangers() {
+        if self.drop_misplaced() {
             return self.list_anew();
         }
         self.end_needless_quarantine();
@@ -143,11 +143,8 @@ impl Engine {
         if known != Some(&cluster) {
             let is_edited = known.is_some();
             self.gate.set_cluster(cluster, self.now);
-            // What holds a job may be another amount under the same reason.
             if is_edited {
-                let told = self.now + self.settings.status_delay;
-                let waiting = self.gate.operations_at(&name);
-                waiting.into_iter().for_each(|key| self.wakes.set(Wake::Details(key), told));
+                self.tell_details(self.gate.operations_at(&name), self.settings.status_delay);
             }
             self.look_after_turned_out();
             self.wake_at_edge();

@@ -146,8 +146,14 @@ pub(super) fn suspended(entry: &JobEntry) -> String {
     }
 }
 
+/// What stands in a job that was cancelled while it had no run.
+pub(super) fn cancelled_unstarted(job: &Job) -> String {
+    let again = if job.past_runs().is_empty() { "" } else { " again" };
+    format!("cancelled{} before it started{again}", cancelled_by(job))
+}
+
 /// Who cancelled a job and when, as it stands behind `cancelled`; nothing where nobody knows.
-pub(super) fn cancelled_by(job: &Job) -> String {
+fn cancelled_by(job: &Job) -> String {
     let hold = job.hold.as_ref().filter(|_| job.cancel);
     hold.map(|hold| format!(" by {}{}", hold.by, hold.at())).unwrap_or_default()
 }

@@ -1,5 +1,6 @@
-//! The in-memory view of the world, built from watch events: jobs by number, applications and pods by run, and what a
-//! relist has named so far. Decides nothing.
+//! The in-memory view of the world, built from watch events: jobs by number, applications and pods by run, applications that no
+//! job declared by namespace, and what a relist has named so far; with them what the engine remembers beside it: how long runs
+//! took, which are tombstones, and what is to be looked at when. Decides nothing.
 
 mod history;
 mod strangers;

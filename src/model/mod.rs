@@ -22,7 +22,7 @@ pub use hold::Hold;
 pub use job::{Job, Published, TimeLimits};
 pub use ledger::{Holder, Ledger, LedgerVersion};
 pub use name::{Name, ObjectKey, Uid, child_name};
-pub use operation::{Defaults, Locks, Operation};
+pub use operation::{Defaults, Locks, MOST_PERMITS, Operation, are_in_order, is_lock};
 pub use outline::{Essentials, Language, MainFile, Outline, PodMakeup, PodSizing, Problem};
 pub use reason::{EndReason, WaitReason};
 pub use resources::{ExecutorBounds, Footprint, PodSize, Resources};
@@ -34,7 +34,7 @@ pub use settings::Settings;
 pub use status::{
     Blocker, ClusterStatus, JobState, JobStatus, OperationStatus, QueueStatus, ResultSource, RunStatus, RunTimes,
 };
-pub use stranger::{Stranger, Undeclared};
+pub use stranger::Stranger;
 pub use time::{Span, Time};
 pub use window::{Aperture, Cron, Days, Recurrence, Window, Zone};
 

@@ -100,6 +100,13 @@ impl Resources {
         }
     }
 
+    /// Whether it is more executors than any cluster has, or more cores or memory than any run takes (a thousand such runs can
+    /// still be added up): somebody's mistake, which makes no cluster full for ever.
+    #[must_use]
+    pub fn is_beyond_measure(self) -> bool {
+        self.executors > 1_000_000 || self.milli_cores.max(self.memory_mib) > 10_000_000_000_000
+    }
+
     /// Room without bound.
     pub const UNBOUNDED: Self = Self { executors: u64::MAX, milli_cores: u64::MAX, memory_mib: u64::MAX };
 }

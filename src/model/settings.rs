@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Hold, Name, Span, Undeclared};
+use super::{Hold, Name, Span};
 
 /// The core's part of the settings file; every value has a default that suits a production cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,8 +31,8 @@ pub struct Settings {
     pub held: Option<Hold>,
     /// Permits of the locks that hold everywhere.
     pub locks: BTreeMap<Name, u32>,
-    /// What becomes of applications that no job declared.
-    pub undeclared: Undeclared,
+    /// Applications that no job declared are counted and reported.
+    pub counts_undeclared: bool,
     /// Runs that the ledger may hold at once.
     pub max_live_runs: usize,
 }
@@ -52,7 +52,7 @@ impl Default for Settings {
             operator_absent: Span::seconds(60),
             held: None,
             locks: BTreeMap::new(),
-            undeclared: Undeclared::default(),
+            counts_undeclared: true,
             max_live_runs: 1000,
         }
     }

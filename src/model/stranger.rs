@@ -15,23 +15,3 @@ pub struct Stranger {
     /// Its size cannot be read, or has no bound: it takes this much at least.
     pub is_guessed: bool,
 }
-
-/// What becomes of applications that no job declared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Undeclared {
-    /// They are neither counted nor reported.
-    Ignore,
-    /// They are counted and reported.
-    #[default]
-    Report,
-    /// New ones are refused, by a policy that is not the core's; those that are there are counted and reported.
-    Deny,
-}
-
-impl Undeclared {
-    /// Whether they are counted and reported.
-    #[must_use]
-    pub fn counts(self) -> bool {
-        self != Self::Ignore
-    }
-}

@@ -1,5 +1,5 @@
-//! Kubernetes Events: one for each transition that people hear of, written by ourselves, because a recorder that
-//! aggregates keeps the first note of a series for ever.
+//! Kubernetes Events: one for each transition that people hear of and one for each application that no job declared, written by
+//! ourselves, because a recorder that aggregates keeps the first note of a series for ever.
 
 use std::collections::BTreeMap;
 
@@ -26,58 +26,57 @@ pub fn event(
     now: Timestamp,
     serial: u64,
 ) -> Event {
-    let job = &announcement.job;
-    let stem: String = job.name.chars().take(NAME_CHARS).collect();
-    let name = format!("{}.{:x}{:04x}", stem.trim_end_matches(['.', '-']), now.as_microsecond(), serial & 0xffff);
+    let Announcement { job, uid, state, reason, message, warning } = announcement;
+    let suffix = format!("{:x}{:04x}", now.as_microsecond(), serial & 0xffff);
+    let annotations = correlation.map(|id| BTreeMap::from([(CORRELATION_ANNOTATION.to_owned(), id.to_owned())]));
+    let mut event = said(about("slowlane.dev/v1alpha1", "ManagedJob", job, uid, &suffix), message, instance, now);
+    event.metadata.annotations = annotations;
     Event {
-        metadata: ObjectMeta {
-            name: Some(name),
-            namespace: Some(job.namespace.to_string()),
-            annotations: correlation.map(|id| BTreeMap::from([(CORRELATION_ANNOTATION.to_owned(), id.to_owned())])),
-            ..ObjectMeta::default()
-        },
-        regarding: Some(ObjectReference {
-            api_version: Some("slowlane.dev/v1alpha1".into()),
-            kind: Some("ManagedJob".into()),
-            namespace: Some(job.namespace.to_string()),
-            name: Some(job.name.to_string()),
-            uid: Some(announcement.uid.to_string()),
-            ..ObjectReference::default()
-        }),
-        type_: Some(if announcement.warning { "Warning" } else { "Normal" }.into()),
-        reason: Some(clean(announcement.reason, 128)),
-        action: Some(announcement.state.as_str().into()),
-        note: Some(clean(&announcement.message, NOTE_BYTES)),
-        event_time: Some(MicroTime(now)),
-        reporting_controller: Some("slowlane.dev/keeper".into()),
-        reporting_instance: Some(clean(instance, 128)),
-        ..Event::default()
+        type_: Some(if *warning { "Warning" } else { "Normal" }.into()),
+        reason: Some(clean(reason, 128)),
+        action: Some(state.as_str().into()),
+        ..event
     }
 }
 
 /// The event of an application that no job declared. Its name is made of the application's, so that there is one.
 #[must_use]
 pub fn stranger_event(key: &ObjectKey, uid: &Uid, message: &str, instance: &str, now: Timestamp) -> Event {
+    let version = format!("{}/{}", spark::GROUP, spark::VERSION);
+    Event {
+        type_: Some("Warning".into()),
+        reason: Some("UndeclaredApplication".into()),
+        action: Some("Counted".into()),
+        ..said(about(&version, spark::KIND, key, uid, &format!("undeclared-{uid}")), message, instance, now)
+    }
+}
+
+/// An event about an object, which is named after it.
+fn about(version: &str, kind: &str, key: &ObjectKey, uid: &Uid, suffix: &str) -> Event {
     let stem: String = key.name.chars().take(NAME_CHARS).collect();
-    let name = format!("{}.undeclared-{uid}", stem.trim_end_matches(['.', '-']));
+    let name = format!("{}.{suffix}", stem.trim_end_matches(['.', '-']));
     Event {
         metadata: ObjectMeta { name: Some(name), namespace: Some(key.namespace.to_string()), ..ObjectMeta::default() },
         regarding: Some(ObjectReference {
-            api_version: Some(format!("{}/{}", spark::GROUP, spark::VERSION)),
-            kind: Some(spark::KIND.into()),
+            api_version: Some(version.into()),
+            kind: Some(kind.into()),
             namespace: Some(key.namespace.to_string()),
             name: Some(key.name.to_string()),
             uid: Some(uid.to_string()),
             ..ObjectReference::default()
         }),
-        type_: Some("Warning".into()),
-        reason: Some("UndeclaredApplication".into()),
-        action: Some("Counted".into()),
+        ..Event::default()
+    }
+}
+
+/// The same, with what this keeper says now.
+fn said(event: Event, message: &str, instance: &str, now: Timestamp) -> Event {
+    Event {
         note: Some(clean(message, NOTE_BYTES)),
         event_time: Some(MicroTime(now)),
         reporting_controller: Some("slowlane.dev/keeper".into()),
         reporting_instance: Some(clean(instance, 128)),
-        ..Event::default()
+        ..event
     }
 }
 

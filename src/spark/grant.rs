@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::model::{Locks, PodSize};
+use crate::model::{Locks, MOST_PERMITS, PodSize, are_in_order, is_lock};
 
 /// Bounds of a run's executors and all that was reserved for it, the driver included, with the permits that it holds.
 ///
@@ -63,25 +63,18 @@ fn parse(text: &str) -> Option<Grant> {
     (min_executors <= max_executors).then_some(Grant { min_executors, max_executors, total, locks })
 }
 
-/// Permits of any one lock, and locks of any one run, at most: as the schema of an Operation has it.
-const MOST_PERMITS: u64 = 1_000_000;
+/// Locks of any one run at most: as the schema of an Operation has it.
 const MOST_LOCKS: usize = 8;
 
 /// Locks in order, such as an Operation may name; anything else would be held for ever.
 fn parse_locks(text: &str) -> Option<Locks> {
     let lock = |word: &str| {
         let (name, permits) = word.split_once(':').filter(|(name, _)| is_lock(name))?;
-        let permits = number(permits).filter(|permits| (1..=MOST_PERMITS).contains(permits))?;
-        Some((name.into(), permits.try_into().ok()?))
+        let permits = number(permits)?.try_into().ok().filter(|permits| *permits <= MOST_PERMITS)?;
+        Some((name.into(), permits))
     };
     let locks: Locks = text.split('+').map(lock).collect::<Option<_>>()?;
-    let in_order = locks.windows(2).all(|two| two[0].0 < two[1].0);
-    (in_order && locks.len() <= MOST_LOCKS).then_some(locks)
-}
-
-fn is_lock(name: &str) -> bool {
-    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    (1..=63).contains(&name.len()) && name.bytes().all(inner) && !name.starts_with('-') && !name.ends_with('-')
+    (are_in_order(&locks) && locks.len() <= MOST_LOCKS).then_some(locks)
 }
 
 fn number(digits: &str) -> Option<u64> {

@@ -12,11 +12,6 @@ use super::sizes::check_sizes;
 use crate::api::v1alpha1::{ApplicationSpec, ApplicationType, SparkPod};
 use crate::model::Resources;
 
-/// More executors, and more of anything, than any application has: what is beyond is somebody's mistake, and makes no cluster
-/// full for ever.
-const MOST_EXECUTORS: u64 = 1_000_000;
-const MOST: u64 = 10_000_000_000_000;
-
 /// What somebody else's application takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StrangerSize {
@@ -72,9 +67,8 @@ pub fn stranger_size(spec: &str) -> StrangerSize {
     let app = application(&written);
     let executors = executors(&written);
     let takes = outline(&app).footprint().with(executors.unwrap_or_else(|least| least));
-    let is_beyond = takes.executors > MOST_EXECUTORS || takes.milli_cores.max(takes.memory_mib) > MOST;
     let is_suspended = written.suspend.unwrap_or(false);
-    if is_beyond {
+    if takes.is_beyond_measure() {
         let takes = outline(&ApplicationSpec::default()).footprint().with(1);
         return StrangerSize { takes, is_guessed: true, is_suspended };
     }

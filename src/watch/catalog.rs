@@ -1,5 +1,5 @@
-//! Operations and clusters whole, as the watches saw them last, and the jobs' correlation ids: what the writer needs to
-//! build an application and to speak of a job, and the engine does not.
+//! Operations and clusters, specs and statuses without metadata, as the watches saw them last, and the jobs' correlation ids: what
+//! the writer needs to build an application and to speak of a job, and the engine does not.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};

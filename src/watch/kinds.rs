@@ -10,7 +10,7 @@ use super::object::{Object, View};
 use crate::api::convert;
 use crate::api::v1alpha1::{
     ComputeCluster, ComputeClusterSpec, ComputeClusterStatus, ManagedJobSpec, ManagedJobStatus, Operation,
-    OperationSpec, OperationStatus, StopPolicy,
+    OperationSpec, OperationStatus,
 };
 use crate::api::{GROUP, VERSION};
 use crate::command::{Change, Kind};
@@ -20,11 +20,6 @@ use crate::spark::marks::{JOB_UID_LABEL, NO_JOB_UID_LABEL};
 
 fn name(meta: &ObjectMeta) -> Name {
     convert::key(meta).name
-}
-
-/// Metadata as it is kept: who manages which field has been read of it.
-fn trimmed(meta: &ObjectMeta) -> ObjectMeta {
-    ObjectMeta { managed_fields: None, ..meta.clone() }
 }
 
 fn strict<T: DeserializeOwned>(json: &str) -> Result<T, String> {
@@ -90,7 +85,7 @@ impl View for ClusterView {
     }
 
     fn is_held(&self) -> bool {
-        self.spec.stop_policy == StopPolicy::Hold
+        convert::is_cluster_held(&self.spec)
     }
 }
 
@@ -102,7 +97,7 @@ impl Translate for Clusters {
     fn there(&self, meta: &ObjectMeta, view: &ClusterView) -> Option<Change> {
         let ClusterView { spec, status } = view.clone();
         let cluster = convert::cluster(meta, &spec, status.as_ref());
-        self.0.put_cluster(name(meta), ComputeCluster { metadata: trimmed(meta), spec, status });
+        self.0.put_cluster(name(meta), ComputeCluster { metadata: ObjectMeta::default(), spec, status });
         Some(Change::Cluster(Box::new(cluster)))
     }
 
@@ -142,7 +137,7 @@ impl View for OperationView {
     }
 
     fn is_held(&self) -> bool {
-        self.spec.max_concurrent_runs == Some(0)
+        convert::is_operation_held(&self.spec)
     }
 }
 
@@ -154,7 +149,7 @@ impl Translate for Operations {
     fn there(&self, meta: &ObjectMeta, view: &OperationView) -> Option<Change> {
         let OperationView { spec, status } = view.clone();
         let operation = convert::operation(meta, &spec, status.as_ref());
-        self.0.put_operation(convert::key(meta), Operation { metadata: trimmed(meta), spec, status });
+        self.0.put_operation(convert::key(meta), Operation { metadata: ObjectMeta::default(), spec, status });
         Some(Change::Operation(Box::new(operation)))
     }
 
@@ -194,7 +189,7 @@ impl View for JobView {
     }
 
     fn is_held(&self) -> bool {
-        self.spec.suspend || self.spec.cancel
+        convert::is_job_held(&self.spec)
     }
 }
 

@@ -6,7 +6,7 @@ use slowlane::command::Input;
 use slowlane::model::{
     Accept, Cluster, ClusterChoice, Cron, Essentials, ExecutorBounds, Job, Language, Locks, MainFile, Name, ObjectKey,
     Operation, Outline, PodSizing, Priority, Recurrence, Requirement, RequirementOperator, Resources, Selector,
-    Settings, Share, Span, Stranger, Strategy, Time, TimeLimits, Uid, Undeclared, Window, Zone,
+    Settings, Share, Span, Stranger, Strategy, Time, TimeLimits, Uid, Window, Zone,
 };
 
 use crate::objects::JobObject;
@@ -96,7 +96,7 @@ impl Simulation {
             max_live_runs: if self.rng.chance(100) { 2 } else { 1000 },
             locks: [(LOCK.into(), PERMITS)].into(),
             start_timeout: Span::seconds([100, 600, 600][self.rng.below(3)]),
-            undeclared: if self.rng.chance(200) { Undeclared::Ignore } else { Undeclared::Report },
+            counts_undeclared: !self.rng.chance(200),
             ..Settings::default()
         }
     }

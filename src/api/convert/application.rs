@@ -73,20 +73,11 @@ pub(super) fn run(meta: &ObjectMeta) -> Option<RunId> {
     Some(RunId { job: job.into(), number })
 }
 
-/// More executors than any cluster has.
-const MOST_EXECUTORS: u32 = 1_000_000;
-/// More thousandths of a core, and more MiB, than any run is granted; a thousand such runs can still be added up.
-const MOST_OF_A_RUN: u64 = 10_000_000_000_000;
-
-/// The annotation names the sum; how it was made up of pods is not needed any more. No text makes a cluster full for
-/// ever: what is beyond all measure is no grant.
+/// The annotation names the sum; how it was made up of pods is not needed any more. What is beyond all measure is no grant.
 fn grant(text: &str) -> Option<(Footprint, u64, Locks)> {
     let Grant { max_executors, total, locks, .. } = text.parse().ok()?;
-    if max_executors > MOST_EXECUTORS || total.milli_cores.max(total.memory_mib) > MOST_OF_A_RUN {
-        return None;
-    }
-    let whole = PodSize { milli_cores: total.milli_cores, memory_mib: total.memory_mib };
-    Some((Footprint { driver: whole, executor: PodSize::default() }, u64::from(max_executors), locks))
+    let (executors, footprint) = (max_executors.into(), Footprint { driver: total, executor: PodSize::default() });
+    (!footprint.with(executors).is_beyond_measure()).then_some((footprint, executors, locks))
 }
 
 fn placeholder(word: &str) -> Placeholder {

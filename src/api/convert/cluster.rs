@@ -6,26 +6,26 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use serde_json::Value;
 
 use super::condition::condition;
-use super::hold::{HELD, held_since, hold, said_held};
+use super::hold::{HELD, kept_hold, said_held};
 use super::operation::keep_times;
 use super::patch::status_patch;
 use super::window::{accept, windows};
-use super::{api_time, count, is_word, labels, model_time, name, written};
+use super::{api_time, count, labels, model_time, name, written};
 use crate::api::v1alpha1::{
     self as api, ComputeClusterSpec, ComputeClusterStatus, ExecutorCounts, JobCounts, NamespaceLimits, NextWindow,
     OnWindowEnd, OrderingStrategy, StopPolicy,
 };
 use crate::model::{
     Accept, Cluster, ClusterStatus, Name, Requirement, RequirementOperator, Resources, Selector, Share, Strategy, Time,
-    Window,
+    Window, is_lock,
 };
 use crate::spark::{BuildError, Place, check, cpu_quantity, memory_quantity, outline};
 
 /// The cluster. What makes it unusable is its defect, with the path of the field.
 #[must_use]
 pub fn cluster(meta: &ObjectMeta, spec: &ComputeClusterSpec, status: Option<&ComputeClusterStatus>) -> Cluster {
-    let held = spec.stop_policy == StopPolicy::Hold;
-    let held_since = status.and_then(|status| held_since(&status.conditions));
+    let held = is_cluster_held(spec);
+    let conditions = status.map(|status| &status.conditions);
     let bare = Cluster {
         name: name(meta),
         generation: meta.generation.unwrap_or(0),
@@ -42,7 +42,7 @@ pub fn cluster(meta: &ObjectMeta, spec: &ComputeClusterSpec, status: Option<&Com
         accept: Vec::new(),
         cancels_at_window_end: spec.on_window_end == OnWindowEnd::Cancel,
         held,
-        hold: hold(meta, "stopPolicy").filter(|_| held).map(|hold| hold.known_at(held_since)),
+        hold: kept_hold(meta, "stopPolicy", conditions).filter(|_| held),
         template: spec.template.as_ref().map(outline).unwrap_or_default(),
         defect: None,
         published: status.and_then(published),
@@ -58,6 +58,12 @@ pub fn cluster(meta: &ObjectMeta, spec: &ComputeClusterSpec, status: Option<&Com
         },
         Err(defect) => Cluster { defect: Some(format!("spec.{defect}").into()), ..bare },
     }
+}
+
+/// Whether somebody holds it.
+#[must_use]
+pub fn is_cluster_held(spec: &ComputeClusterSpec) -> bool {
+    spec.stop_policy == StopPolicy::Hold
 }
 
 /// What can be wrong.
@@ -102,7 +108,7 @@ fn strategy(strategy: OrderingStrategy) -> Strategy {
 /// Permits by lock. A name that no operation can say (the schema refuses it) is an error.
 fn locks(spec: &ComputeClusterSpec) -> Result<BTreeMap<Name, u32>, String> {
     let read = |(name, permits): (&String, &i32)| {
-        if is_word(name) {
+        if is_lock(name) {
             return Ok((name.as_str().into(), count(*permits)));
         }
         let name = crate::text::clean(name, 100);

@@ -26,8 +26,13 @@ pub(super) fn hold(meta: &ObjectMeta, field: &str) -> Option<Hold> {
     (!by.is_empty()).then(|| Hold { by: by.into(), since: newest.time.as_ref().map(model_time), why: None })
 }
 
+/// Who set the field by which something is held, if nobody has held it otherwise since the keeper said so.
+pub(super) fn kept_hold(meta: &ObjectMeta, field: &str, conditions: Option<&Vec<Condition>>) -> Option<Hold> {
+    hold(meta, field).map(|hold| hold.known_at(conditions.and_then(|conditions| held_since(conditions))))
+}
+
 /// Since when the keeper has said that it is held: it was held then, and has not been seen otherwise since.
-pub(super) fn held_since(conditions: &[Condition]) -> Option<Time> {
+fn held_since(conditions: &[Condition]) -> Option<Time> {
     let held = conditions.iter().find(|condition| condition.type_ == HELD && condition.status == "True")?;
     Some(model_time(&held.last_transition_time))
 }

@@ -43,6 +43,12 @@ pub fn job(meta: &ObjectMeta, spec: &ManagedJobSpec, status: Option<&ManagedJobS
     }
 }
 
+/// Whether somebody ends it or holds it back.
+#[must_use]
+pub fn is_job_held(spec: &ManagedJobSpec) -> bool {
+    holding(spec).is_some()
+}
+
 /// The field by which somebody ends it or holds it back.
 fn holding(spec: &ManagedJobSpec) -> Option<&'static str> {
     match (spec.cancel, spec.suspend) {

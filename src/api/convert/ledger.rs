@@ -97,6 +97,9 @@ fn locks(ledger: &Ledger) -> BTreeMap<String, LedgerLock> {
 }
 
 fn shares(ledger: &Ledger) -> BTreeMap<String, LedgerShare> {
+    if ledger.shares.is_empty() {
+        return BTreeMap::new();
+    }
     let mut used: BTreeMap<(&Name, &Name), (i64, u64)> = BTreeMap::new();
     for holder in ledger.holders.values() {
         let (jobs, executors) = used.entry((&holder.cluster, &holder.job.namespace)).or_default();

@@ -15,11 +15,11 @@ mod stranger;
 mod window;
 
 pub use application::{PLACEHOLDER_ANNOTATION, application, placeholder_word};
-pub use cluster::{cluster, cluster_status};
-pub use job::job;
+pub use cluster::{cluster, cluster_status, is_cluster_held};
+pub use job::{is_job_held, job};
 pub use job_status::job_status;
 pub use ledger::{MalformedLedger, read_ledger, write_ledger};
-pub use operation::{operation, operation_status};
+pub use operation::{is_operation_held, operation, operation_status};
 pub use pod::{pod, pod_request};
 pub use stranger::stranger;
 
@@ -75,11 +75,6 @@ fn is_name(text: &str) -> bool {
         ends.iter().all(|end| end.is_some_and(|c| plain(*c))) && bytes.iter().all(|c| plain(*c) || *c == b'-')
     };
     text.len() <= 253 && text.split('.').all(label)
-}
-
-/// Whether a text from outside may be a name within an object: a DNS-1123 label.
-fn is_word(text: &str) -> bool {
-    text.len() <= 63 && !text.contains('.') && is_name(text)
 }
 
 /// A count from the API: what is below zero (the schema refuses it) counts as zero.

@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta};
 use serde_json::Value;
 
 use super::condition::condition;
-use super::hold::{HELD, held_since, hold, said_held};
+use super::hold::{HELD, kept_hold, said_held};
 use super::job::{bounds, choice, priority, time_limits};
 use super::patch::status_patch;
 use super::{count, key, written};
@@ -30,13 +30,12 @@ pub fn operation(meta: &ObjectMeta, spec: &OperationSpec, status: Option<&api::O
         named.and_then(|it| it.cluster_selector.as_ref()),
     );
     let cluster = chosen.clone().ok().flatten();
-    let held_since = status.and_then(|status| held_since(&status.conditions));
-    let is_held = spec.max_concurrent_runs == Some(0);
+    let conditions = status.map(|status| &status.conditions);
     Operation {
         key: key(meta),
         generation: meta.generation.unwrap_or(0),
         limit: spec.max_concurrent_runs.map(count),
-        hold: hold(meta, "maxConcurrentRuns").filter(|_| is_held).map(|hold| hold.known_at(held_since)),
+        hold: kept_hold(meta, "maxConcurrentRuns", conditions).filter(|_| is_operation_held(spec)),
         refuses_at_limit: spec.when_at_limit == Some(WhenAtLimit::Refuse),
         max_queued: spec.max_queued.map(count),
         expected: spec.expected_run_seconds.map(|seconds| Span::seconds(seconds.into())),
@@ -49,6 +48,12 @@ pub fn operation(meta: &ObjectMeta, spec: &OperationSpec, status: Option<&api::O
         defect: defect.map(|error| format!("spec.{error}")).or(chosen.err()).map(Into::into),
         published: status.and_then(published),
     }
+}
+
+/// Whether somebody holds it.
+#[must_use]
+pub fn is_operation_held(spec: &OperationSpec) -> bool {
+    spec.max_concurrent_runs == Some(0)
 }
 
 /// By their names, in order; the schema lets each name stand once.

@@ -1,4 +1,4 @@
-//! Transitions, for people: one line in the log and one Kubernetes Event.
+//! For people, one line in the log and one Kubernetes Event: of a job's transitions, and of an application that no job declared.
 
 use std::sync::atomic::Ordering;
 
@@ -32,10 +32,7 @@ impl Executor {
         let event = stranger_event(key, uid, message, &self.names.instance, now);
         let api: Api<Event> = Api::namespaced(self.client.clone(), &key.namespace);
         let params = PostParams { field_manager: Some(MANAGER.into()), dry_run: false };
-        match self.caller.call("create", "Event", api.create(&params, &event)).await {
-            Err(Failure::Conflict(_)) => Ok(()),
-            other => other.map(|_| ()),
-        }
+        self.caller.create("Event", api.create(&params, &event)).await.map(|_| ())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::model::{Footprint, Holder, Locks, Name, ObjectKey, PodSize, Span, Time};
+use crate::model::{Footprint, Holder, Locks, Name, ObjectKey, PodSize, Span, Time, are_in_order};
 
 /// What was granted to a run, and when.
 pub(super) fn text(holder: &Holder) -> String {
@@ -72,8 +72,7 @@ fn locks_of(text: &str) -> Option<Locks> {
         Some((unescaped(lock)?, permits.parse().ok()?))
     };
     let locks: Locks = text.split(',').map(lock).collect::<Option<_>>()?;
-    let in_order = locks.windows(2).all(|two| two[0].0 < two[1].0);
-    (in_order && locks.iter().all(|(_, permits)| *permits >= 1)).then_some(locks)
+    are_in_order(&locks).then_some(locks)
 }
 
 fn pod_size(text: &str) -> Option<PodSize> {
