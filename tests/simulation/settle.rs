@@ -2,7 +2,7 @@
 //! nothing is left behind, and the keeper is quiet.
 
 use slowlane::command::Input;
-use slowlane::model::{ApplicationState, Cluster, JobState, ObjectKey, Operation, Selector, Span, Time};
+use slowlane::model::{ApplicationState, Cluster, JobState, ObjectKey, Operation, Selector, Settings, Span, Time};
 
 use crate::objects::JobObject;
 use crate::people::{LOCK, locks_of};
@@ -112,6 +112,7 @@ impl Simulation {
         }
         self.world.operator_up = true;
         self.install_operator();
+        self.put_settings(Settings { held: None, ..self.settings.clone() });
         self.world.quota.clear();
         for operation in self.world.operations.values().cloned().collect::<Vec<_>>() {
             if operation.limit == Some(0) {
