@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use slowlane::config::Settings;
 
 /// The chart's roles hold in the release's namespace, so the chart does not offer another one.
@@ -72,6 +72,62 @@ fn the_schema_has_the_ranges_of_the_settings() {
                 assert_eq!(takes(&path, number), taken, "{path}: {number}");
             }
         }
+    }
+}
+
+/// Whether the keeper takes a setting, whatever it thinks of others.
+fn takes(path: &str, value: &Value) -> bool {
+    let text = match path.split_once('.') {
+        Some((section, key)) => json!({section: {key: value}}),
+        None => json!({path: value}),
+    };
+    let refused = Settings::parse(&text.to_string()).err();
+    !refused.is_some_and(|error| error.to_string().starts_with(&format!("{path}:")))
+}
+
+#[test]
+fn the_schema_has_the_words_of_the_settings() {
+    let schema = schema();
+    for (path, rule) in [("undeclared", &schema["undeclared"]), ("log.format", &schema["log"]["properties"]["format"])]
+    {
+        let words = rule["enum"].as_array().expect("it is one of some words");
+        assert!(words.iter().all(|word| takes(path, word)), "{path}: {words:?}");
+        // The keeper names all that it knows when it is told another one.
+        let other = match path.split_once('.') {
+            Some((section, key)) => format!("{section}: {{{key}: other}}"),
+            None => format!("{path}: other"),
+        };
+        let said = Settings::parse(&other).expect_err("it knows no such word").to_string();
+        let known: BTreeSet<&str> = said.split('`').skip(3).step_by(2).collect();
+        assert_eq!(known, words.iter().filter_map(Value::as_str).collect(), "{path}: {said}");
+    }
+}
+
+#[test]
+fn the_schema_has_the_lengths_of_the_settings() {
+    let most = schema()["admission"]["properties"]["hold"]["maxLength"].as_u64().expect("it has one");
+    let most = usize::try_from(most).expect("a small one");
+    for (length, taken) in [(0, true), (most, true), (most + 1, false)] {
+        // Characters count, not bytes.
+        assert_eq!(takes("admission.hold", &"\u{fc}".repeat(length).into()), taken, "{length}");
+    }
+}
+
+/// `e2e/check-charts` has Helm refuse some of these.
+#[test]
+fn the_schema_has_the_names_of_locks() {
+    let names = &schema()["locks"]["propertyNames"];
+    assert_eq!(
+        names,
+        &json!({"maxLength": 63, "pattern": "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"}),
+        "then change this table"
+    );
+    let (longest, longer) = ("a".repeat(63), "a".repeat(64));
+    let good = ["a", "0", "lake", "a-b", "a--b", "9-a", &longest];
+    let bad = ["", "A", "laKe", "-a", "a-", "a.b", "a_b", "a b", "\u{fc}", &longer];
+    for (name, taken) in good.iter().map(|name| (name, true)).chain(bad.iter().map(|name| (name, false))) {
+        let text = json!({"locks": {*name: 1}}).to_string();
+        assert_eq!(Settings::parse(&text).is_ok(), taken, "{name:?}");
     }
 }
 

@@ -3,7 +3,9 @@
 use super::{Engine, Wake};
 use crate::index::{JobEntry, Stage};
 use crate::lifecycle::{Ending, Intent, Run, View};
-use crate::model::{ApplicationSeen, ApplicationState, EndReason, Interruption, Outcome, RunStatus, Span, TimeLimits};
+use crate::model::{
+    ApplicationSeen, ApplicationState, EndReason, Interruption, Outcome, RunId, RunStatus, Span, TimeLimits,
+};
 
 use crate::admission::JobNumber;
 
@@ -52,7 +54,11 @@ impl Engine {
     /// Clusters that end the runs that they do not accept accept others than before.
     pub(super) fn look_after_turned_out(&mut self) {
         let clusters = self.gate.clusters().filter(|(_, cluster)| cluster.ends_runs());
-        self.dirty_runs.extend(clusters.flat_map(|(_, cluster)| cluster.holders.keys().cloned()));
+        let runs: Vec<RunId> = clusters.flat_map(|(_, cluster)| cluster.holders.keys().cloned()).collect();
+        // Whoever was being ended and is not any more says so, too.
+        let jobs: Vec<JobNumber> = runs.iter().filter_map(|run| self.jobs.by_uid(&run.job)).collect();
+        jobs.into_iter().for_each(|job| self.job_changed(job));
+        self.dirty_runs.extend(runs);
     }
 
     /// A run is looked at again when its time is up.

@@ -77,15 +77,17 @@ async fn somebody(world: &World) -> Api<DynamicObject> {
     Api::namespaced_with(client, &world.namespace, &api_resource())
 }
 
-/// The chart's policy and its binding, for this world's namespace only, under a name of its own.
-async fn deny(world: &World) -> String {
+/// The chart's policy and its binding, for this world's namespace only, under a name of its own; with the values of the chart that
+/// are set beside `Deny`.
+async fn deny(world: &World, set: &str) -> String {
     let name = format!("{}-undeclared", world.namespace);
-    let shown = ["--set", "settings.undeclared=Deny", "--show-only", "templates/policies.yaml"];
+    let set = format!("settings.undeclared=Deny,{set}");
+    let shown = ["--set", &set, "--show-only", "templates/policies.yaml"];
     let objects = keeper(&shown).into_iter().filter(|object| object["metadata"]["name"] == "slowlane-undeclared");
     for mut object in objects {
         object["metadata"]["name"] = json!(name);
         if object["kind"] == "ValidatingAdmissionPolicy" {
-            object["spec"]["matchConstraints"]["namespaceSelector"] = json!({"matchLabels": {"test": world.namespace}});
+            object["spec"]["matchConstraints"]["namespaceSelector"]["matchLabels"] = json!({"test": world.namespace});
             apply(&Api::<ValidatingAdmissionPolicy>::all(world.client.clone()), &object).await;
         } else {
             object["spec"]["policyName"] = json!(name);
@@ -102,7 +104,7 @@ async fn nobody_but_the_keeper_creates_applications_where_that_is_denied() {
     let applications = somebody(&world).await;
     let create = PostParams::default();
     eventually(|| async { applications.create(&create, &stranger(1)).await.map_err(|error| error.to_string()) }).await;
-    let name = deny(&world).await;
+    let name = deny(&world, "policies.undeclaredAllowedIn={elsewhere}").await;
     let trial = PostParams { dry_run: true, ..PostParams::default() };
     let mut other = stranger(1);
     other.metadata.name = Some("other".into());
@@ -127,6 +129,9 @@ async fn nobody_but_the_keeper_creates_applications_where_that_is_denied() {
     world.job_in("daily", JobState::Succeeded).await;
     assert_eq!(operator.submissions("daily"), 1);
     drop(keeper);
+    // But where the chart lets people go on.
+    deny(&world, &format!("policies.undeclaredAllowedIn={{{}}}", world.namespace)).await;
+    eventually(|| async { applications.create(&trial, &other).await.map_err(|error| error.to_string()) }).await;
     let none = DeleteParams::default();
     Api::<ValidatingAdmissionPolicyBinding>::all(world.client.clone()).delete(&name, &none).await.unwrap();
     Api::<ValidatingAdmissionPolicy>::all(world.client.clone()).delete(&name, &none).await.unwrap();

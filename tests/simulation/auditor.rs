@@ -21,6 +21,8 @@ struct Bounds {
     permits: u32,
     /// Runs that may wait for the spark-operator.
     pending: u32,
+    /// Nothing starts on it.
+    held: bool,
 }
 
 /// Runs that were granted within so long of each other wait for the spark-operator together.
@@ -49,6 +51,8 @@ pub(crate) struct Auditor {
     /// Two leaders may act at once. Then one may say that a waiting job is cancelled while the other starts it: both want
     /// its end, and nothing but the ledger is fenced.
     pub(crate) overlapping: bool,
+    /// The settings hold everything.
+    pub(crate) held: bool,
     violation: Option<String>,
     operation_limits: BTreeMap<ObjectKey, Vec<(u64, u32)>>,
     cluster_bounds: BTreeMap<Name, Vec<(u64, Bounds)>>,
@@ -108,12 +112,16 @@ impl Auditor {
             share: cluster.share,
             permits: cluster.locks.get(LOCK).copied().unwrap_or(u32::MAX),
             pending: cluster.max_pending.unwrap_or(u32::MAX),
+            held: cluster.held,
         };
         self.cluster_bounds.entry(cluster.name.clone()).or_default().push((revision, bounds));
     }
 
     /// A keeper asks for a run's grant, having been told so much.
     pub(crate) fn grant_asked(&mut self, run: &RunId, told: Told) {
+        if self.held && !self.granted_knowing.contains_key(run) {
+            self.violated(format!("{run} is granted while the settings hold everything"));
+        }
         self.granted_knowing.entry(run.clone()).or_insert(told);
     }
 
@@ -209,6 +217,9 @@ impl Auditor {
         if beside.len() > jobs as usize {
             self.violated(format!("I1: {run} starts as number {} on {}, which takes {jobs}", beside.len(), me.cluster));
         }
+        if !bounds.is_empty() && bounds.iter().all(|it| it.held) {
+            self.violated(format!("{run} starts, but whoever granted it knew that {} is held", me.cluster));
+        }
         self.share_and_locks(run, &me, live, &beside, &bounds);
         let sum = beside.iter().fold(Resources::default(), |sum, it| sum.plus(it.resources));
         let capacity = bounds.iter().fold(Resources::default(), |most, it| most.at_least(it.capacity));
@@ -287,6 +298,12 @@ impl Auditor {
         let mine: Vec<Ends> =
             self.ends.iter().filter(|(run, _)| run.job == *uid).map(|(_, ends)| ends.clone()).collect();
         self.saw(format!("status {} {}", new.state.as_str(), new.reason));
+        if new.message.contains("; expected at ") {
+            self.saw("a reservation was told");
+        }
+        if new.message.contains("has a reservation on ") {
+            self.saw("a reservation kept somebody from starting");
+        }
         let fits = match new.reason {
             "Admitted" | "SubmissionRefused" | "SubmissionDelayed" | "DriverWaiting" | "SparkOperatorSilent" => {
                 new.state == JobState::Starting

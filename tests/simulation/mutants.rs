@@ -28,10 +28,12 @@ pub(crate) enum Mutant {
     RemovesTombstones,
     /// Lists of applications are answered from a cache that is behind.
     ListsFromACache,
+    /// Neither the ledger nor the applications say which permits a run holds.
+    ForgetsLocks,
 }
 
 impl Mutant {
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::IgnoresTheLedgersVersion,
         Self::TakesUnknownWritesForDone,
         Self::TakesAMissingLedgerForAnEmptyOne,
@@ -44,6 +46,7 @@ impl Mutant {
         Self::HidesExecutors,
         Self::RemovesTombstones,
         Self::ListsFromACache,
+        Self::ForgetsLocks,
     ];
 
     /// The profile in which it can do harm most easily.
@@ -52,7 +55,8 @@ impl Mutant {
             Self::None => "everything",
             Self::TakesAMissingLedgerForAnEmptyOne | Self::ListsFromACache => "losing",
             Self::TakesUnknownWritesForDone | Self::CreatesWithoutFinalizer | Self::ConfirmsWithoutLooking => "meddled",
-            Self::IgnoresTheLedgersVersion
+            Self::ForgetsLocks
+            | Self::IgnoresTheLedgersVersion
             | Self::CreatesUnderNewNames
             | Self::DeletesInTheBackground
             | Self::WritesStatusesByName

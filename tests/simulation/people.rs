@@ -4,9 +4,9 @@ use std::num::NonZeroU32;
 
 use slowlane::command::Input;
 use slowlane::model::{
-    Accept, Cluster, ClusterChoice, Cron, Essentials, ExecutorBounds, Job, Language, Locks, MainFile, Name, ObjectKey,
-    Operation, Outline, PodSizing, Priority, Recurrence, Requirement, RequirementOperator, Resources, Selector,
-    Settings, Share, Span, Stranger, Strategy, Time, TimeLimits, Uid, Window, Zone,
+    Accept, Cluster, ClusterChoice, Cron, Essentials, ExecutorBounds, Hold, Job, Language, Locks, MainFile, Name,
+    ObjectKey, Operation, Outline, PodSizing, Priority, Recurrence, Requirement, RequirementOperator, Resources,
+    Selector, Settings, Share, Span, Stranger, Strategy, Time, TimeLimits, Uid, Window, Zone,
 };
 
 use crate::objects::JobObject;
@@ -24,6 +24,7 @@ pub(crate) fn locks_of(operation: &str) -> Locks {
     [(LOCK.into(), permits)].into()
 }
 pub(crate) const CLUSTERS: [&str; 2] = ["business", "spare"];
+const STRATEGIES: [Strategy; 3] = [Strategy::PriorityFifo, Strategy::StrictFifo, Strategy::Backfill];
 const JOB_NAMES: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
 
 const COMPLETE: Essentials = Essentials {
@@ -81,7 +82,13 @@ impl Simulation {
 
     /// The settings file is edited: every keeper reads it.
     pub(crate) fn edit_settings(&mut self) {
-        self.settings = self.drawn_settings();
+        let drawn = self.drawn_settings();
+        self.put_settings(drawn);
+    }
+
+    pub(crate) fn put_settings(&mut self, settings: Settings) {
+        self.settings = settings;
+        self.world.auditor.held = self.settings.held.is_some();
         let timeout = self.settings.start_timeout;
         let shortest = self.world.auditor.start_timeout.map_or(timeout, |shortest| shortest.min(timeout));
         self.world.auditor.start_timeout = Some(shortest);
@@ -97,6 +104,11 @@ impl Simulation {
             locks: [(LOCK.into(), PERMITS)].into(),
             start_timeout: Span::seconds([100, 600, 600][self.rng.below(3)]),
             counts_undeclared: !self.rng.chance(200),
+            held: self.rng.chance(150).then(|| Hold {
+                by: "the settings".into(),
+                since: None,
+                why: Some("repairs".into()),
+            }),
             ..Settings::default()
         }
     }
@@ -183,8 +195,15 @@ impl Simulation {
         let limit = [Some(1), Some(1), Some(2), None][self.rng.below(4)];
         let locks = locks_of(&key.name);
         let (refuses_at_limit, max_queued) = self.drawn_refusals(limit);
-        let outline = self.drawn_outline();
-        Operation { key, generation: 1, limit, refuses_at_limit, max_queued, locks, outline, ..Operation::default() }
+        let (outline, expected) = (self.drawn_outline(), self.drawn_expectation());
+        let rest = Operation { key, generation: 1, limit, locks, outline, expected, ..Operation::default() };
+        Operation { refuses_at_limit, max_queued, ..rest }
+    }
+
+    /// How long its owner thinks that a run of an operation takes: some think of it, and few are right.
+    fn drawn_expectation(&mut self) -> Option<Span> {
+        let seconds = [5, 60, 900][self.rng.below(3)];
+        self.rng.chance(500).then_some(Span::seconds(seconds))
     }
 
     /// Now and then an operation refuses at its limit, or lets only a few wait.
@@ -233,7 +252,8 @@ impl Simulation {
             locks: self.rng.chance(200).then(|| (LOCK.into(), 1)).into_iter().collect(),
             admit_below: self.rng.chance(100).then_some(50),
             max_pending: self.rng.chance(150).then(|| 1 + u32::from(self.rng.chance(500))),
-            strategy: if self.rng.chance(200) { Strategy::StrictFifo } else { Strategy::PriorityFifo },
+            strategy: STRATEGIES[self.rng.below(STRATEGIES.len())],
+            held: self.rng.chance(50),
             capacity,
             windows: if restricts { vec![window] } else { Vec::new() },
             accept: if restricts { vec![urgent, at_times] } else { Vec::new() },
@@ -265,8 +285,9 @@ impl Simulation {
                 } else {
                     (it.refuses_at_limit, it.max_queued)
                 };
-                let generation = it.generation + 1;
-                self.world.put_operation(Operation { limit, refuses_at_limit, max_queued, generation, ..it });
+                let (generation, expected) = (it.generation + 1, self.drawn_expectation());
+                let limits = Operation { limit, refuses_at_limit, max_queued, ..it };
+                self.world.put_operation(Operation { generation, expected, ..limits });
             }
             (5..=9, Some(it), _) => {
                 let outline = self.drawn_outline();

@@ -106,9 +106,12 @@ impl World {
     fn write_ledger(
         &mut self,
         base: Option<LedgerVersion>,
-        content: Ledger,
+        mut content: Ledger,
         mutant: Mutant,
     ) -> Result<LedgerVersion, Failure> {
+        if mutant == Mutant::ForgetsLocks {
+            content.holders.values_mut().for_each(|holder| holder.locks = [].into());
+        }
         let current = self.ledger.as_ref().map(|(version, _)| version.clone());
         if mutant != Mutant::IgnoresTheLedgersVersion {
             match (&base, &current) {
@@ -164,7 +167,7 @@ impl World {
             cluster: holder.cluster.clone(),
             footprint: holder.footprint,
             executors: holder.max_executors,
-            locks: holder.locks.clone(),
+            locks: if mutant == Mutant::ForgetsLocks { [].into() } else { holder.locks.clone() },
             owner,
             created: self.now,
             placeholder,
