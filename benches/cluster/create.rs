@@ -1,4 +1,4 @@
-//! One job at a time on an idle cluster: how long until its application is there.
+//! One job at a time: how long until its application is there.
 
 use std::time::{Duration, Instant};
 
@@ -7,15 +7,20 @@ use crate::{Bench, burst};
 
 const CREATE: &str = "create";
 
-/// Hands in one job after the other, each after the one before has ended and all is said of it.
+/// On an idle cluster.
 pub(crate) async fn measure(bench: &Bench) -> Samples {
+    one_by_one(bench, CREATE).await
+}
+
+/// Hands in one job of an operation after the other, each after the one before has ended and all is said of it.
+pub(crate) async fn one_by_one(bench: &Bench, operation: &str) -> Samples {
     bench.sight.forget();
-    bench.stage.operation(CREATE, None).await;
+    bench.stage.operation(operation, None).await;
     let mut pairs = Vec::new();
     for number in 0..bench.options.samples {
-        let job = burst::name(CREATE, number);
+        let job = burst::name(operation, number);
         let sent = Instant::now();
-        bench.stage.job(&job, CREATE).await;
+        bench.stage.job(&job, operation).await;
         bench.sight.until_job_ended(&job).await;
         let created = bench.sight.times(&job).expect("it has ended").created;
         pairs.push((sent, created));

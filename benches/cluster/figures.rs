@@ -44,15 +44,19 @@ pub(crate) struct Crowd {
     pub(crate) jobs: usize,
     pub(crate) resident_mib: f64,
     pub(crate) peak_mib: f64,
-    pub(crate) idle_writes: f64,
+    /// Beyond those that the API server makes of itself.
+    pub(crate) idle_requests: f64,
     pub(crate) idle_cpu_percent: f64,
     pub(crate) ready_ms: f64,
 }
 
 impl fmt::Display for Crowd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { jobs, resident_mib, peak_mib, idle_writes, idle_cpu_percent, ready_ms } = self;
-        write!(f, "{jobs} jobs wait: {resident_mib:.1} MiB (once {peak_mib:.1}), idle: {idle_writes} writes, ")?;
+        let Self { jobs, resident_mib, peak_mib, idle_requests, idle_cpu_percent, ready_ms } = self;
+        write!(
+            f,
+            "{jobs} jobs wait: {resident_mib:.1} MiB (once {peak_mib:.1}), idle: {idle_requests} requests a minute, "
+        )?;
         write!(f, "{idle_cpu_percent:.2} % CPU; ready {ready_ms:.0} ms after its start")
     }
 }
@@ -69,6 +73,8 @@ pub(crate) struct Tally {
     pub(crate) tombstones: Vec<f64>,
     pub(crate) crowds: Vec<Crowd>,
     pub(crate) restarted: Option<Crowd>,
+    /// From creation to application, behind the last crowd.
+    pub(crate) behind: Samples,
 }
 
 fn median(of: impl Iterator<Item = f64>) -> f64 {
@@ -165,8 +171,14 @@ impl Figures {
         }
         if let Some(last) = tally.crowds.last() {
             self.add("", "its peak while they came, MiB", last.peak_mib, Target::None);
-            self.add("", "idle: writes in 20 s", last.idle_writes, Target::AtMost(0.0));
+            let what = "idle: requests a minute but leases";
+            self.add("idle_requests_per_min", what, last.idle_requests, Target::AtMost(0.0));
             self.add("", "idle: CPU, %", last.idle_cpu_percent, Target::AtMost(0.1));
+        }
+        if let Some(last) = tally.crowds.last() {
+            let what =
+                format!("from a job's creation to its SparkApplication behind {} that are held, p50, ms", last.jobs);
+            self.add("behind_100k_ms", what, tally.behind.percentile(50), Target::AtMost(20.0));
         }
         if let Some(crowd) = &tally.restarted {
             self.add("", "a new keeper finds them: memory, MiB", crowd.resident_mib, Target::None);
@@ -181,6 +193,8 @@ impl Figures {
             ("engine_us_100k", "median event, 100,000", Target::AtMost(1.0)),
             ("", "mean event, 10,000", Target::None),
             ("", "mean event, 100,000", Target::None),
+            ("engine_p999_us", "99.9th percentile event, 100,000", Target::AtMost(50.0)),
+            ("engine_us_1m", "median event, 1,000,000", Target::AtMost(2.0)),
         ];
         for ((key, what, target), micros) in rows.into_iter().zip(&options.engine) {
             self.add(key, format!("engine: {what} jobs wait, µs"), *micros, target);

@@ -54,8 +54,9 @@ pub(crate) struct Options {
     /// Jobs in the queue for the second figure of memory; the first is a tenth of it.
     #[arg(long, default_value_t = 100_000)]
     queued: usize,
-    /// Microseconds an event that the engine's own benchmark found: medians with 10,000 and with 100,000 jobs, then means.
-    #[arg(long, num_args = 4)]
+    /// Microseconds an event that the engine's own benchmark found: medians with 10,000 and with 100,000 jobs, then means,
+    /// the 99.9th percentile with 100,000, and the median with a million.
+    #[arg(long, num_args = 6)]
     engine: Vec<f64>,
     /// Where the figures go as Markdown; nowhere if it is left out.
     #[arg(long)]

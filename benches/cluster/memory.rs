@@ -6,21 +6,23 @@ use crate::figures::{Crowd, Tally};
 use crate::keeper::{Change, Keeper};
 use crate::server::{Counts, between};
 use crate::stage::HandedIn;
-use crate::{Bench, burst, number};
+use crate::{Bench, burst, create, number};
 
 /// Operations, all held, among which the jobs are.
 const OPERATIONS: usize = 100;
 /// Jobs are handed in by so many at once.
 const CHUNK: usize = 1_000;
 /// How long it is watched doing nothing.
-const IDLE: Duration = Duration::from_secs(20);
+const IDLE: Duration = Duration::from_secs(60);
+/// An operation whose jobs may start, behind all the others.
+const BEHIND: &str = "behind";
 
 /// A tenth of the jobs, then all of them, then a new keeper that finds them.
 pub(crate) async fn measure(bench: &Bench, tally: &mut Tally) {
     for operation in 0..OPERATIONS {
         bench.stage.operation(&held(operation), Some(0)).await;
     }
-    let before = bench.server.writes().await;
+    let (before, without) = (bench.server.writes().await, requests_of_a_minute(bench).await);
     let mut keeper = Keeper::start(bench, Change::None).await;
     let mut there = 0;
     for crowd in [bench.options.queued / 10, bench.options.queued] {
@@ -28,12 +30,25 @@ pub(crate) async fn measure(bench: &Bench, tally: &mut Tally) {
         there = crowd;
         keeper.queued(number(crowd)).await;
         until_told(bench, &before, number(crowd)).await;
-        tally.crowds.push(look(bench, &keeper, crowd).await);
+        tally.crowds.push(look(bench, &keeper, crowd, without).await);
     }
+    tally.behind = create::one_by_one(bench, BEHIND).await;
     keeper.stop().await;
     let keeper = Keeper::start(bench, Change::None).await;
     keeper.queued(number(there)).await;
-    tally.restarted = Some(look(bench, &keeper, there).await);
+    tally.restarted = Some(look(bench, &keeper, there, without).await);
+}
+
+/// Requests but for leases that reach the API server in a minute: without a keeper, those that it makes of itself.
+async fn requests_of_a_minute(bench: &Bench) -> f64 {
+    let before = bench.server.requests().await;
+    tokio::time::sleep(IDLE).await;
+    sum(&between(&before, &bench.server.requests().await))
+}
+
+/// All but leases. An empty sum of floats is -0.
+fn sum(counts: &Counts) -> f64 {
+    counts.iter().filter(|((resource, _), _)| resource != "leases").fold(0.0, |sum, (_, it)| sum + it)
 }
 
 fn held(operation: usize) -> String {
@@ -69,19 +84,17 @@ async fn until_told(bench: &Bench, before: &Counts, jobs: f64) {
     }
 }
 
-async fn look(bench: &Bench, keeper: &Keeper, jobs: usize) -> Crowd {
+async fn look(bench: &Bench, keeper: &Keeper, jobs: usize, without: f64) -> Crowd {
     // What follows from the last status: its echo, the operations' and the cluster's own.
     tokio::time::sleep(Duration::from_secs(10)).await;
     let process = keeper.process();
-    let (before, cpu) = (bench.server.writes().await, process.cpu_ms());
-    tokio::time::sleep(IDLE).await;
-    let writes = between(&before, &bench.server.writes().await);
+    let cpu = process.cpu_ms();
+    let requests = requests_of_a_minute(bench).await;
     let crowd = Crowd {
         jobs,
         resident_mib: process.resident_mib(),
         peak_mib: process.peak_mib(),
-        // An empty sum of floats is -0.
-        idle_writes: writes.iter().filter(|((resource, _), _)| resource != "leases").fold(0.0, |sum, (_, it)| sum + it),
+        idle_requests: (requests - without).max(0.0),
         idle_cpu_percent: (process.cpu_ms() - cpu) / 10.0 / IDLE.as_secs_f64(),
         ready_ms: keeper.ready_ms,
     };

@@ -34,6 +34,13 @@ impl Server {
 
     /// Writes so far.
     pub(crate) async fn writes(&self) -> Counts {
+        let mut counts = self.requests().await;
+        counts.retain(|(_, verb), _| matches!(&**verb, "POST" | "PUT" | "PATCH" | "APPLY" | "DELETE"));
+        counts
+    }
+
+    /// Requests so far; a watch counts when it ends.
+    pub(crate) async fn requests(&self) -> Counts {
         let text = self.stage.text("/metrics").await.expect("the API server tells its metrics");
         let mut counts = Counts::new();
         for line in text.lines().filter_map(|line| line.strip_prefix("apiserver_request_total{")) {
@@ -43,10 +50,8 @@ impl Server {
                 labels[at..].split('"').next().filter(|value| !value.is_empty())
             };
             let verb = label("verb").unwrap_or_default();
-            if !matches!(verb, "POST" | "PUT" | "PATCH" | "APPLY" | "DELETE") {
-                continue;
-            }
-            let resource = label(",resource").unwrap_or_default();
+            // What is no resource is asked by who measures.
+            let Some(resource) = label(",resource") else { continue };
             let resource = label("subresource").map_or(resource.to_owned(), |part| format!("{resource}/{part}"));
             *counts.entry((resource, verb.to_owned())).or_default() += value.parse().unwrap_or(0.0);
         }

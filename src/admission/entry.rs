@@ -69,7 +69,7 @@ pub struct Reservation {
     pub time: Time,
     /// Room beside it.
     pub spare: Resources,
-    /// When it will be another one, if nothing happens until then: somebody is late, or nobody may be any more.
+    /// When it may be another one, if nothing happens until then: somebody is late, or may be no longer.
     pub(super) changes: Option<Time>,
 }
 
@@ -82,7 +82,7 @@ pub(super) struct Wanted {
     pub(super) need: Resources,
 }
 
-/// How long past the bound runs that are late are waited for: so many times the longest that a run there was expected to take.
+/// How long past the bound a run that is late is waited for: so many times what it was expected to take.
 const PATIENCE: i64 = 16;
 
 /// A run whose end is expected at some time.
@@ -141,6 +141,13 @@ pub struct ClusterEntry {
     pub(super) best: Option<(Rank, QueueNumber)>,
     /// Nothing fitted when it was last looked at, and this is the least that anything needs.
     pub(super) least_need: Option<Resources>,
+}
+
+impl Reservation {
+    /// What is said of it: whose, and when, unless it is overdue.
+    pub(super) fn told(&self, now: Time) -> (Rank, Option<Time>) {
+        (self.rank, Some(self.time).filter(|time| *time > now))
+    }
 }
 
 impl ClusterEntry {
@@ -218,13 +225,9 @@ impl ClusterEntry {
     /// `None`: that hangs on runs of which nothing is known.
     pub(super) fn reservation(&self, wanted: &Wanted, now: Time) -> Option<Reservation> {
         let capacity = self.declared.as_ref()?.capacity;
-        let longest = self.ends.values().map(|run| run.expected).max().unwrap_or_default();
-        let patience = wanted.overdue + Span(longest.0.saturating_mul(PATIENCE));
-        let is_patient = now < patience;
-        let expected = self.expected_ends(is_patient, now);
-        let next_late = expected.first().map(|(end, _)| *end);
+        let (ends, changes) = self.expected_ends(wanted.overdue, now);
         let mut used = self.occupied();
-        let mut ends = expected.into_iter().peekable();
+        let mut ends = ends.into_iter().peekable();
         let mut time = now;
         while !wanted.need.fits(capacity.minus(used)) {
             let end = ends.peek()?.0;
@@ -233,26 +236,28 @@ impl ClusterEntry {
             }
             time = end.max(now);
         }
-        // Whoever ends before the others are late is seen to end.
-        let changes = next_late.into_iter().chain([patience]).min().filter(|_| is_patient);
         Some(Reservation { rank: wanted.rank, time, spare: capacity.minus(used).minus(wanted.need), changes })
     }
 
-    /// When runs are expected to end, the first at first, and what they leave then. Who is late is expected to take twice as long,
-    /// and twice that, and so on; for somebody whose patience is at its end, it ends now.
-    fn expected_ends(&self, is_patient: bool, now: Time) -> Vec<(Time, Resources)> {
+    /// When runs are expected to end, the first at first, and what they leave then; and when time alone changes that. Who is late
+    /// is expected to take twice as long, and twice that, and so on, until the patience of who waits is at its end: then it ends now.
+    fn expected_ends(&self, overdue: Time, now: Time) -> (Vec<(Time, Resources)>, Option<Time>) {
+        let mut changes: Option<Time> = None;
         let renewed = self.ends.iter().map(|((end, run), it)| {
-            let takes = it.takes.plus(self.surplus.get(run).copied().unwrap_or_default());
-            let mut took = it.expected.max(Span::seconds(1));
+            let patience = overdue + Span(it.expected.0.saturating_mul(PATIENCE));
             let granted = *end + Span(-it.expected.0);
-            while is_patient && granted + took <= now {
+            let mut took = it.expected.max(Span::seconds(1));
+            while now < patience && granted + took <= now && took < Span(i64::MAX) {
                 took = Span(took.0.saturating_mul(2));
             }
-            (granted + took, takes)
+            let renewed = granted + took;
+            let next = [renewed, if *end <= now { patience } else { renewed }].into_iter().filter(|time| *time > now);
+            changes = changes.into_iter().chain(next).min();
+            (renewed, it.takes.plus(self.surplus.get(run).copied().unwrap_or_default()))
         });
         let mut ends: Vec<(Time, Resources)> = renewed.collect();
         ends.sort_by_key(|(end, _)| *end);
-        ends
+        (ends, changes)
     }
 
     /// Whether it gives a lock permits of its own.

@@ -89,6 +89,8 @@ pub struct Gate {
     pub(super) due: BTreeSet<(Time, QueueNumber)>,
     /// When each cluster's reservation will be another one.
     pub(super) reservations: BTreeSet<(Time, ClusterNumber)>,
+    /// Jobs whose reservation is another one than was said.
+    pub(super) retold: BTreeSet<JobNumber>,
     /// The latest time that was told.
     pub(super) now: Time,
     /// Clusters that have to be looked at anew.
@@ -129,6 +131,7 @@ impl Gate {
             seeking: BTreeSet::new(),
             due: BTreeSet::new(),
             reservations: BTreeSet::new(),
+            retold: BTreeSet::new(),
             now: Time::default(),
             touched: BTreeSet::new(),
             order: BTreeSet::new(),
@@ -554,6 +557,11 @@ impl Gate {
             }
         }
         changed
+    }
+
+    /// Jobs that wait for the same reason, but with another reservation than before.
+    pub fn take_retold(&mut self) -> BTreeSet<JobNumber> {
+        std::mem::take(&mut self.retold)
     }
 
     /// Whether reasons are those of what is known: nothing has happened since [`settle`](Self::settle).

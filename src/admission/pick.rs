@@ -77,9 +77,7 @@ impl Gate {
         let (blocked_by, reservation) = self.reserved(number, &places, claim);
         let is_reserved = |claim: &Wanted| reservation.is_some_and(|reservation| reservation.rank == claim.rank);
         let kept = claim.filter(|claim| !is_reserved(claim)).map(|claim| claim.need).unwrap_or_default();
-        let changed = self.clusters.get(number).and_then(|entry| entry.vacancy.reservation?.changes);
-        changed.map(|time| self.reservations.remove(&(time, number)));
-        self.reservations.extend(reservation.and_then(|it| Some((it.changes?, number))));
+        self.reservation_changed(number, reservation);
         if let Some(entry) = self.clusters.get_mut(number) {
             entry.vacancy = Vacancy { at_job_limit, keeps_place, kept, blocked_by, reservation };
             entry.looked_at = self.now;
@@ -102,6 +100,18 @@ impl Gate {
             let least = places.iter().map(|place| place.candidate.need).reduce(Resources::at_most);
             entry.least_need = least.filter(|_| nothing_fits);
         }
+    }
+
+    /// The engine wakes when time alone changes a reservation, and says what has changed.
+    fn reservation_changed(&mut self, number: ClusterNumber, reservation: Option<Reservation>) {
+        let Some(entry) = self.clusters.get(number) else { return };
+        let before = entry.vacancy.reservation;
+        let told = before.map(|before| before.told(entry.looked_at));
+        self.retold.extend(reservation.filter(|it| told != Some(it.told(self.now))).map(|it| it.rank.job));
+        if let Some(time) = before.and_then(|before| before.changes) {
+            self.reservations.remove(&(time, number));
+        }
+        self.reservations.extend(reservation.and_then(|it| Some((it.changes?, number))));
     }
 
     /// Whom not everybody may pass who ranks below, and their reservation: by the cluster's strategy, the first that lacks room

@@ -3,7 +3,7 @@
 
 use super::{Engine, Wake};
 use crate::command::{Command, Failure};
-use crate::index::History;
+use crate::index::{History, stepped};
 use crate::lifecycle::{RETRY, Run};
 use crate::model::{ClusterStatus, Hold, Name, ObjectKey, OperationStatus, Outcome, Resources};
 
@@ -41,6 +41,7 @@ impl Engine {
     /// Tells the gate how long runs of an operation are expected to take.
     pub(super) fn expect(&mut self, key: &ObjectKey) {
         let declared = self.gate.operation(key).and_then(|entry| entry.declared.as_ref()?.expected);
+        let declared = declared.map(|span| stepped(u32::try_from(span.0 / 1000).unwrap_or(u32::MAX)));
         let expected = self.history.get(key).and_then(History::expected).or(declared);
         self.gate.set_expected(key, expected);
     }

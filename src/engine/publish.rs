@@ -59,6 +59,10 @@ impl Engine {
                 waiting.into_iter().for_each(|job| self.waits_in(job, number));
             }
         }
+        let retold = self.gate.take_retold();
+        let operations = retold.into_iter().filter_map(|job| Some(self.jobs.get(job)?.job.operation_key()));
+        let operations: Vec<ObjectKey> = operations.collect();
+        self.tell_details(operations, self.settings.detail_interval);
         let next = [self.gate.next_overdue(), self.gate.next_impatience()].into_iter().flatten().min();
         if let Some(time) = next {
             self.wakes.set(Wake::Decide, time);

@@ -48,11 +48,16 @@ impl History {
     /// seldom looked at anew for a second more or less.
     #[must_use]
     pub fn expected(&self) -> Option<Span> {
-        let median = self.times()?.p50.max(1);
-        let below = 1_u32 << median.ilog2();
-        let step = (below / 4).max(1);
-        Some(Span::seconds(i64::from(median.div_ceil(step)) * i64::from(step)))
+        Some(stepped(self.times()?.p50))
     }
+}
+
+/// Seconds, rounded up to one of four steps for each doubling.
+#[must_use]
+pub fn stepped(seconds: u32) -> Span {
+    let seconds = seconds.max(1);
+    let step = (1_u32 << seconds.ilog2()) / 4;
+    Span::seconds(i64::from(seconds.div_ceil(step.max(1))) * i64::from(step.max(1)))
 }
 
 #[cfg(test)]

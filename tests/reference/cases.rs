@@ -240,6 +240,24 @@ fn a_run_that_is_late_is_expected_anew_until_patience_ends() {
 }
 
 #[test]
+fn patience_is_of_each_run_by_itself() {
+    let taking = |minutes: i64| Operation { expected: Some(minutes * MINUTE), ..Operation::default() };
+    let cluster = Cluster { backfill: true, ..of_executors(4) };
+    let mut case = Case::new(world(vec![taking(30 * 24 * 60), taking(1)], vec![cluster]));
+    let (month, minutes) = (case.comes(0, None, 1, 1), case.comes(1, None, 2, 1));
+    let waiting = case.comes(0, None, 3, 1);
+    case.minutes_pass(5);
+    let short = case.comes(1, None, 1, 1);
+    assert!(case.runs(short), "the run that is waited for is expected to take eight minutes by now");
+    case.ends(short);
+    case.minutes_pass(35);
+    let short = case.comes(1, None, 1, 1);
+    assert!(!case.runs(short), "that another run takes a month is no reason to let more pass");
+    case.ends(minutes);
+    assert!(case.runs(waiting) && case.runs(month) && !case.runs(short));
+}
+
+#[test]
 fn an_urgent_job_is_not_held_up_by_what_is_kept_for_a_lesser_one() {
     let mut case = Case::new(world(vec![Operation::default()], vec![of_executors(10)]));
     let (half, rest) = (case.comes(0, None, 5, 1), case.comes(0, None, 5, 1));

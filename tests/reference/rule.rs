@@ -561,9 +561,7 @@ impl World {
         let (least, capacity, used) =
             (self.least(first, cluster), self.clusters[cluster].capacity, self.occupied(cluster));
         let here = || self.runs.iter().filter(|run| run.cluster == cluster);
-        let longest = here().filter_map(|run| run.expected).max().unwrap_or(0);
-        let is_patient = self.now - first.created < self.bound + 16 * longest;
-        let end = |run: &Run| run.expected.map(|expected| self.end(run.started, expected, is_patient));
+        let end = |run: &Run| run.expected.map(|expected| self.end(run.started, expected, first));
         let mut ends: Vec<i64> = here().filter_map(end).collect();
         ends.sort_unstable();
         let found = [i64::MIN].into_iter().chain(ends).find_map(|time| {
@@ -576,7 +574,8 @@ impl World {
     }
 
     /// Who is late takes twice as long as was expected, or four times, and so on; who is not waited for any longer ends now.
-    fn end(&self, started: i64, expected: i64, is_patient: bool) -> i64 {
+    fn end(&self, started: i64, expected: i64, first: &Job) -> i64 {
+        let is_patient = self.now - first.created < self.bound + 16 * expected;
         let takes = (0..).map(|doublings| expected << doublings);
         let is_to_come = |takes: &i64| started + takes > self.now || !is_patient;
         started + takes.into_iter().find(is_to_come).unwrap()
