@@ -90,11 +90,11 @@ step() {
 
 # packages NAME...   of the machine's distribution: those that are missing only, so that a machine that has them needs no network
 packages() {
-  local missing=() p
-  for p; do [ "$(dpkg-query -W -f '${db:Status-Status}' "$p" 2>/dev/null)" = installed ] || missing+=("$p"); done
-  [ ${#missing[@]} != 0 ] || return 0
-  [ "$(id -u)" = 0 ] || die "needs root: to install ${missing[*]}"
-  step "apt-get install ${missing[0]} ..." install_packages "${missing[@]}"
+  local lacking=() p
+  for p; do [ "$(dpkg-query -W -f '${db:Status-Status}' "$p" 2>/dev/null)" = installed ] || lacking+=("$p"); done
+  [ ${#lacking[@]} != 0 ] || return 0
+  [ "$(id -u)" = 0 ] || die "needs root: to install ${lacking[*]}"
+  step "apt-get install ${lacking[0]} ..." install_packages "${lacking[@]}"
 }
 install_packages() {
   local lock=(-o DPkg::Lock::Timeout=300)
