@@ -13,7 +13,7 @@ const OPERATIONS: usize = 100;
 /// Jobs are handed in by so many at once.
 const CHUNK: usize = 1_000;
 /// How long it is watched doing nothing.
-const IDLE: Duration = Duration::from_secs(60);
+const IDLE: Duration = Duration::from_mins(1);
 /// An operation whose jobs may start, behind all the others.
 const BEHIND: &str = "behind";
 
