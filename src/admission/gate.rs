@@ -678,8 +678,7 @@ impl Gate {
         let Some(entry) = self.clusters.get(number) else { return };
         if entry.declared.is_none() && entry.holders.is_empty() {
             self.by_name.remove(&entry.name);
-            let changes = entry.vacancy.reservation.and_then(|reservation| reservation.changes);
-            changes.map(|time| self.reservations.remove(&(time, number)));
+            self.reservation_changed(number, None);
             self.set_best(number, None);
             self.give_up(number);
             self.touched.remove(&number);

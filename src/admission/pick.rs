@@ -103,7 +103,7 @@ impl Gate {
     }
 
     /// The engine wakes when time alone changes a reservation, and says what has changed.
-    fn reservation_changed(&mut self, number: ClusterNumber, reservation: Option<Reservation>) {
+    pub(super) fn reservation_changed(&mut self, number: ClusterNumber, reservation: Option<Reservation>) {
         let Some(entry) = self.clusters.get(number) else { return };
         let before = entry.vacancy.reservation;
         let told = before.map(|before| before.told(entry.looked_at));

@@ -33,6 +33,15 @@ fn of_executors(executors: u64) -> Cluster {
     Cluster { capacity: [executors, u64::MAX, u64::MAX], ..Cluster::default() }
 }
 
+fn backfilling(executors: u64) -> Cluster {
+    Cluster { backfill: true, ..of_executors(executors) }
+}
+
+/// Its runs are expected to take so long.
+fn taking(minutes: i64) -> Operation {
+    Operation { expected: Some(minutes * MINUTE), ..Operation::default() }
+}
+
 /// The gate and the rule side by side.
 struct Case {
     world: World,
@@ -170,9 +179,7 @@ fn one_job_claims_one_cluster() {
 
 #[test]
 fn backfill_lets_those_pass_that_delay_nobody_and_tells_when() {
-    let taking = |minutes: i64| Operation { expected: Some(minutes * MINUTE), ..Operation::default() };
-    let cluster = Cluster { backfill: true, ..of_executors(4) };
-    let mut case = Case::new(world(vec![taking(60), taking(20), taking(90)], vec![cluster]));
+    let mut case = Case::new(world(vec![taking(60), taking(20), taking(90)], vec![backfilling(4)]));
     let running = case.comes(0, None, 3, 1);
     let first = case.comes(0, None, 3, 1);
     let (_, words) = case.told(first);
@@ -194,9 +201,7 @@ fn backfill_lets_those_pass_that_delay_nobody_and_tells_when() {
 
 #[test]
 fn backfill_keeps_its_word_over_longer_jobs() {
-    let taking = |minutes: i64| Operation { expected: Some(minutes * MINUTE), ..Operation::default() };
-    let cluster = Cluster { backfill: true, ..of_executors(4) };
-    let mut case = Case::new(world(vec![taking(60), taking(20), taking(90)], vec![cluster]));
+    let mut case = Case::new(world(vec![taking(60), taking(20), taking(90)], vec![backfilling(4)]));
     let running = case.comes(0, None, 3, 1);
     let all = case.comes(0, None, 4, 1);
     let long = case.comes(2, None, 1, 1);
@@ -215,9 +220,7 @@ fn backfill_keeps_its_word_over_longer_jobs() {
 
 #[test]
 fn a_run_that_is_late_is_expected_anew_until_patience_ends() {
-    let taking = |minutes: i64| Operation { expected: Some(minutes * MINUTE), ..Operation::default() };
-    let cluster = Cluster { backfill: true, ..of_executors(4) };
-    let mut case = Case::new(world(vec![taking(60), taking(20)], vec![cluster]));
+    let mut case = Case::new(world(vec![taking(60), taking(20)], vec![backfilling(4)]));
     let running = case.comes(0, None, 3, 1);
     let all = case.comes(0, None, 4, 1);
     case.minutes_pass(45);
@@ -241,9 +244,7 @@ fn a_run_that_is_late_is_expected_anew_until_patience_ends() {
 
 #[test]
 fn patience_is_of_each_run_by_itself() {
-    let taking = |minutes: i64| Operation { expected: Some(minutes * MINUTE), ..Operation::default() };
-    let cluster = Cluster { backfill: true, ..of_executors(4) };
-    let mut case = Case::new(world(vec![taking(30 * 24 * 60), taking(1)], vec![cluster]));
+    let mut case = Case::new(world(vec![taking(30 * 24 * 60), taking(1)], vec![backfilling(4)]));
     let (month, minutes) = (case.comes(0, None, 1, 1), case.comes(1, None, 2, 1));
     let waiting = case.comes(0, None, 3, 1);
     case.minutes_pass(5);
@@ -306,8 +307,7 @@ fn a_claim_keeps_no_place_of_its_cluster_as_long_as_it_lacks_a_lock() {
 
 #[test]
 fn backfill_keeps_room_by_the_claim_where_nothing_is_known_of_the_ends_of_runs() {
-    let cluster = Cluster { backfill: true, ..of_executors(10) };
-    let mut case = Case::new(world(vec![Operation::default()], vec![cluster]));
+    let mut case = Case::new(world(vec![Operation::default()], vec![backfilling(10)]));
     let (one, other) = (case.comes(0, None, 5, 1), case.comes(0, None, 5, 1));
     let large = case.comes(0, None, 8, 1);
     case.minutes_pass(11);
@@ -325,7 +325,6 @@ fn backfill_keeps_room_by_the_claim_where_nothing_is_known_of_the_ends_of_runs()
 
 #[test]
 fn priority_fifo_reserves_for_whom_it_keeps_room_where_it_is_known_when_that_comes() {
-    let taking = |minutes: i64| Operation { expected: Some(minutes * MINUTE), ..Operation::default() };
     let mut case = Case::new(world(vec![taking(60), taking(20), taking(90)], vec![of_executors(4)]));
     let running = case.comes(0, None, 3, 1);
     let all = case.comes(0, None, 4, 1);
