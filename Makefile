@@ -12,7 +12,7 @@ down: ## end all local clusters and remove what they left
 	@e2e/down
 test: ## everything that the README claims, as tests
 	@e2e/test
-bench: ## what it costs and how fast it is, into docs/benchmarks (about 25 min on a quiet machine)
+bench: ## what it costs and how fast it is, into docs/benchmarks (about half an hour on a quiet machine)
 	@e2e/bench
 image: ## the keeper's container image, into the local cluster too if it is up
 	@e2e/image

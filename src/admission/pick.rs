@@ -183,9 +183,8 @@ impl Gate {
         let claim = self.clusters.get(number)?.claim.as_ref()?;
         let lane = self.lanes.get(self.queue(claim.queue)?.lane)?;
         let (_, candidate) = lane.candidate(number)?;
-        self.shortage(&lane.key, &candidate, Some(claim.rank))
-            .is_none()
-            .then(|| self.wanted((claim.rank, claim.queue), claim.need))?
+        let lacks_more = self.shortage(&lane.key, &candidate, Some(claim.rank)).is_some();
+        if lacks_more { None } else { self.wanted((claim.rank, claim.queue), claim.need) }
     }
 
     fn wanted(&self, (rank, queue): (Rank, QueueNumber), need: Resources) -> Option<Wanted> {
