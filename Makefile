@@ -4,7 +4,7 @@
 
 help: ## list these targets
 	@sed -nE 's/^([a-z]+): ## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
-demo: ## three jobs that take turns, on a real cluster made here (cold 25 min, warm under 3)
+demo: ## three jobs that take turns, on a real cluster made here (cold 25 min, warm 2 to 5)
 	@e2e/demo
 up: ## the local cluster: spark-operator, lake, keeper, namespace jobs, ComputeCluster business
 	@e2e/up
