@@ -21,6 +21,8 @@ pub mod clock;
 #[cfg(feature = "controller")]
 pub mod config;
 #[cfg(feature = "controller")]
+pub mod expression;
+#[cfg(feature = "controller")]
 pub mod generate;
 #[cfg(feature = "controller")]
 pub mod lease;

@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 use slowlane::command::{Change, Command, Input, Kind, Receipt};
 use slowlane::engine::Engine;
 use slowlane::model::{
-    ApplicationSeen, ApplicationState, Cluster, ClusterChoice, Defaults, DriverEnd, Essentials, Holder, Job, JobStatus,
-    Language, MainFile, Name, ObjectKey, Operation, Outline, PodPhase, PodRole, PodSeen, Priority, Published, Report,
-    Requirement, RequirementOperator, Resources, RunId, RunStatus, Selector, Settings, Time, TimeLimits, Uid,
-    child_name,
+    Answers, ApplicationSeen, ApplicationState, Cluster, ClusterChoice, Defaults, DriverEnd, Essentials, Holder, Job,
+    JobStatus, Language, MainFile, Name, ObjectKey, Operation, Outline, PodPhase, PodRole, PodSeen, Priority,
+    Published, Report, Requirement, RequirementOperator, Resources, RunId, RunStatus, Selector, Settings, Time,
+    TimeLimits, Uid, child_name,
 };
 
 /// How large the installation is.
@@ -449,6 +449,7 @@ fn job(number: usize, operation: usize, created: Time) -> Job {
         executors: None,
         parameters: ["region".into()].into(),
         declares_result: false,
+        answers: Answers::default(),
         defect: None,
         time_limits: TimeLimits::default(),
         cancel: false,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use slowlane::admission::{Gate, QueueKey, QueueNumber, Rank};
 use slowlane::index::History;
 use slowlane::model::{
-    Cluster, Essentials, ExecutorBounds, Holder, Language, MainFile, ObjectKey, Operation, Outline, Priority,
+    Answers, Cluster, Essentials, ExecutorBounds, Holder, Language, MainFile, ObjectKey, Operation, Outline, Priority,
     Resources, RunId, Selector, Settings, Span, Strategy, Time,
 };
 
@@ -167,6 +167,7 @@ impl<'a> Play<'a> {
             cluster: None,
             bounds: ExecutorBounds { min: job.executors, max: job.executors },
             own_limit: None,
+            answers: Answers::default(),
             defect: None,
         };
         let named = u32::try_from(number).expect("some thousand jobs");

@@ -6,8 +6,8 @@ use super::claim::{Claim, OperationClaim};
 use super::lane::LaneNumber;
 use super::queue::{QueueNumber, Rank};
 use crate::model::{
-    Accept, Aperture, Cluster, Holder, Name, ObjectKey, Operation, Priority, Resources, RunId, Span, Strategy, Time,
-    Window,
+    Accept, Answers, Aperture, Cluster, Holder, Name, ObjectKey, Operation, Priority, Resources, RunId, Span, Strategy,
+    Time, Window,
 };
 
 /// An operation, declared or only named by jobs.
@@ -339,11 +339,13 @@ impl ClusterEntry {
         self.declared.as_ref().is_some_and(|declared| declared.cancels_at_window_end)
     }
 
-    /// Whether it accepts jobs of an operation and a class at this time.
+    /// Whether it accepts a job of an operation and a class that runs, at this time. One that was not asked yet what an
+    /// expression wants to know has the benefit of the doubt.
     #[must_use]
-    pub fn accepts_now(&self, operation: &ObjectKey, class: Priority) -> bool {
+    pub fn accepts_now(&self, operation: &ObjectKey, class: Priority, answers: &Answers) -> bool {
+        let holds = |when: &str| !answers.say_no_to(when);
         let declared = self.declared.as_ref();
-        declared.is_some_and(|declared| entries_for(&declared.accept, operation, class) & self.open != 0)
+        declared.is_some_and(|declared| entries_for(&declared.accept, operation, class, holds) & self.open != 0)
     }
 
     /// Whether it accepts some jobs at this time.
@@ -398,9 +400,14 @@ pub(super) fn windows_of(cluster: &Cluster, entries: u32) -> impl Iterator<Item 
     named.filter_map(|number| cluster.windows.get(*number))
 }
 
-/// Entries that may ever apply to jobs of an operation and a class.
-pub(super) fn entries_for(accept: &[Accept], operation: &ObjectKey, class: Priority) -> u32 {
-    bits(accept, |entry| entry.may_apply(operation, class))
+/// Entries that may ever apply to jobs of an operation and a class; `holds` answers their expressions.
+pub(super) fn entries_for(
+    accept: &[Accept],
+    operation: &ObjectKey,
+    class: Priority,
+    holds: impl Fn(&str) -> bool,
+) -> u32 {
+    bits(accept, |entry| entry.may_apply(operation, class, &holds))
 }
 
 /// A bit for each entry for which this holds. Where there are no entries, everything is accepted: the lowest bit.

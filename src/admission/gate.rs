@@ -787,7 +787,8 @@ impl Gate {
                 Some(problem) => Fit::Unbuildable(problem),
                 None => self.fit(need, operation, cluster),
             };
-            let entries = entries_for(&cluster.accept, &key.operation, key.class);
+            let holds = |when: &str| key.answers.say_yes_to(when);
+            let entries = entries_for(&cluster.accept, &key.operation, key.class, holds);
             Candidate { cluster: number, footprint, need, fit, entries }
         });
         let candidates = candidates.collect();

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::lane::LaneNumber;
-use crate::model::{ClusterChoice, ExecutorBounds, ObjectKey, Priority, Span, Time, WaitReason};
+use crate::model::{Answers, ClusterChoice, ExecutorBounds, ObjectKey, Priority, Span, Time, WaitReason};
 
 /// A job's number in the index.
 pub type JobNumber = u32;
@@ -25,6 +25,8 @@ pub struct QueueKey {
     pub bounds: ExecutorBounds,
     /// The jobs' own limit on live runs of the operation.
     pub own_limit: Option<u32>,
+    /// What the jobs say to clusters' expressions.
+    pub answers: Answers,
     /// What is wrong with the jobs so that they cannot be built.
     pub defect: Option<Box<str>>,
 }

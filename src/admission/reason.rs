@@ -3,8 +3,10 @@
 use super::entry::{ClusterEntry, OperationEntry, windows_of};
 use super::gate::Gate;
 use super::lane::{Candidate, Fit, LaneKey};
-use super::queue::{Queue, Rank};
-use crate::model::{Blocker, Cluster, ClusterChoice, Hold, Name, Resources, Share, Strategy, Time, WaitReason};
+use super::queue::{Queue, QueueKey, Rank};
+use crate::model::{
+    Accept, Answer, Blocker, Cluster, ClusterChoice, Hold, Name, Resources, Share, Strategy, Time, WaitReason,
+};
 
 const NAMED_HOLDERS: usize = 10;
 
@@ -164,7 +166,7 @@ impl Gate {
                 plain(reason, "the spark-operator is not installed (no SparkApplication kind)".to_owned())
             }
             WaitReason::ClusterHeld => plain(reason, cluster_held(declared)),
-            WaitReason::OutsideWindow => plain(reason, outside_window(entry, candidate, opens)),
+            WaitReason::OutsideWindow => plain(reason, outside_window(entry, &queue.key, candidate, opens)),
             WaitReason::NamespaceLimitReached => {
                 let (message, limit, in_use) = share_taken(entry, declared.share, candidate.need.executors, reader);
                 counted(message, limit, in_use, visible_holders(entry, reader))
@@ -324,11 +326,12 @@ fn share_taken(entry: &ClusterEntry, share: Share, executors: u64, namespace: &N
 }
 
 /// When the cluster accepts these jobs again: `business accepts it from 2026-11-30 08:00 Europe/Berlin`.
-fn outside_window(entry: &ClusterEntry, candidate: &Candidate, opens: Option<Time>) -> String {
+fn outside_window(entry: &ClusterEntry, key: &QueueKey, candidate: &Candidate, opens: Option<Time>) -> String {
     let name = &entry.name;
-    let Some(declared) = entry.declared.as_ref().filter(|_| candidate.entries != 0) else {
-        return format!("{name} accepts no job of this operation and priority");
-    };
+    let Some(declared) = &entry.declared else { return String::new() };
+    if candidate.entries == 0 {
+        return never_accepted(declared, key);
+    }
     match opens {
         None => format!("{name} does not accept it, and no window changes that"),
         Some(time) => {
@@ -337,6 +340,22 @@ fn outside_window(entry: &ClusterEntry, candidate: &Candidate, opens: Option<Tim
             format!("{name} accepts it from {shown}")
         }
     }
+}
+
+/// Why no entry may ever apply to these jobs: the first expression that stands in their way, where one does.
+fn never_accepted(cluster: &Cluster, key: &QueueKey) -> String {
+    let name = &cluster.name;
+    let all_but_expression = |(_, entry): &(usize, &Accept)| entry.may_apply(&key.operation, key.class, |_| true);
+    let found = cluster.accept.iter().enumerate().find(all_but_expression);
+    let Some((number, when)) = found.and_then(|(number, entry)| Some((number, entry.when.as_deref()?))) else {
+        return format!("{name} accepts no job of this operation and priority");
+    };
+    let why = match key.answers.to(when) {
+        Some(Answer::Failed(why)) => format!(" cannot be said of it: {why}"),
+        Some(_) => " does not hold for it".to_owned(),
+        None => " was not evaluated for it yet".to_owned(),
+    };
+    format!("{name} does not accept it: spec.accept[{number}].when{why}")
 }
 
 fn operation_blockers(queue: &Queue, operation: &OperationEntry) -> Option<Blocker> {

@@ -23,7 +23,7 @@ impl Engine {
                 Intent::End(Ending::Failed(EndReason::ApplicationEdited, EDITED.into()))
             }
             _ if entry.job.suspend => Intent::Suspend(Interruption::JobSuspended),
-            _ if self.is_turned_out(run) => Intent::Suspend(Interruption::WindowEnded),
+            _ if self.is_turned_out(entry, run) => Intent::Suspend(Interruption::WindowEnded),
             Some(None) => Intent::Run,
             None => self.late(run, entry, view).map_or(Intent::Run, Intent::End),
         }
@@ -35,7 +35,7 @@ impl Engine {
             job if job.deleting => Some("it is being deleted: its run ends with all its pods"),
             job if job.cancel => Some("it is being cancelled: its run ends with all its pods"),
             job if job.suspend => Some("it is being suspended: its run ends with all its pods"),
-            _ if self.is_turned_out(run) => {
+            _ if self.is_turned_out(entry, run) => {
                 Some("its cluster accepts it no more at this time: its run ends with all its pods, and it queues again")
             }
             _ => None,
@@ -43,12 +43,12 @@ impl Engine {
     }
 
     /// Whether its cluster accepts it no more, and ends the runs that it does not accept.
-    fn is_turned_out(&self, run: &Run) -> bool {
+    fn is_turned_out(&self, entry: &JobEntry, run: &Run) -> bool {
         let Some(cluster) = self.gate.cluster(&run.holder.cluster).filter(|cluster| cluster.ends_runs()) else {
             return false;
         };
         let operation = run.holder.operation_key();
-        run.class.is_some_and(|class| !cluster.accepts_now(&operation, class))
+        run.class.is_some_and(|class| !cluster.accepts_now(&operation, class, &entry.job.answers))
     }
 
     /// Clusters that end the runs that they do not accept accept others than before.

@@ -15,7 +15,8 @@ impl Engine {
             let Some(entry) = self.jobs.get_mut(number) else { return };
             if entry.job.uid == job.uid {
                 job.hold = kept_hold(&entry.job, &job);
-                let same = entry.job.generation == job.generation && entry.job.deleting == job.deleting;
+                let of = |job: &Job| (job.generation, job.deleting);
+                let same = of(&entry.job) == of(&job) && entry.job.answers == job.answers;
                 let ended = job.published_end().is_some() && (entry.stage != Stage::Ended || entry.ending.is_some());
                 // Our own words come back here; but a run that was seen, in a late word of an older leader, stays seen.
                 let tells_more = ended || job.published_run().is_some_and(|(_, seen)| seen);
@@ -192,6 +193,7 @@ impl Engine {
             cluster: job.cluster.clone().or_else(|| defaults?.cluster.clone()),
             bounds: job.executors.or_else(|| defaults?.executors).unwrap_or_default(),
             own_limit: job.own_limit.or_else(|| defaults?.own_limit),
+            answers: job.answers.clone(),
             defect: job.defect.clone().or_else(|| lacking(job, declared?)),
             operation,
         };

@@ -16,7 +16,8 @@ pub use history::{History, stepped};
 use crate::admission::{JobNumber, QueueNumber, Rank, Slab};
 use crate::command::Kind;
 use crate::model::{
-    ApplicationSeen, ClusterChoice, Job, JobState, JobStatus, Name, ObjectKey, PodSeen, Resources, RunId, Time, Uid,
+    Answered, ApplicationSeen, ClusterChoice, Job, JobState, JobStatus, Name, ObjectKey, PodSeen, Resources, RunId,
+    Time, Uid,
 };
 
 pub use strangers::{Strangers, StrangersSum};
@@ -141,6 +142,7 @@ pub struct Jobs {
     names: Shared<str>,
     choices: Shared<ClusterChoice>,
     parameters: Shared<[Box<str>]>,
+    answers: Shared<[Answered]>,
     by_state: BTreeMap<JobState, u64>,
     queued: HashMap<ObjectKey, u64>,
 }
@@ -240,6 +242,7 @@ impl Jobs {
         names.for_each(|name| self.names.share(name));
         job.cluster.iter_mut().for_each(|choice| self.choices.share(choice));
         self.parameters.share(&mut job.parameters);
+        self.answers.share(&mut job.answers.0);
     }
 
     /// Takes a job out.

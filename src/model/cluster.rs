@@ -144,17 +144,20 @@ pub struct Accept {
     pub priorities: Box<[Priority]>,
     /// Of these operations, by name and, where it is said, by namespace; none: of any.
     pub operations: Box<[(Option<Name>, Name)]>,
+    /// Of which this expression holds; `None`: whatever they are.
+    pub when: Option<Box<str>>,
 }
 
 impl Accept {
-    /// Whether it applies to jobs of an operation and a class, at its time.
+    /// Whether it applies to jobs of an operation and a class, at its time; `holds` answers its expression.
     #[must_use]
-    pub fn may_apply(&self, operation: &ObjectKey, class: Priority) -> bool {
+    pub fn may_apply(&self, operation: &ObjectKey, class: Priority, holds: impl Fn(&str) -> bool) -> bool {
         let is_named = |(namespace, name): &(Option<Name>, Name)| {
             *name == operation.name && namespace.as_ref().is_none_or(|namespace| *namespace == operation.namespace)
         };
         (self.priorities.is_empty() || self.priorities.contains(&class))
             && (self.operations.is_empty() || self.operations.iter().any(is_named))
+            && self.when.as_deref().is_none_or(holds)
     }
 
     /// Whether it is its time, with these windows open.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::cluster::ClusterChoice;
 use super::name::{Name, ObjectKey, Uid};
 use super::resources::ExecutorBounds;
-use super::{Hold, JobState, Outcome, Priority, Time};
+use super::{Answers, Hold, JobState, Outcome, Priority, Time};
 
 /// How long a run may take, in seconds from its grant. What is not said is the operation's to say, then the settings'.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -50,6 +50,8 @@ pub struct Job {
     pub parameters: Arc<[Box<str>]>,
     /// It says itself where its result goes.
     pub declares_result: bool,
+    /// What it says to clusters' expressions.
+    pub answers: Answers,
     /// A reference that cannot be resolved: field path and what would be right.
     pub defect: Option<Box<str>>,
     /// How long its run may take, where it says so.

@@ -36,6 +36,14 @@ pub(super) trait Translate: Send + 'static {
     /// Only objects with this label (or, after `!`, without it) are watched.
     const LABEL: Option<&'static str> = None;
 
+    /// Waits until it makes sense to list.
+    fn may_list(&mut self) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
+    }
+    /// Waits until what was told has to be told anew, from another list.
+    fn outdated(&mut self) -> impl Future<Output = ()> + Send {
+        std::future::pending()
+    }
     /// What to tell of an object that is there; `None` = nothing.
     fn there(&self, meta: &ObjectMeta, view: &Self::View) -> Option<Change>;
     /// What to tell of an object that is gone.
@@ -82,17 +90,23 @@ impl<T: Translate> Follow<T> {
     }
 
     /// Until the kind turns out not to be served: then the stream is thrown away, since its position means nothing in a
-    /// kind that is defined anew.
+    /// kind that is defined anew. Or until all has to be listed again.
     async fn once(&mut self, client: Client) -> Result<(), NobodyListens> {
+        self.translate.may_list().await;
         let mut config = watcher::Config::default().timeout(WATCH_SECONDS);
         if let Some(label) = T::LABEL {
             config = config.labels(label);
         }
         let mut stream = watcher(Api::<Object<T::View>>::all(client), config).boxed();
-        while let Some(event) = stream.next().await {
+        loop {
+            let event = tokio::select! {
+                event = stream.next() => event,
+                () = self.translate.outdated() => return Ok(()),
+            };
             match event {
-                Ok(event) => self.handle(event).await?,
-                Err(error) => {
+                None => return Ok(()),
+                Some(Ok(event)) => self.handle(event).await?,
+                Some(Err(error)) => {
                     let missing = is_missing(&error);
                     self.fail(&error, missing).await?;
                     if missing {
@@ -101,7 +115,6 @@ impl<T: Translate> Follow<T> {
                 }
             }
         }
-        Ok(())
     }
 
     async fn handle(&mut self, event: Event<Object<T::View>>) -> Result<(), NobodyListens> {

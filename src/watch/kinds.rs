@@ -3,8 +3,10 @@
 use k8s_openapi::api::core::v1::PodStatus;
 use kube::core::ObjectMeta;
 use serde::de::DeserializeOwned;
+use tokio::sync::watch;
 
 use super::catalog::Catalog;
+use super::expressions::Expressions;
 use super::follow::Translate;
 use super::object::{Object, View};
 use crate::api::convert;
@@ -14,7 +16,7 @@ use crate::api::v1alpha1::{
 };
 use crate::api::{GROUP, VERSION};
 use crate::command::{Change, Kind};
-use crate::model::{Name, PodSeen, PodSize};
+use crate::model::{Job, Name, PodSeen, PodSize};
 use crate::spark;
 use crate::spark::marks::{JOB_UID_LABEL, NO_JOB_UID_LABEL};
 
@@ -66,7 +68,7 @@ impl Translate for Namespaces {
 
 // ---- clusters -------------------------------------------------------------------------------------------------------
 
-pub(super) struct Clusters(pub(super) Catalog);
+pub(super) struct Clusters(pub(super) Catalog, pub(super) Expressions);
 
 #[derive(Debug, Clone)]
 pub(super) struct ClusterView {
@@ -96,7 +98,9 @@ impl Translate for Clusters {
 
     fn there(&self, meta: &ObjectMeta, view: &ClusterView) -> Option<Change> {
         let ClusterView { spec, status } = view.clone();
-        let cluster = convert::cluster(meta, &spec, status.as_ref());
+        let mut cluster = convert::cluster(meta, &spec, status.as_ref());
+        let expressions = self.1.put(name(meta), &spec);
+        cluster.defect = cluster.defect.or(expressions.err().map(Into::into));
         self.0.put_cluster(name(meta), ComputeCluster { metadata: ObjectMeta::default(), spec, status });
         Some(Change::Cluster(Box::new(cluster)))
     }
@@ -104,15 +108,18 @@ impl Translate for Clusters {
     fn gone(&self, object: &Object<ClusterView>) -> Option<Change> {
         let name = name(&object.metadata);
         self.0.remove_cluster(&name);
+        self.1.remove(&name);
         Some(Change::ClusterGone(name))
     }
 
     fn listing(&self) {
         self.0.list_clusters();
+        self.1.list();
     }
 
     fn listed(&self) {
         self.0.clusters_listed();
+        self.1.listed();
     }
 }
 
@@ -170,7 +177,17 @@ impl Translate for Operations {
 
 // ---- jobs -----------------------------------------------------------------------------------------------------------
 
-pub(super) struct Jobs(pub(super) Catalog);
+pub(super) struct Jobs {
+    catalog: Catalog,
+    expressions: Expressions,
+    news: watch::Receiver<Option<u64>>,
+}
+
+impl Jobs {
+    pub(super) fn new(catalog: Catalog, expressions: Expressions) -> Self {
+        Self { catalog, news: expressions.news(), expressions }
+    }
+}
 
 #[derive(Debug, Clone)]
 pub(super) struct JobView {
@@ -198,25 +215,39 @@ impl Translate for Jobs {
     const KIND: Kind = Kind::Job;
     const WORD: &'static str = "ManagedJob";
 
+    /// Clusters are listed first: what their expressions want to know is asked as jobs are read.
+    async fn may_list(&mut self) {
+        // Whoever is told dies with the clusters' watch, and so does this one.
+        let _ = self.news.wait_for(Option::is_some).await;
+    }
+
+    /// An expression is new.
+    async fn outdated(&mut self) {
+        if self.news.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
     fn there(&self, meta: &ObjectMeta, view: &JobView) -> Option<Change> {
         if let Some(correlation) = &view.spec.correlation_id {
-            self.0.put_correlation(convert::uid(meta), correlation);
+            self.catalog.put_correlation(convert::uid(meta), correlation);
         }
-        Some(Change::Job(Box::new(convert::job(meta, &view.spec, view.status.as_ref()))))
+        let answers = self.expressions.ask(meta, &view.spec);
+        Some(Change::Job(Box::new(Job { answers, ..convert::job(meta, &view.spec, view.status.as_ref()) })))
     }
 
     fn gone(&self, object: &Object<JobView>) -> Option<Change> {
         let uid = convert::uid(&object.metadata);
-        self.0.remove_correlation(&uid);
+        self.catalog.remove_correlation(&uid);
         Some(Change::JobGone(convert::key(&object.metadata), uid))
     }
 
     fn listing(&self) {
-        self.0.list_jobs();
+        self.catalog.list_jobs();
     }
 
     fn listed(&self) {
-        self.0.jobs_listed();
+        self.catalog.jobs_listed();
     }
 }
 

@@ -2,6 +2,7 @@
 //! how objects are read and that lists begin and end; decides nothing.
 
 mod catalog;
+mod expressions;
 mod follow;
 mod kinds;
 mod object;
@@ -19,6 +20,7 @@ pub use follow::SILENCE;
 pub use kinds::PodView;
 pub use object::{Object, View};
 
+use expressions::Expressions;
 use follow::{Follow, NobodyListens, Outlets, Translate};
 
 /// A watch ended, which none ever should.
@@ -50,9 +52,11 @@ impl Watches {
         let mut running = JoinSet::new();
         let mut follow = Starter { running: &mut running, client, outlets: &outlets };
         follow.start(kinds::Namespaces);
-        follow.start(kinds::Clusters(catalog.clone()));
-        follow.start(kinds::Operations(catalog.clone()));
-        follow.start(kinds::Jobs(catalog));
+        let expressions = Expressions::default();
+        let jobs = kinds::Jobs::new(catalog.clone(), expressions.clone());
+        follow.start(kinds::Clusters(catalog.clone(), expressions));
+        follow.start(kinds::Operations(catalog));
+        follow.start(jobs);
         follow.start(kinds::Applications);
         follow.start(kinds::Strangers);
         follow.start(kinds::Pods);

@@ -38,7 +38,7 @@ pub(crate) fn spec(kind: Kind) -> Value {
             "submission": {"maxPending": 20},
             "stopPolicy": "Hold",
             "windows": [{"name": "day", "days": ["Mon"], "from": "08:00", "to": "18:00", "timeZone": "Europe/Berlin"}],
-            "accept": [{"during": ["day"], "outside": ["day"], "priorities": ["High"], "operations": ["jobs/daily"]}],
+            "accept": [{"during": ["day"], "outside": ["day"], "priorities": ["High"], "operations": ["jobs/daily"], "when": "has(job.spec.parameters)"}],
             "onWindowEnd": "Cancel",
             "template": application(),
         }),

@@ -191,6 +191,60 @@ async fn runs_that_their_cluster_accepts_no_more_go_on_or_are_ended_as_it_says()
     world.remove().await;
 }
 
+/// Small reports go to one cluster, large ones to the other, by what the jobs say.
+#[tokio::test]
+async fn jobs_go_where_the_expression_of_a_cluster_wants_them() {
+    let world = World::new().await;
+    let large = format!("{}-large", world.cluster);
+    let spec = world.clusters().get(&world.cluster).await.unwrap().spec;
+    world.clusters().create(&PostParams::default(), &ComputeCluster::new(&large, spec)).await.unwrap();
+    edit(&world, "", json!({"accept": [{"when": "job.spec.parameters.rows < 1000"}]})).await;
+    edit(&world, "-large", json!({"accept": [{"when": "job.spec.parameters.rows >= 1000"}]})).await;
+    world.operation("report", json!({})).await;
+    let (keeper, operator) = (Keeper::start(&world), Operator::start(&world));
+    for (job, rows, cluster) in [("small", 10, &world.cluster), ("big", 5000, &large)] {
+        world.job(job, "report", json!({"parameters": {"rows": rows}})).await;
+        let done = world.job_in(job, JobState::Succeeded).await;
+        assert_eq!(cluster_of(&done), Some(cluster.as_str()), "{job}");
+    }
+
+    // Who says nothing of rows is accepted by neither, and is told why.
+    world.job("silent", "report", json!({"parameters": {"lines": 3}})).await;
+    let waits = world.job_that("silent", |job| reason_of(job) == "OutsideWindow").await;
+    let why =
+        format!("{} does not accept it: spec.accept[0].when cannot be said of it: no such key: rows", world.cluster);
+    assert_eq!(message_of(&waits), why);
+    // An edit asks all that wait anew.
+    edit(&world, "-large", json!({"accept": [{"when": "!has(job.spec.parameters.rows)"}]})).await;
+    let done = world.job_in("silent", JobState::Succeeded).await;
+    assert_eq!(cluster_of(&done), Some(large.as_str()));
+
+    // Runs are judged by the new expression once their jobs were asked, and not before.
+    operator.play("stays", Play::Run);
+    world.job("stays", "report", json!({"parameters": {"rows": 1}})).await;
+    world.job_in("stays", JobState::Running).await;
+    edit(&world, "", json!({"onWindowEnd": "Cancel", "accept": [{"when": "job.spec.parameters.rows < 100"}]})).await;
+    edit(&world, "", json!({"accept": [{"when": "job.spec.parameters.rows > 1"}]})).await;
+    let turned_out = world.job_that("stays", |job| reason_of(job) == "OutsideWindow").await;
+    let runs = turned_out.status.unwrap().runs;
+    assert_eq!(runs.iter().map(|run| run.reason.as_deref()).collect::<Vec<_>>(), [Some("WindowEnded")]);
+    assert_eq!(operator.submissions("stays"), 1);
+
+    // What is no expression is the cluster's defect.
+    let patch = Patch::Merge(json!({"spec": {"accept": [{"when": "job.spec.parameters.rows >"}]}}));
+    world.clusters().patch(&world.cluster, &PatchParams::default(), &patch).await.unwrap();
+    eventually(|| async {
+        let cluster = world.clusters().get(&world.cluster).await.map_err(|error| error.to_string())?;
+        let ready = cluster.status.unwrap_or_default().conditions.into_iter().find(|it| it.type_ == "Ready");
+        let said = ready.map(|it| (it.status, it.reason, it.message)).unwrap_or_default();
+        let is_named = said.2.starts_with("spec.accept[0].when: is no CEL expression: ");
+        if said.0 == "False" && said.1 == "InvalidSpec" && is_named { Ok(()) } else { Err(format!("{said:?}")) }
+    })
+    .await;
+    drop(keeper);
+    world.remove().await;
+}
+
 #[tokio::test]
 async fn a_job_goes_to_a_cluster_whose_labels_it_selects() {
     let world = World::new().await;

@@ -76,6 +76,7 @@ impl Case {
             min,
             max,
             own_limit: None,
+            answers: Default::default(),
             defect: false,
         };
         self.world.jobs.push(job.clone());

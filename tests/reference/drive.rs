@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use slowlane::admission::{Gate, QueueKey, QueueNumber, Rank};
 use slowlane::model::{
-    Accept, Cluster, ClusterChoice, Cron, Essentials, ExecutorBounds, Hold, Holder, Language, MainFile, Name,
-    ObjectKey, Operation, Outline, PodSizing, Priority, Recurrence, Requirement, RequirementOperator, Resources, RunId,
-    Selector, Settings, Share, Span, Strategy, Time, WaitReason, Window, Zone,
+    Accept, Answer, Answers, Cluster, ClusterChoice, Cron, Essentials, ExecutorBounds, Hold, Holder, Language,
+    MainFile, Name, ObjectKey, Operation, Outline, PodSizing, Priority, Recurrence, Requirement, RequirementOperator,
+    Resources, RunId, Selector, Settings, Share, Span, Strategy, Time, WaitReason, Window, Zone,
 };
 
 use crate::rng::Rng;
@@ -249,6 +249,7 @@ impl Driven {
                     outside: entry.outside.iter().copied().collect(),
                     priorities: entry.classes.iter().map(|class| CLASSES[usize::try_from(*class).unwrap()]).collect(),
                     operations: entry.operations.iter().map(operation_name).collect(),
+                    when: entry.when.map(expression),
                 })
                 .collect(),
             template: Outline { executor: sized(it.cores), ..Outline::default() },
@@ -278,8 +279,21 @@ fn queue_key(job: &Job, class: Priority, world: &World) -> QueueKey {
         cluster: choice(job).map(Arc::new),
         bounds: ExecutorBounds { min: job.min, max: job.max },
         own_limit: job.own_limit,
+        answers: answers(job),
         defect: job.defect.then(|| "odd".into()),
     }
+}
+
+fn expression(number: usize) -> Box<str> {
+    format!("expression {number}").into()
+}
+
+fn answers(job: &Job) -> Answers {
+    let answers = job.answers.iter().enumerate().filter_map(|(number, answer)| {
+        let answer = if (*answer)? { Answer::Yes } else { Answer::No };
+        Some((expression(number), answer))
+    });
+    Answers::new(answers)
 }
 
 fn choice(job: &Job) -> Option<ClusterChoice> {

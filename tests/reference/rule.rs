@@ -17,6 +17,8 @@ pub(crate) struct Job {
     pub(crate) min: u64,
     pub(crate) max: u64,
     pub(crate) own_limit: Option<u32>,
+    /// What it says to each expression; `None`: it was not asked.
+    pub(crate) answers: [Option<bool>; EXPRESSIONS],
     pub(crate) defect: bool,
 }
 
@@ -47,6 +49,8 @@ pub(crate) struct Entry {
     pub(crate) outside: Vec<usize>,
     pub(crate) classes: Vec<i64>,
     pub(crate) operations: Vec<usize>,
+    /// An expression that has to hold.
+    pub(crate) when: Option<usize>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -92,6 +96,7 @@ pub(crate) struct Run {
 }
 
 pub(crate) const LOCKS: usize = 2;
+pub(crate) const EXPRESSIONS: usize = 2;
 
 #[derive(Debug, Clone, Default)]
 pub(crate) struct World {
@@ -604,6 +609,7 @@ impl World {
             || it.accept.iter().any(|entry| {
                 (entry.classes.is_empty() || entry.classes.contains(&job.class))
                     && (entry.operations.is_empty() || entry.operations.contains(&job.operation))
+                    && entry.when.is_none_or(|expression| job.answers[expression] == Some(true))
                     && (entry.during.is_empty() || entry.during.iter().any(is_open))
                     && !entry.outside.iter().any(is_open)
             })

@@ -1,7 +1,7 @@
 //! Small worlds, and what happens in them.
 
 use crate::rng::Rng;
-use crate::rule::{Cluster, Entry, Job, LOCKS, Operation, Window, World};
+use crate::rule::{Cluster, EXPRESSIONS, Entry, Job, LOCKS, Operation, Window, World};
 
 /// What happens; the numbers say to whom.
 #[derive(Debug, Clone)]
@@ -131,6 +131,7 @@ fn entry(rng: &mut Rng, windows: usize, operations: usize) -> Entry {
         outside: some(rng, windows),
         classes,
         operations: if rng.chance(300) { some(rng, operations) } else { Vec::new() },
+        when: rng.chance(250).then(|| rng.below(EXPRESSIONS)),
     }
 }
 
@@ -211,6 +212,7 @@ pub(crate) fn job(rng: &mut Rng, world: &World, born: u32) -> Job {
         min,
         max: min.max(1) + rng.below(3) as u64,
         own_limit: rng.chance(150).then(|| 1 + u32::try_from(rng.below(2)).unwrap()),
+        answers: [(); EXPRESSIONS].map(|()| [Some(true), Some(true), Some(false), None][rng.below(4)]),
         defect: rng.chance(20),
     }
 }

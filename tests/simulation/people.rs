@@ -4,9 +4,9 @@ use std::num::NonZeroU32;
 
 use slowlane::command::Input;
 use slowlane::model::{
-    Accept, Cluster, ClusterChoice, Cron, Essentials, ExecutorBounds, Hold, Job, Language, Locks, MainFile, Name,
-    ObjectKey, Operation, Outline, PodSizing, Priority, Recurrence, Requirement, RequirementOperator, Resources,
-    Selector, Settings, Share, Span, Stranger, Strategy, Time, TimeLimits, Uid, Window, Zone,
+    Accept, Answer, Answers, Cluster, ClusterChoice, Cron, Essentials, ExecutorBounds, Hold, Job, Language, Locks,
+    MainFile, Name, ObjectKey, Operation, Outline, PodSizing, Priority, Recurrence, Requirement, RequirementOperator,
+    Resources, Selector, Settings, Share, Span, Stranger, Strategy, Time, TimeLimits, Uid, Window, Zone,
 };
 
 use crate::objects::JobObject;
@@ -17,6 +17,14 @@ pub(crate) const OPERATIONS: [&str; 2] = ["report", "load"];
 /// A lock that the settings always declare.
 pub(crate) const LOCK: &str = "orders";
 pub(crate) const PERMITS: u32 = 3;
+/// An expression over jobs, by which a cluster accepts some.
+const EXPRESSION: &str = "job.spec.parameters.rows < 1000";
+
+/// One in four was not asked yet.
+fn drawn_answers(rng: &mut crate::rng::Rng) -> Answers {
+    let answer = [None, Some(Answer::Yes), Some(Answer::No), Some(Answer::Yes)][rng.below(4)].clone();
+    Answers::new(answer.map(|answer| (EXPRESSION.into(), answer)))
+}
 
 /// What runs of an operation of this name hold, in every namespace and at any time.
 pub(crate) fn locks_of(operation: &str) -> Locks {
@@ -178,6 +186,7 @@ impl Simulation {
             executors: Some(ExecutorBounds { min: bounds.0, max: bounds.1 }),
             parameters: [].into(),
             declares_result: false,
+            answers: drawn_answers(rng),
             defect: None,
             time_limits: TimeLimits {
                 start: NonZeroU32::new(20).filter(|_| rng.chance(100)),
@@ -233,6 +242,7 @@ impl Simulation {
             }],
         };
         let urgent = Accept { priorities: [Priority::High, Priority::Critical].into(), ..Accept::default() };
+        let small = Accept { when: Some(EXPRESSION.into()), ..Accept::default() };
         let at_times = Accept { during: [0].into(), ..Accept::default() };
         let window = Window {
             name: "now-and-then".into(),
@@ -256,7 +266,7 @@ impl Simulation {
             held: self.rng.chance(50),
             capacity,
             windows: if restricts { vec![window] } else { Vec::new() },
-            accept: if restricts { vec![urgent, at_times] } else { Vec::new() },
+            accept: if restricts { vec![urgent, at_times, small] } else { Vec::new() },
             cancels_at_window_end: restricts,
             template: Outline { essentials, ..Outline::default() },
             ..Cluster::default()

@@ -11,12 +11,12 @@ use super::hold::hold;
 use super::{count, created, key, model_time, uid};
 use crate::api::v1alpha1::{self as api, ManagedJobSpec, ManagedJobStatus};
 use crate::model::{
-    ClusterChoice, EndReason, ExecutorBounds, Interruption, Job, JobState, Outcome, Priority, Published, Report,
-    ReportedResult, ResultSource, RunStatus, Time, TimeLimits, WaitReason,
+    Answers, ClusterChoice, EndReason, ExecutorBounds, Interruption, Job, JobState, Outcome, Priority, Published,
+    Report, ReportedResult, ResultSource, RunStatus, Time, TimeLimits, WaitReason,
 };
 use crate::spark::{check_result_uri, referenced_parameters};
 
-/// The job.
+/// The job, before any expression is evaluated for it.
 #[must_use]
 pub fn job(meta: &ObjectMeta, spec: &ManagedJobSpec, status: Option<&ManagedJobStatus>) -> Job {
     let parameters: BTreeSet<Box<str>> = spec.parameters.keys().map(|name| name.as_str().into()).collect();
@@ -33,6 +33,7 @@ pub fn job(meta: &ObjectMeta, spec: &ManagedJobSpec, status: Option<&ManagedJobS
         executors: spec.executors.as_ref().map(bounds),
         parameters: parameters.into_iter().collect(),
         declares_result: spec.result.is_some(),
+        answers: Answers::default(),
         defect: missing_in_result(spec).or(chosen.err().map(Into::into)),
         time_limits: time_limits(spec.start_timeout_seconds, spec.active_deadline_seconds),
         cancel: spec.cancel,

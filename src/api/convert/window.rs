@@ -94,6 +94,7 @@ pub(super) fn accept(spec: &ComputeClusterSpec, windows: &[Window]) -> Result<Ve
             outside: places("outside", &entry.outside)?,
             priorities: entry.priorities.iter().copied().map(priority).collect(),
             operations: entry.operations.iter().map(|name| operation(name)).collect(),
+            when: entry.when.as_deref().map(Into::into),
         })
     };
     spec.accept.iter().enumerate().map(read).collect()

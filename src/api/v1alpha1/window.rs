@@ -104,4 +104,12 @@ pub struct AcceptSpec {
     #[schemars(schema_with = "schema::operation_names")]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub operations: Vec<String>,
+
+    /// Of which this CEL expression holds: `job.spec.parameters.rows < 1000000`. It sees `job.metadata` (name, namespace,
+    /// labels, annotations) and `job.spec` as they stand in the API: what a job leaves out is absent, see `has()`. It is
+    /// evaluated when a job arrives, when it is edited, and when the expression is; where that fails, the entry does not
+    /// apply, and the waiting job says why. Left out: whatever they are.
+    #[schemars(length(min = 1, max = 1024))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when: Option<String>,
 }

@@ -182,6 +182,9 @@ fn accepts() -> Vec<Row> {
             "priorities and operations",
             json!({"priorities": ["High", "Critical"], "operations": ["daily", "a/b.c"]}),
         ),
+        created("an expression over the job", json!({"when": "job.spec.parameters.rows < 1000000"})),
+        created("an empty expression", json!({"when": ""})).refused(&["when", "at least 1 chars long"]),
+        created("an endless expression", json!({"when": "!".repeat(1025)})).refused(&["when", "1024"]),
         created("an entry that applies to all", json!({})),
         created("an empty list, which would mean any", json!({"priorities": []}))
             .refused(&["priorities", "at least 1"]),
