@@ -2,7 +2,7 @@
 //!
 //! `queue` keeps the waiting jobs in order, `lane` the queues that are alike to every cluster, `entry` counts what each operation
 //! and cluster holds, `lock` who holds permits, `claim` says for whom what is free is kept, `pace` how many may stand in line
-//! before the spark-operator, `gate` joins them, `pick` finds who starts next, `reason` puts into words what holds a queue.
+//! before the spark-operator, `gate` joins them, `pick` finds who starts next, `pool` says how many executors a cluster holds, `reason` puts into words what holds a queue.
 
 mod claim;
 mod entry;
@@ -11,12 +11,14 @@ mod lane;
 mod lock;
 mod pace;
 mod pick;
+mod pool;
 mod queue;
 mod reason;
 mod slab;
 
 pub use entry::{ClusterEntry, OperationEntry, Reservation, ShareUse, Vacancy};
 pub use gate::{Gate, Grant};
+pub use pool::{Cause, Pool, PoolRules, Resized};
 pub use queue::{JobNumber, Queue, QueueKey, QueueNumber, Rank};
 pub use reason::held_words;
 pub(crate) use slab::Slab;
