@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 use slowlane::admission::{Gate, QueueKey, QueueNumber, Rank};
 use slowlane::index::History;
 use slowlane::model::{
-    Answers, Cluster, Essentials, ExecutorBounds, Holder, Language, MainFile, ObjectKey, Operation, Outline, Priority,
-    Resources, RunId, Selector, Settings, Span, Strategy, Time,
+    Answers, Cluster, Essentials, ExecutorBounds, ExecutorChoice, Holder, Language, MainFile, ObjectKey, Operation,
+    Outline, Priority, Resources, RunId, Selector, Settings, Span, Strategy, Time,
 };
 
 use crate::workload::{EXECUTORS, Job, real};
@@ -165,7 +165,7 @@ impl<'a> Play<'a> {
             operation,
             class,
             cluster: None,
-            bounds: ExecutorBounds { min: job.executors, max: job.executors },
+            executors: ExecutorChoice::Bounds(ExecutorBounds { min: job.executors, max: job.executors }),
             own_limit: None,
             answers: Answers::default(),
             defect: None,

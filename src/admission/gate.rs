@@ -767,34 +767,51 @@ impl Gate {
         let declared = self.operations.get(&key.operation).and_then(|entry| entry.declared.as_ref());
         let namespace = self.namespaces.get(&key.operation.namespace).filter(|found| !found.terminating);
         let (Some(operation), Some(namespace)) = (declared, namespace) else { return LaneKey::default() };
-        let clusters = self.by_name.iter().filter_map(|(name, number)| {
-            let cluster = self.clusters.get(*number)?.declared.as_ref()?;
-            Some((name, *number, cluster))
-        });
-        let admitting = clusters
-            .filter(|(name, _, cluster)| {
-                key.cluster.as_ref().is_none_or(|choice| choice.includes(name, &cluster.labels))
-            })
-            .filter(|(_, _, cluster)| cluster.defect.is_none() && cluster.admits(&namespace.labels));
         let (mut shares, mut reserves) = (false, false);
-        let candidates = admitting.map(|(_, number, cluster)| {
+        let candidates = self.admitting(key, &namespace.labels).filter_map(|(number, cluster)| {
+            let bounds = cluster.bounds(&key.executors)?;
             shares |= cluster.share.is_bounded();
             reserves |= cluster.strategy != Strategy::StrictFifo;
-            let whole = cluster.template.over(operation.outline);
+            let whole = cluster.outline(&key.executors, operation.outline);
             let footprint = whole.footprint();
-            let need = footprint.with(key.bounds.least());
+            let need = footprint.with(bounds.least());
             let fit = match whole.problem() {
                 Some(problem) => Fit::Unbuildable(problem),
                 None => self.fit(need, operation, cluster),
             };
             let holds = |when: &str| key.answers.say_yes_to(when);
             let entries = entries_for(&cluster.accept, &key.operation, key.class, holds);
-            Candidate { cluster: number, footprint, need, fit, entries }
+            Some(Candidate { cluster: number, footprint, need, fit, entries })
         });
         let candidates = candidates.collect();
         let namespace = shares.then(|| key.operation.namespace.clone());
         let expected = self.operation(&key.operation).and_then(|entry| entry.expected).filter(|_| reserves);
         LaneKey { candidates, locks: operation.locks.clone(), expected, namespace }
+    }
+
+    /// Clusters that the jobs of a queue may use, by name, if they declare the size that these want.
+    fn admitting<'a>(
+        &'a self,
+        key: &'a QueueKey,
+        namespace: &'a Labels,
+    ) -> impl Iterator<Item = (ClusterNumber, &'a Cluster)> {
+        let clusters = self.by_name.iter().filter_map(|(name, number)| {
+            let cluster = self.clusters.get(*number)?.declared.as_deref()?;
+            Some((name, *number, cluster))
+        });
+        clusters
+            .filter(|(name, _, cluster)| {
+                key.cluster.as_ref().is_none_or(|choice| choice.includes(name, &cluster.labels))
+            })
+            .filter(|(_, _, cluster)| cluster.defect.is_none() && cluster.admits(namespace))
+            .map(|(_, number, cluster)| (number, cluster))
+    }
+
+    /// Clusters that the jobs of a queue may use and that do not declare the size that these want, by name.
+    pub(super) fn without_size<'a>(&'a self, key: &'a QueueKey) -> Vec<&'a Cluster> {
+        let namespace = self.namespaces.get(&key.operation.namespace);
+        let admitting = namespace.into_iter().flat_map(|found| self.admitting(key, &found.labels));
+        admitting.map(|(_, cluster)| cluster).filter(|cluster| cluster.bounds(&key.executors).is_none()).collect()
     }
 
     /// How many permits of a lock a run on a cluster could have if nothing else ran; `None` where nobody declares it.

@@ -301,7 +301,8 @@ impl Gate {
         let entry = self.clusters.get(cluster)?;
         let queue = self.queue(queue)?;
         let (_, candidate) = self.lanes.get(queue.lane)?.candidate(cluster)?;
-        let (bounds, least) = (queue.key.bounds, queue.key.bounds.least());
+        let bounds = entry.declared.as_ref()?.bounds(&queue.key.executors)?;
+        let least = bounds.least();
         let namespace = &queue.key.operation.namespace;
         let other = entry.claim.as_ref().filter(|claim| claim.rank != rank);
         let reserved = entry.vacancy.reservation.map(|reservation| reservation.rank);

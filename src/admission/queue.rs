@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::lane::LaneNumber;
-use crate::model::{Answers, ClusterChoice, ExecutorBounds, ObjectKey, Priority, Span, Time, WaitReason};
+use crate::model::{Answers, ClusterChoice, ExecutorChoice, ObjectKey, Priority, Span, Time, WaitReason};
 
 /// A job's number in the index.
 pub type JobNumber = u32;
@@ -22,7 +22,7 @@ pub struct QueueKey {
     /// The clusters that it may go to, where that is said.
     pub cluster: Option<Arc<ClusterChoice>>,
     /// How many executors it wants.
-    pub bounds: ExecutorBounds,
+    pub executors: ExecutorChoice,
     /// The jobs' own limit on live runs of the operation.
     pub own_limit: Option<u32>,
     /// What the jobs say to clusters' expressions.

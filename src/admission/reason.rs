@@ -5,7 +5,8 @@ use super::gate::Gate;
 use super::lane::{Candidate, Fit, LaneKey};
 use super::queue::{Queue, QueueKey, Rank};
 use crate::model::{
-    Accept, Answer, Blocker, Cluster, ClusterChoice, Hold, Name, Resources, Share, Strategy, Time, WaitReason,
+    Accept, Answer, Blocker, Cluster, ClusterChoice, ExecutorChoice, Hold, Name, Resources, Share, Strategy, Time,
+    WaitReason,
 };
 
 const NAMED_HOLDERS: usize = 10;
@@ -57,6 +58,13 @@ impl Gate {
         let namespace = &queue.key.operation.namespace;
         if self.is_terminating(namespace) {
             return format!("namespace {namespace} is being deleted");
+        }
+        if let ExecutorChoice::Size(size) = &queue.key.executors
+            && let clusters = self.without_size(&queue.key)
+            && !clusters.is_empty()
+        {
+            let sizes: Vec<String> = clusters.into_iter().map(declared_sizes).collect();
+            return format!("no cluster that it may use declares the size {size}: {}", sizes.join("; "));
         }
         match queue.key.cluster.as_deref() {
             Some(ClusterChoice::Selected(selector)) => {
@@ -277,6 +285,13 @@ impl Gate {
         let (permits, used) = at_cluster.map_or((lock.permits?, lock.used), |permits| (permits, there));
         Some((permits, used, holders, all))
     }
+}
+
+/// `business has L, M, S`.
+fn declared_sizes(cluster: &Cluster) -> String {
+    let sizes: Vec<&str> = cluster.sizes.keys().map(AsRef::as_ref).collect();
+    let sizes = if sizes.is_empty() { "none".to_owned() } else { sizes.join(", ") };
+    format!("{} has {sizes}", cluster.name)
 }
 
 fn cluster_held(cluster: &Cluster) -> String {

@@ -191,7 +191,7 @@ impl Engine {
         let key = QueueKey {
             class,
             cluster: job.cluster.clone().or_else(|| defaults?.cluster.clone()),
-            bounds: job.executors.or_else(|| defaults?.executors).unwrap_or_default(),
+            executors: job.executors.clone().or_else(|| defaults?.executors.clone()).unwrap_or_default(),
             own_limit: job.own_limit.or_else(|| defaults?.own_limit),
             answers: job.answers.clone(),
             defect: job.defect.clone().or_else(|| lacking(job, declared?)),

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::name::{Name, ObjectKey};
-use super::resources::Resources;
-use super::{ClusterStatus, Hold, Outline, Priority, Window};
+use super::resources::{ExecutorBounds, ExecutorChoice, Resources};
+use super::{ClusterStatus, Hold, Outline, PodSizing, Priority, Window};
 
 /// A `ComputeCluster`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -44,6 +44,8 @@ pub struct Cluster {
     pub cancels_at_window_end: bool,
     /// What its template forces on every application.
     pub template: Outline,
+    /// Sizes that jobs may pick by their names.
+    pub sizes: BTreeMap<Name, Size>,
     /// What is wrong with it so that nothing can be placed on it.
     pub defect: Option<Box<str>>,
     /// The status as it stands in the API, to compare before writing.
@@ -71,6 +73,7 @@ impl Default for Cluster {
             accept: Vec::new(),
             cancels_at_window_end: false,
             template: Outline::default(),
+            sizes: BTreeMap::new(),
             defect: None,
             published: None,
         }
@@ -84,6 +87,26 @@ impl Cluster {
         self.selector.as_ref().is_some_and(|selector| selector.matches(labels))
     }
 
+    /// How many executors a job has here at least and at most; `None` where it wants a size that is not declared.
+    #[must_use]
+    pub fn bounds(&self, executors: &ExecutorChoice) -> Option<ExecutorBounds> {
+        match executors {
+            ExecutorChoice::Bounds(bounds) => Some(*bounds),
+            ExecutorChoice::Size(name) => self.sizes.get(name).map(|size| size.bounds),
+        }
+    }
+
+    /// What an application is here: the size that its job wants lies over the template, and that over what the operation says.
+    #[must_use]
+    pub fn outline(&self, executors: &ExecutorChoice, application: Outline) -> Outline {
+        let whole = self.template.over(application);
+        let size = match executors {
+            ExecutorChoice::Bounds(_) => None,
+            ExecutorChoice::Size(name) => self.sizes.get(name),
+        };
+        size.map_or(whole, |size| size.outline().over(whole))
+    }
+
     /// Whether it takes jobs as another does: what is left is a matter of its present state.
     #[must_use]
     pub fn takes_as(&self, other: &Self) -> bool {
@@ -91,9 +114,28 @@ impl Cluster {
             |it: &Self| (it.capacity, it.template, it.defect.is_some(), it.share, it.strategy == Strategy::StrictFifo);
         of(self) == of(other)
             && self.locks == other.locks
+            && self.sizes == other.sizes
             && self.selector == other.selector
             && self.accept == other.accept
             && self.labels == other.labels
+    }
+}
+
+/// What a cluster gives jobs that pick it by its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Size {
+    /// How many executors.
+    pub bounds: ExecutorBounds,
+    /// What it says of the driver pod.
+    pub driver: PodSizing,
+    /// What it says of each executor pod.
+    pub executor: PodSizing,
+}
+
+impl Size {
+    fn outline(self) -> Outline {
+        let Self { driver, executor, .. } = self;
+        Outline { driver, executor, ..Outline::default() }
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::cluster::ClusterChoice;
 use super::name::{Name, ObjectKey, Uid};
-use super::resources::ExecutorBounds;
+use super::resources::ExecutorChoice;
 use super::{Answers, Hold, JobState, Outcome, Priority, Time};
 
 /// How long a run may take, in seconds from its grant. What is not said is the operation's to say, then the settings'.
@@ -44,8 +44,8 @@ pub struct Job {
     pub own_limit: Option<u32>,
     /// The only cluster it may run on, where it says one.
     pub cluster: Option<Arc<ClusterChoice>>,
-    /// Its executor bounds, where it says some.
-    pub executors: Option<ExecutorBounds>,
+    /// How many executors it wants, where it says so.
+    pub executors: Option<ExecutorChoice>,
     /// Names of the parameters that it gives, sorted. Shared, since the jobs of an operation mostly give the same.
     pub parameters: Arc<[Box<str>]>,
     /// It says itself where its result goes.

@@ -19,7 +19,7 @@ mod time;
 mod window;
 
 pub use answers::{Answer, Answered, Answers};
-pub use cluster::{Accept, Cluster, ClusterChoice, Requirement, RequirementOperator, Selector, Share, Strategy};
+pub use cluster::{Accept, Cluster, ClusterChoice, Requirement, RequirementOperator, Selector, Share, Size, Strategy};
 pub use hold::Hold;
 pub use job::{Job, Published, TimeLimits};
 pub use ledger::{Holder, Ledger, LedgerVersion};
@@ -27,7 +27,7 @@ pub use name::{Name, ObjectKey, Uid, child_name};
 pub use operation::{Defaults, Locks, MOST_PERMITS, Operation, are_in_order, is_lock};
 pub use outline::{Essentials, Language, MainFile, Outline, PodMakeup, PodSizing, Problem};
 pub use reason::{EndReason, WaitReason};
-pub use resources::{ExecutorBounds, Footprint, PodSize, Resources};
+pub use resources::{ExecutorBounds, ExecutorChoice, Footprint, PodSize, Resources};
 pub use run::{
     ApplicationSeen, ApplicationState, DriverEnd, Interruption, Outcome, Placeholder, PodPhase, PodRole, PodSeen,
     Report, ReportedResult, RunId,

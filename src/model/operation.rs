@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::cluster::ClusterChoice;
 use super::name::{Name, ObjectKey};
-use super::resources::ExecutorBounds;
+use super::resources::ExecutorChoice;
 use super::{Hold, Outline, Priority, Span, TimeLimits};
 
 /// Permits of locks on what jobs share, such as a data store, by the lock's name, which is in order. Each at least one.
@@ -78,8 +78,8 @@ pub struct Defaults {
     pub own_limit: Option<u32>,
     /// The cluster.
     pub cluster: Option<Arc<ClusterChoice>>,
-    /// Executor bounds.
-    pub executors: Option<ExecutorBounds>,
+    /// How many executors.
+    pub executors: Option<ExecutorChoice>,
     /// How long a run may take.
     pub time_limits: TimeLimits,
 }

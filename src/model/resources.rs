@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::name::Name;
+
 /// What one pod requests from Kubernetes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct PodSize {
@@ -155,6 +157,21 @@ impl Footprint {
             .min(by(left.milli_cores, self.executor.milli_cores))
             .min(by(left.memory_mib, self.executor.memory_mib));
         (self.with(0).fits(room) && most >= bounds.least()).then_some(most)
+    }
+}
+
+/// How many executors a job wants.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ExecutorChoice {
+    /// So many, of the size that operation and cluster give them.
+    Bounds(ExecutorBounds),
+    /// What a cluster declares under this name.
+    Size(Name),
+}
+
+impl Default for ExecutorChoice {
+    fn default() -> Self {
+        Self::Bounds(ExecutorBounds::default())
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use slowlane::model::WaitReason;
 
 use crate::drive::Driven;
-use crate::rule::{Cluster, Job, Operation, World};
+use crate::rule::{Cluster, Job, Operation, Size, World};
 use crate::story::Event;
 
 const MINUTE: i64 = 60_000;
@@ -63,9 +63,20 @@ impl Case {
 
     /// Of the least and the most executors.
     fn comes_for(&mut self, operation: usize, cluster: Option<usize>, (min, max): (u64, u64), class: i64) -> u32 {
+        let job = self.job(operation, cluster, (min, max), class);
+        self.submit(job)
+    }
+
+    /// Of a size that clusters declare.
+    fn comes_of_size(&mut self, size: usize, cluster: Option<usize>) -> u32 {
+        let job = self.job(0, cluster, (0, 0), 1);
+        self.submit(Job { size: Some(size), ..job })
+    }
+
+    fn job(&mut self, operation: usize, cluster: Option<usize>, (min, max): (u64, u64), class: i64) -> Job {
         let number = self.born;
         self.born += 1;
-        let job = Job {
+        Job {
             number,
             arrival: number,
             operation,
@@ -75,13 +86,23 @@ impl Case {
             selected: None,
             min,
             max,
+            size: None,
             own_limit: None,
             answers: Default::default(),
             defect: false,
-        };
+        }
+    }
+
+    fn submit(&mut self, job: Job) -> u32 {
+        let number = job.number;
         self.world.jobs.push(job.clone());
         self.happens(&Event::Comes(job));
         number
+    }
+
+    fn edited(&mut self, cluster: usize, declared: Cluster) {
+        self.world.clusters[cluster] = Cluster { declared: true, namespaces: vec![0, 1], ..declared };
+        self.happens(&Event::Cluster(cluster));
     }
 
     fn ends(&mut self, job: u32) {
@@ -344,4 +365,41 @@ fn priority_fifo_reserves_for_whom_it_keeps_room_where_it_is_known_when_that_com
     case.ends(short);
     case.ends(running);
     assert!(case.runs(all));
+}
+
+fn of_size(executors: u64, cores: u64) -> Size {
+    Size { min: executors, max: executors, cores: [None, Some(cores)], heap: None }
+}
+
+#[test]
+fn a_size_costs_what_the_cluster_says_and_an_edit_is_for_those_who_wait() {
+    let sized = |of: Size| Cluster { sizes: [Some(of), None], capacity: [10, 8000, u64::MAX], ..Cluster::default() };
+    let clusters = vec![sized(of_size(2, 3)), sized(of_size(4, 1)), of_executors(10)];
+    let mut case = Case::new(world(vec![Operation::default()], clusters));
+    let (first, second) = (case.comes_of_size(0, None), case.comes_of_size(0, None));
+    let takes = |case: &Case, job: u32| case.world.runs.iter().find(|run| run.job == job).map(|run| run.takes);
+    assert_eq!(takes(&case, first), Some([2, 7000, 3 * 1408]));
+    assert_eq!(takes(&case, second), Some([4, 5000, 5 * 1408]));
+    let third = case.comes_of_size(0, None);
+    let (reason, words) = case.told(third);
+    assert_eq!((reason, &*words), (WaitReason::ClusterOccupied, "needs 7 cores, cluster-0 has free: 1"));
+    case.edited(1, sized(of_size(1, 2)));
+    assert_eq!(takes(&case, third), Some([1, 3000, 2 * 1408]), "it waited for room, and needs less now");
+    assert_eq!(takes(&case, second), Some([4, 5000, 5 * 1408]), "what runs keeps what it was granted");
+}
+
+#[test]
+fn who_wants_a_size_that_nobody_declares_is_told_which_there_are() {
+    let small = Cluster { sizes: [Some(of_size(1, 1)), None], ..of_executors(4) };
+    let mut case = Case::new(world(vec![Operation::default()], vec![of_executors(4), small]));
+    let (middle, small) = (case.comes_of_size(1, None), case.comes_of_size(0, Some(0)));
+    let (reason, words) = case.told(middle);
+    assert_eq!(reason, WaitReason::NoMatchingCluster);
+    assert_eq!(words, "no cluster that it may use declares the size M: cluster-0 has none; cluster-1 has S");
+    let (_, words) = case.told(small);
+    assert_eq!(words, "no cluster that it may use declares the size S: cluster-0 has none");
+    case.edited(0, Cluster { sizes: [None, Some(of_size(2, 1))], ..of_executors(4) });
+    assert!(case.runs(middle) && !case.runs(small));
+    let (_, words) = case.told(small);
+    assert_eq!(words, "no cluster that it may use declares the size S: cluster-0 has M");
 }

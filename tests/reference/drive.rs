@@ -6,13 +6,14 @@ use std::sync::Arc;
 
 use slowlane::admission::{Gate, QueueKey, QueueNumber, Rank};
 use slowlane::model::{
-    Accept, Answer, Answers, Cluster, ClusterChoice, Cron, Essentials, ExecutorBounds, Hold, Holder, Language,
-    MainFile, Name, ObjectKey, Operation, Outline, PodSizing, Priority, Recurrence, Requirement, RequirementOperator,
-    Resources, RunId, Selector, Settings, Share, Span, Strategy, Time, WaitReason, Window, Zone,
+    Accept, Answer, Answers, Cluster, ClusterChoice, Cron, Essentials, ExecutorBounds, ExecutorChoice, Hold, Holder,
+    Language, MainFile, Name, ObjectKey, Operation, Outline, PodSizing, Priority, Recurrence, Requirement,
+    RequirementOperator, Resources, RunId, Selector, Settings, Share, Size, Span, Strategy, Time, WaitReason, Window,
+    Zone,
 };
 
 use crate::rng::Rng;
-use crate::rule::{Amounts, Job, LOCKS, PATIENCE, REASONS, World};
+use crate::rule::{self, Amounts, Job, LOCKS, PATIENCE, REASONS, World};
 use crate::story::{self, Event};
 
 const EVENTS: usize = 24;
@@ -36,7 +37,7 @@ impl Seen {
     pub(crate) fn is_worth_it(&self) {
         // Nothing is undecided once the gate has decided.
         let reasons = REASONS.into_iter().filter(|reason| *reason != "PendingEvaluation");
-        for what in reasons.chain(["start", "claim", "two claims", "reservation", "quiet"]) {
+        for what in reasons.chain(["start", "start of a size", "claim", "two claims", "reservation", "quiet"]) {
             assert!(self.0.get(what).is_some_and(|number| *number > 100), "{what} was hardly met: {self:?}");
         }
     }
@@ -71,6 +72,8 @@ pub(crate) fn compare(seed: u64, told: bool) -> Seen {
         );
         *met.0.entry("quiet").or_default() += u64::from(is_quiet);
         *met.0.entry("start").or_default() += ruled.len() as u64;
+        let sized = ruled.iter().filter(|(job, ..)| driven.jobs[job].size.is_some());
+        *met.0.entry("start of a size").or_default() += sized.count() as u64;
         *met.0.entry("claim").or_default() += u64::from(!world.claims.is_empty());
         let reserves = (0..world.clusters.len()).filter(|cluster| world.is_reserved(*cluster)).count();
         *met.0.entry("reservation").or_default() += reserves as u64;
@@ -253,6 +256,7 @@ impl Driven {
                 })
                 .collect(),
             template: Outline { executor: sized(it.cores), ..Outline::default() },
+            sizes: (0..).zip(&it.sizes).filter_map(|(number, it)| Some((size_name(number), size((*it)?)))).collect(),
             defect: it.defect.then(|| "odd".into()),
             ..Cluster::default()
         };
@@ -277,7 +281,10 @@ fn queue_key(job: &Job, class: Priority, world: &World) -> QueueKey {
         operation: operation_key(job.operation, world),
         class,
         cluster: choice(job).map(Arc::new),
-        bounds: ExecutorBounds { min: job.min, max: job.max },
+        executors: match job.size {
+            Some(number) => ExecutorChoice::Size(size_name(number)),
+            None => ExecutorChoice::Bounds(ExecutorBounds { min: job.min, max: job.max }),
+        },
         own_limit: job.own_limit,
         answers: answers(job),
         defect: job.defect.then(|| "odd".into()),
@@ -318,6 +325,16 @@ fn essentials() -> Essentials {
 
 fn sized(cores: Option<u64>) -> PodSizing {
     PodSizing { cores, ..PodSizing::default() }
+}
+
+fn size(it: rule::Size) -> Size {
+    let [driver, executor] = it.cores.map(sized);
+    let executor = PodSizing { memory_mib: it.heap.map(|heap| heap << 10), ..executor };
+    Size { bounds: ExecutorBounds { min: it.min, max: it.max }, driver, executor }
+}
+
+fn size_name(number: usize) -> Name {
+    ["S", "M"][number].into()
 }
 
 fn window(period: i64, minutes: i64) -> Window {

@@ -16,6 +16,8 @@ pub(crate) struct Job {
     pub(crate) selected: Option<Vec<usize>>,
     pub(crate) min: u64,
     pub(crate) max: u64,
+    /// Instead of these, what a cluster declares under this number.
+    pub(crate) size: Option<usize>,
     pub(crate) own_limit: Option<u32>,
     /// What it says to each expression; `None`: it was not asked.
     pub(crate) answers: [Option<bool>; EXPRESSIONS],
@@ -53,6 +55,17 @@ pub(crate) struct Entry {
     pub(crate) when: Option<usize>,
 }
 
+/// What a cluster gives jobs that pick it, whatever its template and the operation say.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Size {
+    pub(crate) min: u64,
+    pub(crate) max: u64,
+    /// Cores of the driver, and of an executor.
+    pub(crate) cores: [Option<u64>; 2],
+    /// GiB of an executor's heap.
+    pub(crate) heap: Option<u64>,
+}
+
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Cluster {
     pub(crate) declared: bool,
@@ -76,6 +89,7 @@ pub(crate) struct Cluster {
     pub(crate) accept: Vec<Entry>,
     /// Its template gives executors so many cores, whatever the operation says.
     pub(crate) cores: Option<u64>,
+    pub(crate) sizes: [Option<Size>; SIZES],
 }
 
 #[derive(Debug, Clone)]
@@ -97,6 +111,7 @@ pub(crate) struct Run {
 
 pub(crate) const LOCKS: usize = 2;
 pub(crate) const EXPRESSIONS: usize = 2;
+pub(crate) const SIZES: usize = 2;
 
 #[derive(Debug, Clone, Default)]
 pub(crate) struct World {
@@ -193,7 +208,7 @@ impl World {
         let beside = reservation.filter(|it| !self.ends_before(job, it.time)).map(|it| it.spare);
         let shared = claimant.filter(|claimant| self.namespace(claimant) == self.namespace(job));
         let shared = shared.map_or(0, |claimant| self.least(claimant, cluster)[0]);
-        let least = job.min.max(1).min(job.max);
+        let (least, most) = self.bounds(job, cluster);
         let fit = |size: &u64| {
             let takes = self.takes(job, cluster, *size);
             let in_share = self.share_left(job, cluster).is_none_or(|left| size + shared <= left);
@@ -201,7 +216,7 @@ impl World {
                 && beside.is_none_or(|spare| fits(takes, spare))
                 && (0..3).all(|of| takes[of].saturating_add(kept[of]) <= self.room(cluster)[of])
         };
-        (least..=job.max).rev().find(fit).unwrap_or(least)
+        (least..=most).rev().find(fit).unwrap_or(least)
     }
 
     /// Whether it could start if nothing else ran.
@@ -278,30 +293,48 @@ impl World {
             && it.namespaces.contains(&namespace)
             && job.cluster.is_none_or(|wanted| wanted == cluster)
             && job.selected.as_ref().is_none_or(|selected| selected.contains(&cluster))
+            && job.size.is_none_or(|size| it.sizes[size].is_some())
     }
 
     fn possible(&self, job: &Job, cluster: usize) -> bool {
+        if !self.matching(job, cluster) {
+            return false;
+        }
         let it = &self.clusters[cluster];
         let least = self.least(job, cluster);
         let permits = |(lock, need): &(usize, u32)| {
             let declared = [self.locks[*lock], it.locks[*lock]];
             declared.iter().any(Option::is_some) && declared.into_iter().flatten().all(|permits| permits >= *need)
         };
-        self.matching(job, cluster)
-            && fits(least, it.capacity)
+        fits(least, it.capacity)
             && it.share_jobs != Some(0)
             && it.share_executors.is_none_or(|most| least[0] <= most)
             && self.operations[job.operation].locks.iter().all(permits)
     }
 
     fn least(&self, job: &Job, cluster: usize) -> Amounts {
-        self.takes(job, cluster, job.min.max(1).min(job.max))
+        self.takes(job, cluster, self.bounds(job, cluster).0)
+    }
+
+    /// The least executors that it starts with, and the most that it may have.
+    fn bounds(&self, job: &Job, cluster: usize) -> (u64, u64) {
+        let (min, max) = self.size_of(job, cluster).map_or((job.min, job.max), |size| (size.min, size.max));
+        (min.max(1).min(max), max)
+    }
+
+    /// The size that it picks at a cluster which declares that.
+    fn size_of(&self, job: &Job, cluster: usize) -> Option<Size> {
+        job.size.and_then(|size| self.clusters[cluster].sizes[size])
     }
 
     fn takes(&self, job: &Job, cluster: usize, executors: u64) -> Amounts {
-        let cores = self.clusters[cluster].cores.unwrap_or(self.operations[job.operation].cores);
-        // Driver and executors have a GiB of heap and the least overhead, 384 MiB.
-        [executors, 1000 + executors * cores * 1000, 1408 * (executors + 1)]
+        let size = self.size_of(job, cluster);
+        let sized = |of: usize| size.and_then(|size| size.cores[of]);
+        let cores = sized(1).or(self.clusters[cluster].cores).unwrap_or(self.operations[job.operation].cores);
+        let heap = 1024 * size.and_then(|size| size.heap).unwrap_or(1);
+        // Driver and executors have a GiB of heap and an overhead of a tenth, 384 MiB at least.
+        let executor = heap + (heap / 10).max(384);
+        [executors, 1000 * (sized(0).unwrap_or(1) + executors * cores), 1408 + executor * executors]
     }
 
     fn used(&self, cluster: usize) -> Amounts {

@@ -1,7 +1,7 @@
 //! Small worlds, and what happens in them.
 
 use crate::rng::Rng;
-use crate::rule::{Cluster, EXPRESSIONS, Entry, Job, LOCKS, Operation, Window, World};
+use crate::rule::{Cluster, EXPRESSIONS, Entry, Job, LOCKS, Operation, SIZES, Size, Window, World};
 
 /// What happens; the numbers say to whom.
 #[derive(Debug, Clone)]
@@ -109,6 +109,17 @@ fn cluster(rng: &mut Rng, operations: usize, plain: bool) -> Cluster {
         accept: (0..entries).map(|_| entry(rng, windows.len(), operations)).collect(),
         windows,
         cores: rng.chance(200).then(|| 1 + rng.below(3) as u64),
+        sizes: [(); SIZES].map(|()| rng.chance(600).then(|| size(rng))),
+    }
+}
+
+fn size(rng: &mut Rng) -> Size {
+    let min = rng.below(4) as u64;
+    Size {
+        min,
+        max: min.max(1) + rng.below(3) as u64,
+        cores: [(); 2].map(|()| rng.chance(500).then(|| 1 + rng.below(3) as u64)),
+        heap: rng.chance(300).then(|| 1 + rng.below(5) as u64),
     }
 }
 
@@ -211,6 +222,7 @@ pub(crate) fn job(rng: &mut Rng, world: &World, born: u32) -> Job {
         selected: selects.then(|| (0..world.clusters.len()).filter(|_| rng.chance(600)).collect()),
         min,
         max: min.max(1) + rng.below(3) as u64,
+        size: rng.chance(250).then(|| rng.below(SIZES)),
         own_limit: rng.chance(150).then(|| 1 + u32::try_from(rng.below(2)).unwrap()),
         answers: [(); EXPRESSIONS].map(|()| [Some(true), Some(true), Some(false), None][rng.below(4)]),
         defect: rng.chance(20),

@@ -56,7 +56,7 @@ fn overrun(seed: u64) -> bool {
                 (job.min, job.max) = (1, 1);
             }
             // Jobs with limits of their own are not bounded yet.
-            (job.own_limit, job.defect) = (None, false);
+            (job.own_limit, job.size, job.defect) = (None, None, false);
             born += 1;
             if world.can_ever_start(&job) {
                 fates.insert(job.number, Fate { rank: world.rank(&job), created: world.now, started: None });

@@ -1,12 +1,14 @@
 //! People: who declares, submits, edits, cancels and deletes.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
 use slowlane::command::Input;
 use slowlane::model::{
-    Accept, Answer, Answers, Cluster, ClusterChoice, Cron, Essentials, ExecutorBounds, Hold, Job, Language, Locks,
-    MainFile, Name, ObjectKey, Operation, Outline, PodSizing, Priority, Recurrence, Requirement, RequirementOperator,
-    Resources, Selector, Settings, Share, Span, Stranger, Strategy, Time, TimeLimits, Uid, Window, Zone,
+    Accept, Answer, Answers, Cluster, ClusterChoice, Cron, Defaults, Essentials, ExecutorBounds, ExecutorChoice, Hold,
+    Job, Language, Locks, MainFile, Name, ObjectKey, Operation, Outline, PodSizing, Priority, Recurrence, Requirement,
+    RequirementOperator, Resources, Selector, Settings, Share, Size, Span, Stranger, Strategy, Time, TimeLimits, Uid,
+    Window, Zone,
 };
 
 use crate::objects::JobObject;
@@ -31,8 +33,15 @@ pub(crate) fn locks_of(operation: &str) -> Locks {
     let permits = if operation == OPERATIONS[0] { 1 } else { 2 };
     [(LOCK.into(), permits)].into()
 }
+
+/// How many executors a job wants.
+pub(crate) fn executors_of(job: &Job, operation: &Operation) -> ExecutorChoice {
+    job.executors.clone().or_else(|| operation.defaults.executors.clone()).unwrap_or_default()
+}
+
 pub(crate) const CLUSTERS: [&str; 2] = ["business", "spare"];
 const STRATEGIES: [Strategy; 3] = [Strategy::PriorityFifo, Strategy::StrictFifo, Strategy::Backfill];
+const SIZES: [&str; 2] = ["S", "M"];
 const JOB_NAMES: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
 
 const COMPLETE: Essentials = Essentials {
@@ -145,7 +154,7 @@ impl Simulation {
             priority: Some(Priority::Critical),
             own_limit: None,
             cluster: None,
-            executors: Some(ExecutorBounds { min: 1, max: 1 }),
+            executors: Some(ExecutorChoice::Bounds(ExecutorBounds { min: 1, max: 1 })),
             suspend: false,
             ..drawn
         };
@@ -173,7 +182,12 @@ impl Simulation {
 
     fn drawn_job(&mut self, key: ObjectKey) -> Job {
         let rng = &mut self.rng;
-        let bounds = [(1, 1), (1, 2), (2, 3), (0, 1), (9, 9)][if rng.chance(30) { 4 } else { rng.below(4) }];
+        let (min, max) = [(1, 1), (1, 2), (2, 3), (0, 1), (9, 9)][if rng.chance(30) { 4 } else { rng.below(4) }];
+        let executors = match rng.below(10) {
+            0 => None,
+            1..4 => Some(ExecutorChoice::Size(SIZES[rng.below(2)].into())),
+            _ => Some(ExecutorChoice::Bounds(ExecutorBounds { min, max })),
+        };
         Job {
             key,
             uid: self.world.new_uid("job"),
@@ -183,7 +197,7 @@ impl Simulation {
             priority: [None, None, Some(Priority::High), Some(Priority::Low)][rng.below(4)],
             own_limit: rng.chance(80).then_some(1),
             cluster: rng.chance(200).then(|| ClusterChoice::Named(CLUSTERS[0].into()).into()),
-            executors: Some(ExecutorBounds { min: bounds.0, max: bounds.1 }),
+            executors,
             parameters: [].into(),
             declares_result: false,
             answers: drawn_answers(rng),
@@ -205,7 +219,9 @@ impl Simulation {
         let locks = locks_of(&key.name);
         let (refuses_at_limit, max_queued) = self.drawn_refusals(limit);
         let (outline, expected) = (self.drawn_outline(), self.drawn_expectation());
-        let rest = Operation { key, generation: 1, limit, locks, outline, expected, ..Operation::default() };
+        let executors = self.rng.chance(500).then(|| ExecutorChoice::Size(SIZES[0].into()));
+        let defaults = Defaults { executors, ..Defaults::default() };
+        let rest = Operation { key, generation: 1, limit, locks, defaults, outline, expected, ..Operation::default() };
         Operation { refuses_at_limit, max_queued, ..rest }
     }
 
@@ -269,8 +285,23 @@ impl Simulation {
             accept: if restricts { vec![urgent, at_times, small] } else { Vec::new() },
             cancels_at_window_end: restricts,
             template: Outline { essentials, ..Outline::default() },
+            sizes: self.drawn_sizes(),
             ..Cluster::default()
         }
+    }
+
+    /// Most clusters declare a small size, some a larger one, and none means the same by it for ever.
+    fn drawn_sizes(&mut self) -> BTreeMap<Name, Size> {
+        let mut sizes = BTreeMap::new();
+        for (name, often, most) in [(SIZES[0], 900, 2), (SIZES[1], 600, 3)] {
+            let cores = [None, Some(1), Some(2)][self.rng.below(3)];
+            let bounds = ExecutorBounds { min: most - 1, max: most };
+            let size = Size { bounds, executor: PodSizing { cores, ..PodSizing::default() }, ..Size::default() };
+            if self.rng.chance(often) {
+                sizes.insert(name.into(), size);
+            }
+        }
+        sizes
     }
 
     pub(crate) fn edit(&mut self) {

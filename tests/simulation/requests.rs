@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 
 use slowlane::command::{Command, Failure, Receipt};
 use slowlane::model::{
-    ApplicationSeen, ApplicationState, Cluster, Footprint, Holder, JobState, JobStatus, Ledger, LedgerVersion,
+    ApplicationSeen, ApplicationState, Cluster, Footprint, Holder, Job, JobState, JobStatus, Ledger, LedgerVersion,
     ObjectKey, Operation, Placeholder, RunId, Span, Uid, child_name,
 };
 
 use crate::mutants::Mutant;
 use crate::objects::App;
+use crate::people::executors_of;
 use crate::world::World;
 
 /// How long an application that is being deleted may be submitted once more; below the engine's 60 s.
@@ -146,11 +147,8 @@ impl World {
         let is_wanted = job.is_some_and(|object| !object.job.cancel && !object.is_over());
         let owner = job.map(|it| it.job.uid.clone());
         if placeholder.is_none() {
-            if !is_wanted {
-                return Err(Failure::Gone);
-            }
-            let footprint = self.footprint_of(holder).ok_or_else(|| Failure::Denied("it cannot be built".into()))?;
-            if footprint != holder.footprint {
+            let Some(object) = job.filter(|_| is_wanted) else { return Err(Failure::Gone) };
+            if self.footprint_of(&object.job, holder)? != holder.footprint {
                 return Err(Failure::GrantOutdated);
             }
         }
@@ -185,11 +183,18 @@ impl World {
         })
     }
 
-    fn footprint_of(&self, holder: &Holder) -> Option<Footprint> {
+    fn footprint_of(&self, job: &Job, holder: &Holder) -> Result<Footprint, Failure> {
         let key = ObjectKey { namespace: holder.job.namespace.clone(), name: holder.operation.clone() };
-        let (operation, cluster) = (self.operations.get(&key)?, self.clusters.get(&holder.cluster)?);
-        let whole = cluster.template.over(operation.outline);
-        whole.problem().is_none().then(|| whole.footprint())
+        let denied = || Failure::Denied("it cannot be built".into());
+        let (Some(operation), Some(cluster)) = (self.operations.get(&key), self.clusters.get(&holder.cluster)) else {
+            return Err(denied());
+        };
+        let executors = executors_of(job, operation);
+        if cluster.bounds(&executors).is_none() {
+            return Err(Failure::GrantOutdated);
+        }
+        let whole = cluster.outline(&executors, operation.outline);
+        if whole.problem().is_none() { Ok(whole.footprint()) } else { Err(denied()) }
     }
 
     fn post(&mut self, mut app: App) -> Result<Box<ApplicationSeen>, Failure> {

@@ -2,10 +2,12 @@
 //! nothing is left behind, and the keeper is quiet.
 
 use slowlane::command::Input;
-use slowlane::model::{ApplicationState, Cluster, JobState, ObjectKey, Operation, Selector, Settings, Span, Time};
+use slowlane::model::{
+    ApplicationState, Cluster, ExecutorBounds, JobState, ObjectKey, Operation, Selector, Settings, Span, Time,
+};
 
 use crate::objects::JobObject;
-use crate::people::{LOCK, locks_of};
+use crate::people::{LOCK, executors_of, locks_of};
 use crate::profile::Profile;
 use crate::simulation::Simulation;
 
@@ -263,17 +265,18 @@ impl Simulation {
             return true;
         }
         let Some(operation) = self.world.operations.get(&key) else { return false };
-        let bounds = job.executors.unwrap_or_default();
+        let executors = executors_of(job, operation);
         let wanted = self
             .world
             .clusters
             .values()
             .filter(|it| job.cluster.as_ref().is_none_or(|choice| choice.includes(&it.name, &it.labels)));
         let fits = |cluster: &Cluster| {
-            let whole = cluster.template.over(operation.outline);
+            let Some(least) = cluster.bounds(&executors).map(ExecutorBounds::least) else { return false };
+            let whole = cluster.outline(&executors, operation.outline);
             whole.problem().is_none()
-                && whole.footprint().with(bounds.least()).fits(cluster.capacity)
-                && cluster.share.holds(bounds.least())
+                && whole.footprint().with(least).fits(cluster.capacity)
+                && cluster.share.holds(least)
                 && cluster.locks.get(LOCK).is_none_or(|permits| locks_of(&job.operation)[0].1 <= *permits)
         };
         wanted.into_iter().any(fits)
