@@ -1,12 +1,13 @@
 //! An Operation's application and a cluster's template, checked and merged into what is run.
 //!
 //! The administrator beats the user: a value of the template wins over the Operation's, key by key in maps. Lists of
-//! `deps` are joined (the template's first); `arguments` of a template, should it have any, replace the Operation's.
+//! `deps` are joined (the template's first); `arguments` of a template, should it have any, replace the Operation's. The size
+//! that a job picks wins over both.
 //! What comes out has been checked as a whole, so that building a run from it can fail only for its parameters.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::api::v1alpha1::{ApplicationSpec, ApplicationType, Dependencies, SparkPod};
+use crate::api::v1alpha1::{ApplicationSpec, ApplicationType, Dependencies, SizeSpec, SparkPod, SparkPodSize};
 use crate::model::Outline;
 
 use super::error::{BuildError, shown};
@@ -25,17 +26,25 @@ pub struct Application {
 }
 
 impl Application {
-    /// Merges an Operation's application with the template of the cluster that shall run it.
+    /// Merges an Operation's application with the template of the cluster that shall run it, and the size that its job picks there.
     ///
     /// # Errors
     /// The first field that is missing, refused, unreadable or in contradiction to another, with its path.
-    pub fn merge(operation: &ApplicationSpec, template: Option<&ApplicationSpec>) -> Result<Self, BuildError> {
+    pub fn merge(
+        operation: &ApplicationSpec,
+        template: Option<&ApplicationSpec>,
+        size: Option<(&str, &SizeSpec)>,
+    ) -> Result<Self, BuildError> {
         check(operation, Place::Operation)?;
         if let Some(template) = template {
             check(template, Place::Template)?;
         }
+        if let Some((name, size)) = size {
+            check_size(name, size)?;
+        }
         let none = ApplicationSpec::default();
         let spec = merged(folded(operation), folded(template.unwrap_or(&none)));
+        let spec = merged(spec, size.map(|(_, size)| pods_of(size)).unwrap_or_default());
         let outline = outline(&spec);
         match outline.problem() {
             Some(problem) => Err(BuildError::conflict(format!("application.{}", problem.field), problem.words)),
@@ -60,6 +69,33 @@ impl Application {
     pub fn outline(&self) -> &Outline {
         &self.outline
     }
+}
+
+/// A size as an application that says nothing else.
+fn pods_of(size: &SizeSpec) -> ApplicationSpec {
+    let pod = |size: &SparkPodSize| {
+        let SparkPodSize { cores, memory, memory_overhead, core_request, core_limit } = size.clone();
+        SparkPod { cores, memory, memory_overhead, core_request, core_limit, ..SparkPod::default() }
+    };
+    ApplicationSpec {
+        driver: size.driver.as_ref().map(pod),
+        executor: size.executor.as_ref().map(pod),
+        ..ApplicationSpec::default()
+    }
+}
+
+/// What a size says of its pods, in outline. What cannot be read counts as not written: [`check_size`] says what is wrong with it.
+#[must_use]
+pub fn size_outline(size: &SizeSpec) -> Outline {
+    outline(&pods_of(size))
+}
+
+/// Checks a size that a cluster declares.
+///
+/// # Errors
+/// The first field that cannot be read, with its path.
+pub fn check_size(name: &str, size: &SizeSpec) -> Result<(), BuildError> {
+    check_sizes(&format!("sizes.{}", shown(name)), &pods_of(size))
 }
 
 /// The parameters that `arguments`, `env` and a result's URI refer to.

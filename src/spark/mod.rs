@@ -22,7 +22,7 @@ mod substitute;
 mod types;
 mod uri;
 
-pub use application::{Application, check, referenced_parameters, refers_to_result};
+pub use application::{Application, check, check_size, referenced_parameters, refers_to_result, size_outline};
 pub use build::{BuildInput, Run, build, declared_result, placeholder};
 pub use error::BuildError;
 pub use failure::{MAX_SENTENCE, exception, failure_sentence};

@@ -94,7 +94,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::spark::Application;
+    use crate::api::v1alpha1::{SizeSpec, SparkPodSize};
+    use crate::spark::{Application, size_outline};
 
     fn memory() -> impl Strategy<Value = String> {
         (64_u32..9000, prop::sample::select(vec!["m", "M", "mb"])).prop_map(|(size, unit)| format!("{size}{unit}"))
@@ -109,6 +110,18 @@ mod tests {
                 core_request: request.map(|milli| Quantity(format!("{milli}m"))),
                 ..SparkPod::default()
             }
+        })
+    }
+
+    fn size() -> impl Strategy<Value = SizeSpec> {
+        let sized = |pod: SparkPod| {
+            let SparkPod { cores, memory, memory_overhead, core_request, core_limit, .. } = pod;
+            SparkPodSize { cores, memory, memory_overhead, core_request, core_limit }
+        };
+        (of(pods()), of(pods())).prop_map(move |(driver, executor)| SizeSpec {
+            driver: driver.map(sized),
+            executor: executor.map(sized),
+            ..SizeSpec::default()
         })
     }
 
@@ -170,9 +183,11 @@ mod tests {
         /// What is decided on is what is built: a grant that the build outgrows would be granted again and again, and a
         /// run that cannot be built would hold its slots for nothing.
         #[test]
-        fn outlines_laid_over_each_other_are_that_of_the_merged_application(operation in spec(), template in spec()) {
-            let decided = outline(&template).over(outline(&operation));
-            match Application::merge(&operation, Some(&template)) {
+        fn outlines_laid_over_each_other_are_that_of_the_merged_application(
+            operation in spec(), template in spec(), size in size(),
+        ) {
+            let decided = size_outline(&size).over(outline(&template).over(outline(&operation)));
+            match Application::merge(&operation, Some(&template), Some(("M", &size))) {
                 Ok(application) => prop_assert_eq!(*application.outline(), decided),
                 Err(error) => prop_assert!(decided.problem().is_some(), "{}", error),
             }

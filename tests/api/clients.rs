@@ -74,6 +74,20 @@ async fn packages_and_pod_templates_are_not_offered() {
 }
 
 #[tokio::test]
+async fn a_size_says_nothing_but_how_large_things_are() {
+    let server = Server::connect().await;
+    for (pointer, field) in [("", "image"), ("/executors", "size"), ("/driver", "labels"), ("/executor", "env")] {
+        let mut size = json!({"executors": {"max": 4}, "driver": {}, "executor": {}});
+        size.pointer_mut(pointer).expect("it is there")[field] = json!("x");
+        let object = Kind::Cluster.object(&json!({"sizes": {"M": size}}));
+        let answer = server.create(&Kind::Cluster.path(""), &object, Fields::Strict, true).await;
+        assert_eq!(answer.code, 400);
+        let unknown = format!("unknown field \"spec.sizes.M{}.{field}\"", pointer.replace('/', "."));
+        assert!(answer.message().contains(&unknown), "{}", answer.message());
+    }
+}
+
+#[tokio::test]
 async fn an_explicit_null_is_not_stored() {
     let server = Server::connect().await;
     let namespace = server.namespace().await;

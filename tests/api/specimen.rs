@@ -41,6 +41,7 @@ pub(crate) fn spec(kind: Kind) -> Value {
             "accept": [{"during": ["day"], "outside": ["day"], "priorities": ["High"], "operations": ["jobs/daily"], "when": "has(job.spec.parameters)"}],
             "onWindowEnd": "Cancel",
             "template": application(),
+            "sizes": {"M": {"executors": {"min": 2, "max": 4}, "driver": pod_size(), "executor": pod_size()}},
         }),
         Kind::Ledger => json!({
             "epoch": 3,
@@ -73,6 +74,7 @@ pub(crate) fn specs(kind: Kind) -> Vec<Value> {
         Kind::Ledger => return vec![first],
     };
     at.as_object_mut().expect("an object").remove("clusterName");
+    at["executors"] = json!({"size": "M"});
     at["clusterSelector"] = selector;
     vec![first, other]
 }
@@ -175,8 +177,12 @@ fn application() -> Value {
 }
 
 fn pod() -> Value {
-    json!({
-        "cores": 1, "memory": "512m", "memoryOverhead": "384m", "coreRequest": "500m", "coreLimit": 2,
-        "labels": {"team": "data"}, "annotations": {"note": "none"},
-    })
+    let mut pod = pod_size();
+    pod["labels"] = json!({"team": "data"});
+    pod["annotations"] = json!({"note": "none"});
+    pod
+}
+
+fn pod_size() -> Value {
+    json!({"cores": 1, "memory": "512m", "memoryOverhead": "384m", "coreRequest": "500m", "coreLimit": 2})
 }

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use jiff::{Timestamp, ToSpan, tz::TimeZone};
 use kube::ResourceExt;
-use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use slowlane::api::v1alpha1::{ComputeCluster, JobState, ManagedJob, RunOutcome};
+use slowlane::spark::marks::{GRANT_ANNOTATION, JOB_ANNOTATION};
 
 use crate::keeper::Keeper;
 use crate::operator::{Operator, Play};
@@ -272,6 +273,57 @@ async fn a_job_goes_to_a_cluster_whose_labels_it_selects() {
     for job in ["first", "second"] {
         assert_eq!(cluster_of(&world.job_in(job, JobState::Succeeded).await), Some(night.as_str()), "{job}");
     }
+    drop(keeper);
+    world.remove().await;
+}
+
+#[tokio::test]
+async fn a_job_picks_a_size_and_each_cluster_says_what_that_is() {
+    let world = World::new().await;
+    world.operation("report", json!({})).await;
+    world.operation("sized", json!({"defaults": {"executors": {"size": "S"}}})).await;
+    let (keeper, operator) = (Keeper::start(&world), Operator::start(&world));
+    let executor = json!({"cores": 2, "memory": "2g"});
+    let small = json!({"executors": {"min": 2, "max": 3}, "driver": {"memory": "1g"}, "executor": executor});
+    edit(&world, "", json!({"sizes": {"S": small, "M": {"executors": {"max": 4}}}})).await;
+    world.running(&operator, "small", "report", json!({"executors": {"size": "S"}})).await;
+    let of = async |job: &str| {
+        let wanted = |it: &DynamicObject| it.annotations().get(JOB_ANNOTATION).is_some_and(|name| name == job);
+        world.all_applications().await.into_iter().find(wanted).unwrap()
+    };
+    let application = of("small").await;
+    let spec = &application.data["spec"];
+    let executors = &spec["dynamicAllocation"];
+    assert_eq!((&executors["minExecutors"], &executors["maxExecutors"]), (&json!(2), &json!(3)));
+    let pod =
+        |role: &str| [spec[role]["cores"].clone(), spec[role]["coreRequest"].clone(), spec[role]["memory"].clone()];
+    assert_eq!(pod("executor"), [json!(2), json!("2000m"), json!("2048m")]);
+    assert_eq!(pod("driver"), [json!(1), json!("1000m"), json!("1024m")]);
+    // Driver and three executors, with four tenths of the heap beside it.
+    let grant = "executors=2..3,cores=7000m,memory=10034Mi";
+    assert_eq!(application.annotations()[GRANT_ANNOTATION], grant);
+    world.job("large", "report", json!({"executors": {"size": "XL"}})).await;
+    let waits = world.job_that("large", |job| reason_of(job) == "NoMatchingCluster").await;
+    let words = format!("no cluster that it may use declares the size XL: {} has M, S", world.cluster);
+    assert_eq!(message_of(&waits), words);
+    // An edit is for those who wait.
+    let large = json!({"executors": {"min": 1, "max": 1}, "executor": {"cores": 4, "memory": "3g"}});
+    edit(
+        &world,
+        "",
+        json!({"sizes": {"XL": large, "S": {"executors": {"min": 1, "max": 1}, "executor": {"cores": 1}}}}),
+    )
+    .await;
+    world.job_in("large", JobState::Succeeded).await;
+    assert_eq!(of("large").await.annotations()[GRANT_ANNOTATION], "executors=1..1,cores=5000m,memory=5196Mi");
+    world.job("default", "sized", json!({})).await;
+    world.job_in("default", JobState::Succeeded).await;
+    assert_eq!(of("default").await.annotations()[GRANT_ANNOTATION], "executors=1..1,cores=2000m,memory=4300Mi");
+    let same = of("small").await;
+    assert_eq!((same.metadata.generation, &same.annotations()[GRANT_ANNOTATION][..]), (Some(1), grant));
+    operator.play("small", Play::Succeed(String::new()));
+    let done = world.job_in("small", JobState::Succeeded).await.status.unwrap();
+    assert_eq!((done.runs.len(), operator.submissions("small")), (1, 1));
     drop(keeper);
     world.remove().await;
 }

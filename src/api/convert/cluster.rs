@@ -7,19 +7,20 @@ use serde_json::Value;
 
 use super::condition::condition;
 use super::hold::{HELD, kept_hold, said_held};
+use super::job::bounds;
 use super::operation::keep_times;
 use super::patch::status_patch;
 use super::window::{accept, windows};
 use super::{api_time, count, labels, model_time, name, written};
 use crate::api::v1alpha1::{
     self as api, ComputeClusterSpec, ComputeClusterStatus, ExecutorCounts, JobCounts, NamespaceLimits, NextWindow,
-    OnWindowEnd, OrderingStrategy, StopPolicy,
+    OnWindowEnd, OrderingStrategy, SizeSpec, StopPolicy,
 };
 use crate::model::{
-    Accept, Cluster, ClusterStatus, Name, Requirement, RequirementOperator, Resources, Selector, Share, Strategy, Time,
-    Window, is_lock,
+    Accept, Cluster, ClusterStatus, Name, Outline, Requirement, RequirementOperator, Resources, Selector, Share, Size,
+    Strategy, Time, Window, is_lock,
 };
-use crate::spark::{BuildError, Place, check, cpu_quantity, memory_quantity, outline};
+use crate::spark::{BuildError, Place, check, check_size, cpu_quantity, memory_quantity, outline, size_outline};
 
 /// The cluster. What makes it unusable is its defect, with the path of the field.
 #[must_use]
@@ -44,6 +45,7 @@ pub fn cluster(meta: &ObjectMeta, spec: &ComputeClusterSpec, status: Option<&Com
         held,
         hold: kept_hold(meta, "stopPolicy", conditions).filter(|_| held),
         template: spec.template.as_ref().map(outline).unwrap_or_default(),
+        sizes: BTreeMap::new(),
         defect: None,
         published: status.and_then(published),
     };
@@ -54,6 +56,7 @@ pub fn cluster(meta: &ObjectMeta, spec: &ComputeClusterSpec, status: Option<&Com
             locks: read.locks,
             windows: read.windows,
             accept: read.accept,
+            sizes: read.sizes,
             ..bare
         },
         Err(defect) => Cluster { defect: Some(format!("spec.{defect}").into()), ..bare },
@@ -73,6 +76,7 @@ struct Checked {
     locks: BTreeMap<Name, u32>,
     windows: Vec<Window>,
     accept: Vec<Accept>,
+    sizes: BTreeMap<Name, Size>,
 }
 
 fn checked(spec: &ComputeClusterSpec) -> Result<Checked, String> {
@@ -87,6 +91,7 @@ fn checked(spec: &ComputeClusterSpec) -> Result<Checked, String> {
         locks: locks(spec)?,
         accept: accept(spec, &windows)?,
         windows,
+        sizes: spec.sizes.iter().map(size).collect::<Result<_, _>>().map_err(words)?,
     })
 }
 
@@ -115,6 +120,12 @@ fn locks(spec: &ComputeClusterSpec) -> Result<BTreeMap<Name, u32>, String> {
         Err(format!("limits.locks: {name:?} is no name of a lock: letters a to z, digits and -, at most 63"))
     };
     spec.limits.iter().flat_map(|limits| &limits.locks).map(read).collect()
+}
+
+fn size((name, size): (&String, &SizeSpec)) -> Result<(Name, Size), BuildError> {
+    check_size(name, size)?;
+    let Outline { driver, executor, .. } = size_outline(size);
+    Ok((name.as_str().into(), Size { bounds: bounds(size.executors.min, size.executors.max), driver, executor }))
 }
 
 /// A selector; `field` is where it stands.
@@ -259,6 +270,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::model::{ExecutorBounds, PodSizing};
 
     fn read(spec: Value) -> Cluster {
         let meta = ObjectMeta { name: Some("business".into()), ..ObjectMeta::default() };
@@ -316,6 +328,25 @@ mod tests {
         let cluster = read(json!({"template": {"driver": {"memory": "lots"}}}));
         let defect = cluster.defect.unwrap();
         assert!(defect.starts_with("spec.template.driver.memory"), "{defect}");
+    }
+
+    #[test]
+    fn sizes_are_taken_over_and_one_that_cannot_be_read_is_a_defect() {
+        let sizes = |memory: &str| {
+            let executor = json!({"cores": 4, "memory": memory});
+            read(
+                json!({"sizes": {"M": {"executors": {"max": 4}, "executor": executor}, "s": {"executors": {"min": 2}}}}),
+            )
+        };
+        let cluster = sizes("8g");
+        let executor = PodSizing { cores: Some(4), memory_mib: Some(8192), ..PodSizing::default() };
+        let (large, small) = (ExecutorBounds { min: 1, max: 4 }, ExecutorBounds { min: 2, max: 2 });
+        let expected = [("M", large, executor), ("s", small, PodSizing::default())];
+        let expected =
+            expected.map(|(name, bounds, executor)| (name.into(), Size { bounds, executor, ..Size::default() }));
+        assert_eq!((cluster.sizes, cluster.defect), (BTreeMap::from(expected), None));
+        let defect = sizes("lots").defect.unwrap();
+        assert!(defect.starts_with("spec.sizes.M.executor.memory is \"lots\", which is not a size in"), "{defect}");
     }
 
     #[test]

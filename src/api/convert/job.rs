@@ -11,8 +11,8 @@ use super::hold::hold;
 use super::{count, created, key, model_time, uid};
 use crate::api::v1alpha1::{self as api, ManagedJobSpec, ManagedJobStatus};
 use crate::model::{
-    Answers, ClusterChoice, EndReason, ExecutorBounds, Interruption, Job, JobState, Outcome, Priority, Published,
-    Report, ReportedResult, ResultSource, RunStatus, Time, TimeLimits, WaitReason,
+    Answers, ClusterChoice, EndReason, ExecutorBounds, ExecutorChoice, Interruption, Job, JobState, Outcome, Priority,
+    Published, Report, ReportedResult, ResultSource, RunStatus, Time, TimeLimits, WaitReason,
 };
 use crate::spark::{check_result_uri, referenced_parameters};
 
@@ -30,7 +30,7 @@ pub fn job(meta: &ObjectMeta, spec: &ManagedJobSpec, status: Option<&ManagedJobS
         priority: spec.priority.map(priority),
         own_limit: spec.max_concurrent_runs.map(count),
         cluster: chosen.clone().ok().flatten(),
-        executors: spec.executors.as_ref().map(bounds),
+        executors: spec.executors.as_ref().map(executors),
         parameters: parameters.into_iter().collect(),
         declares_result: spec.result.is_some(),
         answers: Answers::default(),
@@ -82,9 +82,16 @@ pub(super) fn priority(priority: api::Priority) -> Priority {
     }
 }
 
-pub(super) fn bounds(bounds: &api::ExecutorBounds) -> ExecutorBounds {
+pub(super) fn executors(choice: &api::ExecutorChoice) -> ExecutorChoice {
+    match &choice.size {
+        Some(name) => ExecutorChoice::Size(name.as_str().into()),
+        None => ExecutorChoice::Bounds(bounds(choice.min, choice.max)),
+    }
+}
+
+pub(super) fn bounds(min: Option<i32>, max: Option<i32>) -> ExecutorBounds {
     let number = |number: Option<i32>| number.map(|number| u64::from(count(number)));
-    ExecutorBounds::from_written(number(bounds.min), number(bounds.max))
+    ExecutorBounds::from_written(number(min), number(max))
 }
 
 pub(super) fn time_limits(start: Option<i32>, active: Option<i32>) -> TimeLimits {
@@ -232,7 +239,7 @@ mod tests {
         let job = read(json!({"operation": "report", "priority": "High", "maxConcurrentRuns": 2, "clusterName": "c",
             "executors": {"max": 4}, "parameters": {"b": 1, "a": {}}, "cancel": true}));
         assert_eq!((&*job.operation, job.priority, job.own_limit), ("report", Some(Priority::High), Some(2)));
-        assert_eq!(job.executors, Some(ExecutorBounds { min: 1, max: 4 }));
+        assert_eq!(job.executors, Some(ExecutorChoice::Bounds(ExecutorBounds { min: 1, max: 4 })));
         assert_eq!(*job.parameters, ["a".into(), "b".into()]);
         assert_eq!((job.created.0, job.generation, job.cancel, job.deleting), (1_767_225_601_000, 2, true, false));
         assert_eq!((job.defect, job.published), (None, None));

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::condition::condition;
 use super::hold::{HELD, kept_hold, said_held};
-use super::job::{bounds, choice, priority, time_limits};
+use super::job::{choice, executors, priority, time_limits};
 use super::patch::status_patch;
 use super::{count, key, written};
 use crate::api::v1alpha1::{self as api, OperationSpec, RunCounts, RunSeconds, WhenAtLimit};
@@ -68,7 +68,7 @@ fn defaults(defaults: &api::JobDefaults, cluster: Option<Arc<ClusterChoice>>) ->
         priority: defaults.priority.map(priority),
         own_limit: defaults.max_concurrent_runs.map(count),
         cluster,
-        executors: defaults.executors.as_ref().map(bounds),
+        executors: defaults.executors.as_ref().map(executors),
         time_limits: time_limits(defaults.start_timeout_seconds, defaults.active_deadline_seconds),
     }
 }

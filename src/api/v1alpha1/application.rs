@@ -168,3 +168,34 @@ pub struct SparkPod {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
 }
+
+/// Size of a driver or of each executor. It stands above that of the template and of the Operation.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SparkPodSize {
+    /// Cores as Spark counts them: tasks that run at once in an executor. At least 1. They are requested unless somebody gives a
+    /// `coreRequest`, the Operation included.
+    #[schemars(range(min = 1, max = 1024))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cores: Option<i32>,
+
+    /// Memory of the JVM heap in Spark's notation (1024s): `512m`, `4g`.
+    #[schemars(regex(pattern = SPARK_MEMORY))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<String>,
+
+    /// Memory beside the heap, in the same notation.
+    #[schemars(regex(pattern = SPARK_MEMORY))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_overhead: Option<String>,
+
+    /// Processor request of the pod, a Kubernetes quantity (`500m`).
+    #[schemars(schema_with = "schema::cpu")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub core_request: Option<Quantity>,
+
+    /// Processor limit of the pod, a Kubernetes quantity.
+    #[schemars(schema_with = "schema::cpu")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub core_limit: Option<Quantity>,
+}

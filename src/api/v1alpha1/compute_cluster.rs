@@ -10,7 +10,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{AcceptSpec, ApplicationSpec, WindowSpec, rules, schema};
+use super::{AcceptSpec, ApplicationSpec, ExecutorBounds, SparkPodSize, WindowSpec, rules, schema};
 
 /// Whether a cluster may start jobs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -168,6 +168,29 @@ pub struct ComputeClusterSpec {
     /// Values for every application in it; they stand above the Operation's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub template: Option<ApplicationSpec>,
+
+    /// Sizes that jobs may pick by their names (`executors.size`), such as `S`, `M` and `L`. Each cluster says what they are there.
+    /// An edit is for jobs that wait; a run that is alive keeps what it was granted.
+    #[schemars(schema_with = "schema::sizes::<SizeSpec>")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sizes: BTreeMap<String, SizeSpec>,
+}
+
+/// How many executors jobs of a size have, and how large their pods are. What it leaves out of the pods is what the template says, else
+/// the Operation.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SizeSpec {
+    /// How many executors.
+    pub executors: ExecutorBounds,
+
+    /// Size of the driver.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub driver: Option<SparkPodSize>,
+
+    /// Size of each executor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub executor: Option<SparkPodSize>,
 }
 
 /// Counts that a cluster holds.

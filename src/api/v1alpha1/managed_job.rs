@@ -114,9 +114,10 @@ pub struct ManagedJobSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cluster_selector: Option<LabelSelector>,
 
-    /// Bounds of its share of the cluster's executors. Left out: the Operation's default, else 1 executor.
+    /// Bounds of its share of the cluster's executors, or the size that has them. Left out: the Operation's default, else 1
+    /// executor.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub executors: Option<ExecutorBounds>,
+    pub executors: Option<ExecutorChoice>,
 
     /// Where the result goes. Left out: the Operation's default, else what the application itself reports.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -160,13 +161,41 @@ pub struct ManagedJobSpec {
     pub cancel: bool,
 }
 
-/// How many executors a job wants: it starts with at least `min` and is granted up to `max`, as the cluster has room.
+/// How many executors a job wants: it starts with at least `min` and is granted up to `max`, as the cluster has room. Or the size
+/// by whose name clusters declare that, and how large its pods are.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[x_kube(
+    validation = rules::min_within_max(),
+    validation = Rule::new("has(self.size) != (has(self.min) || has(self.max))")
+        .field_path(".size")
+        .message("give either size, or min, max or both: a size has its own min and max"),
+)]
+#[serde(rename_all = "camelCase")]
+pub struct ExecutorChoice {
+    /// Executors without which it does not start. At least 0. Left out: 1, or `max` if that is less.
+    #[schemars(range(min = 0, max = 100_000))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min: Option<i32>,
+
+    /// Executors it may have at most. At least 1. Left out: the same as `min`.
+    #[schemars(range(min = 1, max = 100_000))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max: Option<i32>,
+
+    /// Name of a size, such as `M`, instead of `min` and `max`: what that is, each `ComputeCluster` says in its `sizes`. One that
+    /// does not declare it does not take the job.
+    #[schemars(schema_with = "schema::size_name")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<String>,
+}
+
+/// How many executors jobs of a size have: they start with at least `min` and are granted up to `max`, as the cluster has room.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-#[x_kube(validation = rules::rule(
-    ".min",
-    "!has(self.min) || !has(self.max) || self.min <= self.max",
-    "'executors.min is %d, above executors.max, which is %d'.format([self.min, self.max])",
-))]
+#[x_kube(
+    validation = rules::min_within_max(),
+    validation = Rule::new("has(self.min) || has(self.max)")
+        .message("set min, max or both: without either it does not say how many executors"),
+)]
 #[serde(rename_all = "camelCase")]
 pub struct ExecutorBounds {
     /// Executors without which it does not start. At least 0. Left out: 1, or `max` if that is less.

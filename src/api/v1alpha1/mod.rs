@@ -19,14 +19,14 @@ mod run_ledger;
 mod schema;
 mod window;
 
-pub use application::{ApplicationSpec, ApplicationType, Dependencies, SparkPod};
+pub use application::{ApplicationSpec, ApplicationType, Dependencies, SparkPod, SparkPodSize};
 pub use compute_cluster::{
     ClusterLimits, ComputeCluster, ComputeClusterSpec, ComputeClusterStatus, ExecutorCounts, ExecutorPool,
     ExecutorUnit, JobCounts, NamespaceLimits, NextWindow, OccupancySpec, OnWindowEnd, OrderingSpec, OrderingStrategy,
-    StopPolicy, SubmissionSpec,
+    SizeSpec, StopPolicy, SubmissionSpec,
 };
 pub use definitions::definitions;
-pub use managed_job::{ExecutorBounds, ManagedJob, ManagedJobSpec, Priority, ResultTarget};
+pub use managed_job::{ExecutorBounds, ExecutorChoice, ManagedJob, ManagedJobSpec, Priority, ResultTarget};
 pub use managed_job_status::{
     Blocker, ExecutorGrant, JobResult, JobState, ManagedJobStatus, QueueStatus, ReportedBy, RunOutcome, RunStatus,
 };

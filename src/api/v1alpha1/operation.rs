@@ -5,7 +5,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ApplicationSpec, ExecutorBounds, Priority, ResultTarget, rules, schema};
+use super::{ApplicationSpec, ExecutorChoice, Priority, ResultTarget, rules, schema};
 
 /// What becomes of a job that comes while its operation is at its limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -145,9 +145,9 @@ pub struct JobDefaults {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cluster_selector: Option<LabelSelector>,
 
-    /// Bounds of a job's share of the cluster's executors. Left out: 1 executor.
+    /// Bounds of a job's share of the cluster's executors, or the size that has them. Left out: 1 executor.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub executors: Option<ExecutorBounds>,
+    pub executors: Option<ExecutorChoice>,
 
     /// Where results go.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -33,13 +33,22 @@ pub(super) fn immutable_result() -> Rule {
 
 /// The bounds of executors stay as they were created.
 pub(super) fn immutable_executors() -> Rule {
-    let bound = |name: &str| {
+    let value = |name: &str| {
         format!(
             "has(oldSelf.executors) && has(oldSelf.executors.{name}) ? dyn(oldSelf.executors.{name}) : dyn('unset')"
         )
     };
-    let values = format!("[{}, {}]", bound("min"), bound("max"));
-    unchanged("executors").message(naming("executors", "min %s, max %s", &values))
+    let values = format!("[{}, {}, {}]", value("min"), value("max"), value("size"));
+    unchanged("executors").message(naming("executors", "min %s, max %s, size %s", &values))
+}
+
+/// The least executors are no more than the most.
+pub(super) fn min_within_max() -> Rule {
+    rule(
+        ".min",
+        "!has(self.min) || !has(self.max) || self.min <= self.max",
+        "'executors.min is %d, above executors.max, which is %d'.format([self.min, self.max])",
+    )
 }
 
 /// The required string `spec.FIELD` stays as it was created.

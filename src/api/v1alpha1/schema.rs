@@ -29,6 +29,27 @@ pub(super) fn permits(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
+/// What a cluster declares by the names of sizes; what a key may look like only a rule can say.
+pub(super) fn sizes<T: JsonSchema>(generate: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "maxProperties": 16,
+        "additionalProperties": generate.subschema_for::<T>(),
+        "x-kubernetes-validations": [{
+            "rule": format!("self.all(name, name.matches('{SIZE_NAME}'))"),
+            "message": "the name of a size has letters, digits and -, at most 63, and no - at its ends",
+        }],
+    })
+}
+
+/// A DNS label, in capitals as people write sizes, or not.
+const SIZE_NAME: &str = "^[A-Za-z0-9]([-A-Za-z0-9]{0,61}[A-Za-z0-9])?$";
+
+/// The name of a size.
+pub(super) fn size_name(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "string", "minLength": 1, "maxLength": 63, "pattern": SIZE_NAME})
+}
+
 /// A map of at most `entries` values that one writer owns as a whole.
 pub(super) fn atomic_map<T: JsonSchema>(generate: &mut SchemaGenerator, entries: u32) -> Schema {
     json_schema!({

@@ -19,16 +19,16 @@ fn with(mut fields: Value) -> ApplicationSpec {
 }
 
 fn merge(operation: Value, template: Value) -> ApplicationSpec {
-    Application::merge(&with(operation), Some(&app(template))).unwrap().spec().clone()
+    Application::merge(&with(operation), Some(&app(template)), None).unwrap().spec().clone()
 }
 
 fn error(operation: &ApplicationSpec, template: Value) -> String {
-    Application::merge(operation, Some(&app(template))).unwrap_err().to_string()
+    Application::merge(operation, Some(&app(template)), None).unwrap_err().to_string()
 }
 
 #[test]
 fn an_operation_may_stand_alone() {
-    let merged = Application::merge(&python(), None).unwrap();
+    let merged = Application::merge(&python(), None, None).unwrap();
     assert_eq!(merged.spec(), &python());
     assert!(merged.is_python());
     assert_eq!(merged.outline().footprint().driver.memory_mib, 1024 + 409);
@@ -38,7 +38,7 @@ fn an_operation_may_stand_alone() {
 fn the_template_fills_what_the_operation_leaves_out() {
     let operation = app(json!({"type": "Python", "mainApplicationFile": "s3a://lake/a.py"}));
     let template = app(json!({"image": "spark:4", "sparkVersion": "4.0.5", "serviceAccount": "spark"}));
-    let merged = Application::merge(&operation, Some(&template)).unwrap();
+    let merged = Application::merge(&operation, Some(&template), None).unwrap();
     assert_eq!(merged.spec().image.as_deref(), Some("spark:4"));
     assert_eq!(merged.spec().service_account.as_deref(), Some("spark"));
 }
@@ -171,7 +171,7 @@ fn contradictions_are_looked_for_in_the_whole_only() {
     let limit = json!({"executor": {"coreLimit": "500m"}, "sparkConf": {"spark.memory.offHeap.enabled": "true"}});
     assert_eq!(check(&app(limit.clone()), Place::Template), Ok(()));
     let fitting = json!({"executor": {"coreRequest": "100m"}, "sparkConf": {"spark.memory.offHeap.size": "1g"}});
-    assert!(Application::merge(&with(fitting), Some(&app(limit.clone()))).is_ok());
+    assert!(Application::merge(&with(fitting), Some(&app(limit.clone())), None).is_ok());
     assert!(error(&python(), limit).starts_with("application."));
 }
 
@@ -186,7 +186,7 @@ fn the_footprint_is_that_of_the_merged_application() {
         }),
         ..ApplicationSpec::default()
     };
-    let executor = Application::merge(&operation, Some(&template)).unwrap().outline().executor_pod();
+    let executor = Application::merge(&operation, Some(&template), None).unwrap().outline().executor_pod();
     assert_eq!((executor.heap_mib, executor.request.milli_cores), (4096, 250));
 }
 
@@ -197,4 +197,38 @@ fn parameters_are_found_in_arguments_environment_and_result() {
     let found: Vec<_> =
         referenced_parameters(&application, Some("s3a://lake/$(params.day)/$(params.part)")).into_iter().collect();
     assert_eq!(found, ["day", "part", "tenant"]);
+}
+
+#[test]
+fn a_size_beats_template_and_operation_value_by_value() {
+    let operation =
+        with(json!({"executor": {"cores": 1, "memory": "1g", "memoryOverhead": "500m", "labels": {"team": "a"}}}));
+    let template = app(json!({"driver": {"memory": "2g"}, "executor": {"cores": 2, "coreRequest": "250m"}}));
+    let size: SizeSpec = serde_json::from_value(json!({
+        "executors": {"max": 4}, "driver": {"memory": "3g"}, "executor": {"cores": 4, "memory": "8g", "coreRequest": 3},
+    }))
+    .unwrap();
+    let merged = Application::merge(&operation, Some(&template), Some(("M", &size))).unwrap();
+    let (driver, executor) = (merged.outline().driver_pod(), merged.outline().executor_pod());
+    assert_eq!(driver.heap_mib, 3072);
+    assert_eq!((executor.cores, executor.request.milli_cores), (4, 3000));
+    assert_eq!((executor.heap_mib, executor.overhead_mib), (8192, 500), "what it leaves out is what the others say");
+    assert_eq!(merged.spec().executor.as_ref().unwrap().labels["team"], "a");
+}
+
+#[test]
+fn a_size_that_cannot_be_read_is_named_with_its_path() {
+    for (pods, path) in [
+        (json!({"executor": {"memory": "lots"}}), "sizes.M.executor.memory is \"lots\""),
+        (json!({"driver": {"memoryOverhead": "1Gi"}}), "sizes.M.driver.memoryOverhead is \"1Gi\""),
+        (json!({"driver": {"cores": 0}}), "sizes.M.driver.cores is \"0\""),
+        (json!({"driver": {"coreRequest": "two"}}), "sizes.M.driver.coreRequest is \"two\""),
+        (json!({"executor": {"coreLimit": "0"}}), "sizes.M.executor.coreLimit is \"0\""),
+    ] {
+        let mut spec = json!({"executors": {"max": 1}});
+        spec.as_object_mut().unwrap().append(pods.clone().as_object_mut().unwrap());
+        let size = serde_json::from_value(spec).unwrap();
+        let said = Application::merge(&python(), None, Some(("M", &size))).unwrap_err().to_string();
+        assert!(said.starts_with(path), "{said}");
+    }
 }

@@ -39,7 +39,7 @@ impl Case {
     fn build(&self) -> Result<Value, BuildError> {
         let operation: ApplicationSpec = serde_json::from_value(self.application.clone()).unwrap();
         let template: ApplicationSpec = serde_json::from_value(self.template.clone()).unwrap();
-        let application = Application::merge(&operation, Some(&template)).unwrap();
+        let application = Application::merge(&operation, Some(&template), None).unwrap();
         let name = child_name("monday.report", JOB_UID, 2);
         build(&BuildInput {
             run: run(

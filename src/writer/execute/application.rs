@@ -63,9 +63,15 @@ impl Executor {
         if !operation.spec.locks.iter().all(holds) {
             return Err(Failure::GrantOutdated);
         }
-        let application = Application::merge(&operation.spec.application, cluster.spec.template.as_ref())
-            .map_err(|error| refused(&error))?;
         let (defaults, uid) = (operation.spec.defaults.as_ref(), run.job.to_string());
+        let executors = job.spec.executors.as_ref().or_else(|| defaults?.executors.as_ref());
+        let wanted = executors.and_then(|executors| executors.size.as_deref());
+        let size = wanted.and_then(|name| Some((name, cluster.spec.sizes.get(name)?)));
+        if wanted.is_some() && size.is_none() {
+            return Err(Failure::GrantOutdated);
+        }
+        let application = Application::merge(&operation.spec.application, cluster.spec.template.as_ref(), size)
+            .map_err(|error| refused(&error))?;
         let result = job.spec.result.as_ref().or_else(|| defaults?.result.as_ref());
         build(&BuildInput {
             run: identity(run, &uid, holder, name, job.spec.correlation_id.as_deref()),

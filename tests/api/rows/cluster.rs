@@ -10,7 +10,7 @@ async fn a_cluster_says_who_may_use_it_and_how_much_it_holds() {
 }
 
 pub(super) fn rows() -> Vec<Row> {
-    [selectors(), capacity(), limits(), order(), windows(), accepts()].concat()
+    [selectors(), capacity(), limits(), order(), windows(), accepts(), sizes()].concat()
 }
 
 fn expression(key: &str, operator: &str, values: Value) -> Value {
@@ -197,5 +197,49 @@ fn accepts() -> Vec<Row> {
         created("an operation of two namespaces", json!({"operations": ["a/b/c"]})).refused(&["a/b/c"]),
         Row::created(Cluster, "a window where there is none", json!({"accept": [{"during": ["day"]}]}))
             .refused(&["during of an entry names a window"]),
+    ]
+}
+
+fn sizes() -> Vec<Row> {
+    let created = |title, sizes: Value| Row::created(Cluster, title, json!({"sizes": sizes}));
+    let named = |name: &str| json!({name: {"executors": {"max": 4}}});
+    let of = |executors: Value| json!({"M": {"executors": executors}});
+    let executor = |field: &str, value: Value| json!({"M": {"executors": {"max": 4}, "executor": {field: value}}});
+    let many =
+        |count: i32| Value::Object((0..count).map(|n| (format!("s{n}"), json!({"executors": {"max": 1}}))).collect());
+    let name = ["spec.sizes", "the name of a size has letters, digits and -"];
+    let pod = json!({"cores": 4, "memory": "8g", "memoryOverhead": "1g", "coreRequest": "3500m", "coreLimit": 4});
+    vec![
+        created(
+            "a size with all it may say",
+            json!({"M": {"executors": {"min": 2, "max": 4}, "driver": pod, "executor": pod}}),
+        ),
+        created("a size of some executors", named("M")),
+        created("no size, said in a map", json!({})),
+        created("as many sizes as may be", many(16)),
+        created("too many sizes", many(17)).refused(&["spec.sizes", "must have at most 16 items"]),
+        created("a size with the longest name", named(&("a23456789-".repeat(6) + "abc"))),
+        created("a size with a longer name", named(&("a23456789-".repeat(6) + "abcd"))).refused(&name),
+        created("a size of two words", named("very.large")).refused(&name),
+        created("a size that ends in a dash", named("M-")).refused(&name),
+        created("a size without executors", json!({"M": {"executor": pod}}))
+            .refused(&["spec.sizes.M.executors", "Required value"]),
+        created("a size of no number of executors", of(json!({}))).refused(&[
+            "spec.sizes.M.executors",
+            "set min, max or both: without either it does not say how many executors",
+        ]),
+        created("a size of more at least than at most", of(json!({"min": 5, "max": 4})))
+            .refused(&["spec.sizes.M.executors.min", "executors.min is 5, above executors.max, which is 4"]),
+        created("a size with memory in words", executor("memory", json!("lots")))
+            .refused(&["spec.sizes.M.executor.memory", "lots"]),
+        created("a size that requests nothing", executor("coreRequest", json!("0")))
+            .refused(&["spec.sizes.M.executor.coreRequest", "must be a processor quantity above zero"]),
+        created("a size without a core", executor("cores", json!(0))).refused(&["spec.sizes.M.executor.cores", "0"]),
+        Row::changed(
+            Cluster,
+            "a size is another one",
+            json!({"sizes": named("M")}),
+            json!({"sizes": of(json!({"max": 8}))}),
+        ),
     ]
 }

@@ -100,14 +100,21 @@ fn immutable() -> Vec<Row> {
             "executors changed",
             "executors",
             json!({"min": 1, "max": 5}),
-            &["spec.executors is immutable: it is min 1, max 4; create another job"],
+            &["spec.executors is immutable: it is min 1, max 4, size unset; create another job"],
         ),
+        Row::changed(
+            Job,
+            "size changed",
+            bare_with("executors", json!({"size": "M"})),
+            bare_with("executors", json!({"size": "L"})),
+        )
+        .refused(&["spec.executors is immutable: it is min unset, max unset, size M; create another job"]),
         removal("executors removed", "executors", &["spec.executors is immutable"]),
         addition(
             "executors added",
             "executors",
             json!({"max": 5}),
-            &["spec.executors is immutable: it is min unset, max unset"],
+            &["spec.executors is immutable: it is min unset, max unset, size unset"],
         ),
         change(
             "result changed",
@@ -202,6 +209,13 @@ fn created() -> Vec<Row> {
         Row::created(Job, "only a greatest number of executors", bare_with("executors", json!({"max": 3}))),
         Row::created(Job, "more executors at least than at most", executors(4, 3))
             .refused(&["spec.executors.min", "executors.min is 4, above executors.max, which is 3"]),
+        Row::created(Job, "a size", bare_with("executors", json!({"size": "M"}))),
+        Row::created(Job, "a size and a number of executors", bare_with("executors", json!({"size": "M", "max": 3})))
+            .refused(&["spec.executors.size", "give either size, or min, max or both: a size has its own min and max"]),
+        Row::created(Job, "neither a size nor a number of executors", bare_with("executors", json!({})))
+            .refused(&["spec.executors.size", "give either size, or min, max or both"]),
+        Row::created(Job, "a size of two words", bare_with("executors", json!({"size": "very.large"})))
+            .refused(&["spec.executors.size", "very.large"]),
         Row::created(Job, "an operation with a dot", json!({"operation": "team.daily"})),
         Row::created(Job, "an operation in capitals", json!({"operation": "Daily"}))
             .refused(&["spec.operation", "Daily"]),

@@ -101,6 +101,9 @@ fn application() -> Vec<Row> {
         })
         .refused(&["spec.defaults.clusterSelector", "leave out one of clusterName and clusterSelector"]),
         created("defaults with executors", defaults(json!({"min": 1, "max": 2}))),
+        created("defaults with a size", defaults(json!({"size": "M"}))),
+        created("defaults with a size and executors", defaults(json!({"size": "M", "min": 1})))
+            .refused(&["spec.defaults.executors.size", "give either size, or min, max or both"]),
         created("defaults with executors the wrong way round", defaults(json!({"min": 3, "max": 2})))
             .refused(&["spec.defaults.executors.min", "executors.min is 3, above executors.max, which is 2"]),
     ]
