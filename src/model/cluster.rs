@@ -100,11 +100,10 @@ impl Cluster {
     #[must_use]
     pub fn outline(&self, executors: &ExecutorChoice, application: Outline) -> Outline {
         let whole = self.template.over(application);
-        let size = match executors {
-            ExecutorChoice::Bounds(_) => None,
-            ExecutorChoice::Size(name) => self.sizes.get(name),
-        };
-        size.map_or(whole, |size| size.outline().over(whole))
+        match executors {
+            ExecutorChoice::Bounds(_) => whole,
+            ExecutorChoice::Size(name) => self.sizes.get(name).map_or(whole, |size| size.outline().over(whole)),
+        }
     }
 
     /// Whether it takes jobs as another does: what is left is a matter of its present state.

@@ -11,6 +11,7 @@ use slowlane::api::v1alpha1::{ComputeCluster, JobState, Operation};
 use crate::account;
 use crate::keeper::Keeper;
 use crate::operator::{Operator, Play};
+use crate::places;
 use crate::proxy::{Fault, Proxy};
 use crate::scene::ledger_names;
 use crate::world::{World, eventually, message_of, reason_of};
@@ -115,23 +116,44 @@ async fn a_template_that_becomes_larger_while_a_job_waits_is_what_the_job_is_gra
     world.remove().await;
 }
 
-#[tokio::test]
-async fn a_template_that_becomes_larger_between_grant_and_creation_is_granted_anew() {
+/// Somebody edits the cluster after `first` was granted there, and before its application can be created.
+async fn edited_between_grant_and_creation(
+    before: Value,
+    job: Value,
+    after: Value,
+) -> (World, Proxy, Keeper, Operator) {
     let (world, proxy) = (World::new().await, Proxy::start().await);
     world.operation("report", json!({})).await;
     let kubeconfig = proxy.kubeconfig();
     let (keeper, operator) = (Keeper::start_through(&world, kubeconfig.to_str().unwrap()), Operator::start(&world));
+    places::edit(&world, "", before).await;
     proxy.fail(http::Method::POST, "sparkapplications", Fault::Refuse(429), usize::MAX);
-    world.job("first", "report", json!({})).await;
+    world.job("first", "report", job).await;
     ledger_names(&world, 1).await;
-    edit::<ComputeCluster>(world.clusters(), &world.cluster, json!({"template": {"driver": {"memory": "1g"}}})).await;
-    eventually(|| async {
-        let cluster = world.clusters().get(&world.cluster).await.map_err(|error| error.to_string())?;
-        let observed = cluster.status.and_then(|status| status.observed_generation);
-        if observed == cluster.metadata.generation { Ok(()) } else { Err(format!("{observed:?}")) }
-    })
-    .await;
+    places::edit(&world, "", after).await;
     proxy.mend();
+    (world, proxy, keeper, operator)
+}
+
+#[tokio::test]
+async fn a_size_that_is_taken_back_between_grant_and_creation_is_waited_for() {
+    let sized = json!({"sizes": {"M": {"executors": {"max": 2}}}});
+    let job = json!({"executors": {"size": "M"}});
+    let (world, _proxy, keeper, operator) =
+        edited_between_grant_and_creation(sized.clone(), job, json!({"sizes": {"M": null}})).await;
+    world.job_that("first", |job| reason_of(job) == "NoMatchingCluster").await;
+    places::edit(&world, "", sized).await;
+    let done = world.job_in("first", JobState::Succeeded).await;
+    assert_eq!(done.status.unwrap().runs.last().map(|run| run.number), Some(2), "the first grant was given back");
+    assert_eq!(operator.submissions("first"), 1);
+    drop(keeper);
+    world.remove().await;
+}
+
+#[tokio::test]
+async fn a_template_that_becomes_larger_between_grant_and_creation_is_granted_anew() {
+    let larger = json!({"template": {"driver": {"memory": "1g"}}});
+    let (world, _proxy, keeper, operator) = edited_between_grant_and_creation(json!({}), json!({}), larger).await;
     let done = world.job_in("first", JobState::Succeeded).await;
     assert_eq!(done.status.unwrap().runs.last().map(|run| run.number), Some(2), "the first grant was too small");
     let all = world.all_applications().await;
