@@ -170,7 +170,10 @@ pub(crate) fn event(rng: &mut Rng, world: &mut World, born: u32) -> Event {
         }
         15 => {
             let number = rng.below(world.clusters.len());
-            world.clusters[number] = cluster(rng, world.operations.len(), world.plain);
+            let drawn = cluster(rng, world.operations.len(), world.plain);
+            let it = &mut world.clusters[number];
+            // Often only what its sizes are.
+            *it = if rng.chance(300) { Cluster { sizes: drawn.sizes, ..it.clone() } } else { drawn };
             Event::Cluster(number)
         }
         16 if rng.chance(if world.terminating.contains(&true) { 800 } else { 100 }) => {
