@@ -225,15 +225,15 @@ fn sizes() -> Vec<Row> {
         created("a size without executors", json!({"M": {"executor": pod}}))
             .refused(&["spec.sizes.M.executors", "Required value"]),
         created("a size of no number of executors", of(json!({}))).refused(&[
-            "spec.sizes.M.executors",
+            "spec.sizes[M].executors",
             "set min, max or both: without either it does not say how many executors",
         ]),
         created("a size of more at least than at most", of(json!({"min": 5, "max": 4})))
-            .refused(&["spec.sizes.M.executors.min", "executors.min is 5, above executors.max, which is 4"]),
+            .refused(&["spec.sizes[M].executors.min", "executors.min is 5, above executors.max, which is 4"]),
         created("a size with memory in words", executor("memory", json!("lots")))
             .refused(&["spec.sizes.M.executor.memory", "lots"]),
         created("a size that requests nothing", executor("coreRequest", json!("0")))
-            .refused(&["spec.sizes.M.executor.coreRequest", "must be a processor quantity above zero"]),
+            .refused(&["spec.sizes[M].executor.coreRequest", "must be a processor quantity above zero"]),
         created("a size without a core", executor("cores", json!(0))).refused(&["spec.sizes.M.executor.cores", "0"]),
         Row::changed(
             Cluster,
