@@ -13,7 +13,7 @@ const BOUND: i64 = 10 * MINUTE;
 
 /// Operations and clusters that set no bounds but those that a case gives them; a run of one executor takes a core for it and one
 /// for its driver.
-fn world(operations: Vec<Operation>, clusters: Vec<Cluster>) -> World {
+pub(crate) fn world(operations: Vec<Operation>, clusters: Vec<Cluster>) -> World {
     let declared = |it: Operation| Operation { declared: true, cores: 1, ..it };
     let open = |it: Cluster| Cluster { declared: true, namespaces: vec![0, 1], ..it };
     World {
@@ -29,40 +29,46 @@ fn world(operations: Vec<Operation>, clusters: Vec<Cluster>) -> World {
     }
 }
 
-fn of_executors(executors: u64) -> Cluster {
+pub(crate) fn of_executors(executors: u64) -> Cluster {
     Cluster { capacity: [executors, u64::MAX, u64::MAX], ..Cluster::default() }
 }
 
-fn backfilling(executors: u64) -> Cluster {
+pub(crate) fn backfilling(executors: u64) -> Cluster {
     Cluster { backfill: true, ..of_executors(executors) }
 }
 
 /// Its runs are expected to take so long.
-fn taking(minutes: i64) -> Operation {
+pub(crate) fn taking(minutes: i64) -> Operation {
     Operation { expected: Some(minutes * MINUTE), ..Operation::default() }
 }
 
 /// The gate and the rule side by side.
-struct Case {
-    world: World,
+pub(crate) struct Case {
+    pub(crate) world: World,
     driven: Driven,
     born: u32,
     running: BTreeMap<u32, usize>,
 }
 
 impl Case {
-    fn new(world: World) -> Self {
+    pub(crate) fn new(world: World) -> Self {
         let driven = Driven::new(&world);
         Self { world, driven, born: 0, running: BTreeMap::new() }
     }
 
     /// A job comes that needs so many executors, of a class (0 is Low), and may go to one cluster only. Its number.
-    fn comes(&mut self, operation: usize, cluster: Option<usize>, executors: u64, class: i64) -> u32 {
+    pub(crate) fn comes(&mut self, operation: usize, cluster: Option<usize>, executors: u64, class: i64) -> u32 {
         self.comes_for(operation, cluster, (executors, executors), class)
     }
 
     /// Of the least and the most executors.
-    fn comes_for(&mut self, operation: usize, cluster: Option<usize>, (min, max): (u64, u64), class: i64) -> u32 {
+    pub(crate) fn comes_for(
+        &mut self,
+        operation: usize,
+        cluster: Option<usize>,
+        (min, max): (u64, u64),
+        class: i64,
+    ) -> u32 {
         let job = self.job(operation, cluster, (min, max), class);
         self.submit(job)
     }
@@ -105,14 +111,14 @@ impl Case {
         self.happens(&Event::Cluster(cluster));
     }
 
-    fn ends(&mut self, job: u32) {
+    pub(crate) fn ends(&mut self, job: u32) {
         assert!(self.running.remove(&job).is_some(), "{job} does not run");
         self.world.runs.retain(|run| run.job != job);
         self.happens(&Event::Ends(job));
     }
 
     /// The gate is only asked when it would wake the engine; the rule is asked always.
-    fn minutes_pass(&mut self, minutes: i64) {
+    pub(crate) fn minutes_pass(&mut self, minutes: i64) {
         for _ in 0..minutes {
             self.world.now += MINUTE;
             if self.driven.would_wake(self.world.now) {
@@ -123,7 +129,7 @@ impl Case {
         }
     }
 
-    fn happens(&mut self, event: &Event) {
+    pub(crate) fn happens(&mut self, event: &Event) {
         self.driven.apply(event, &self.world);
         self.world.window = self.driven.longest_line();
         let said = self.driven.starts(&self.world);
@@ -132,12 +138,12 @@ impl Case {
         self.running.extend(said.into_iter().map(|(job, cluster, _)| (job, cluster)));
     }
 
-    fn runs(&self, job: u32) -> bool {
+    pub(crate) fn runs(&self, job: u32) -> bool {
         self.running.contains_key(&job)
     }
 
     /// What the job is told.
-    fn told(&mut self, job: u32) -> (WaitReason, String) {
+    pub(crate) fn told(&mut self, job: u32) -> (WaitReason, String) {
         self.driven.told(job, &self.world)
     }
 }

@@ -7,6 +7,7 @@
 
 mod cases;
 mod drive;
+mod peers;
 #[path = "../simulation/rng.rs"]
 #[expect(dead_code, reason = "another test needs the rest of it")]
 mod rng;

@@ -22,6 +22,7 @@ mod meddling;
 mod moves;
 mod mutants;
 mod objects;
+mod peers;
 mod people;
 mod profile;
 mod requests;

@@ -44,7 +44,7 @@ const STRATEGIES: [Strategy; 3] = [Strategy::PriorityFifo, Strategy::StrictFifo,
 const SIZES: [&str; 2] = ["S", "M"];
 const JOB_NAMES: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
 
-const COMPLETE: Essentials = Essentials {
+pub(crate) const COMPLETE: Essentials = Essentials {
     language: Some(Language::Jvm),
     main_file: Some(MainFile::Jar),
     main_class: true,

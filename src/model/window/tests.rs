@@ -166,3 +166,24 @@ fn edges_agree_with_the_clock_on_the_wall() {
         }
     }
 }
+
+/// A daily run at two in the morning did not come on the day on which the clock went from two to three.
+#[test]
+fn peer_argo_workflows_8137() {
+    let nightly = cron("0 2 * * 0-5", 1, "America/New_York");
+    check(&nightly, "2022-03-13T01:59", false, "2022-03-13T07:00:00Z");
+    check(&nightly, "2022-03-13T03:00", true, "2022-03-13T08:00:00Z");
+    check(&nightly, "2022-03-13T04:00", false, "2022-03-14T02:00");
+}
+
+/// The base image came without the old names of time zones: whatever was scheduled by one of them never ran, without a word.
+#[test]
+fn peer_argo_workflows_15653() {
+    for (old, now) in [("CET", "2026-03-04T17:59"), ("MET", "2026-07-04T17:59"), ("EST", "2026-03-04T17:59")] {
+        let evening = cron("0 18 * * *", 1, old);
+        check(&evening, now, false, &now.replace("17:59", "18:00"));
+    }
+    let evening = cron("0 18 * * *", 1, "CET");
+    check(&evening, "2026-03-04T16:59:00Z", false, "2026-03-04T17:00:00Z");
+    check(&evening, "2026-07-04T15:59:00Z", false, "2026-07-04T16:00:00Z");
+}
