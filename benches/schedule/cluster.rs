@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use slowlane::admission::{Gate, QueueKey, QueueNumber, Rank};
-use slowlane::index::History;
+use slowlane::index::{Expectations, History};
 use slowlane::model::{
     Answers, Cluster, Essentials, ExecutorBounds, ExecutorChoice, Holder, Language, MainFile, ObjectKey, Operation,
     Outline, Priority, Resources, RunId, Selector, Settings, Span, Strategy, Time,
@@ -79,6 +79,7 @@ struct Play<'a> {
     policy: Policy,
     gate: Gate,
     history: HashMap<usize, History>,
+    expectations: Expectations,
     waiting: HashMap<usize, (QueueNumber, Rank)>,
     /// By when it ends.
     running: BTreeMap<(i64, usize), Holder>,
@@ -125,6 +126,7 @@ impl<'a> Play<'a> {
             policy,
             gate,
             history: HashMap::new(),
+            expectations: Expectations::default(),
             waiting: HashMap::new(),
             running: BTreeMap::new(),
             waits: vec![0; jobs.len()],
@@ -145,8 +147,15 @@ impl<'a> Play<'a> {
         history.record(Time(now) - holder.granted);
         let expected = history.expected();
         if self.policy != Policy::Easy {
-            self.gate.set_expected(&self.operation(number), expected);
+            self.expect(&self.operation(number), expected);
         }
+    }
+
+    /// As the engine does it.
+    fn expect(&mut self, operation: &ObjectKey, expected: Option<Span>) {
+        self.gate.set_expected(operation, expected);
+        self.expectations.set(operation, expected);
+        self.gate.set_expected_of_unknown(self.expectations.of_unknown());
     }
 
     fn comes(&mut self, number: usize) {
@@ -158,7 +167,7 @@ impl<'a> Play<'a> {
                 Policy::Declared => Some(Span(job.usual)),
                 _ => None,
             };
-            self.gate.set_expected(&operation, expected);
+            self.expect(&operation, expected);
         }
         let class = Priority::Normal;
         let key = QueueKey {

@@ -17,7 +17,7 @@ use cluster::{Outcome, Policy, play};
 use workload::{Model, jobs, real};
 
 const JOBS: usize = 5_000;
-const SEEDS: u64 = 5;
+const SEEDS: u64 = 20;
 const LOADS: [f64; 3] = [0.7, 0.8, 0.9];
 
 fn main() {

@@ -19,7 +19,7 @@ pub struct OperationEntry {
     pub holders: BTreeMap<RunId, Name>,
     /// Its queues.
     pub queues: BTreeSet<QueueNumber>,
-    /// How long a run of it is expected to take, if that is known.
+    /// How long a run of it is expected to take, if anything is known of that.
     pub expected: Option<Span>,
     /// For which of its jobs one of its slots is kept.
     pub(super) claim: Option<OperationClaim>,

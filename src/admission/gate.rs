@@ -109,6 +109,8 @@ pub struct Gate {
     max_live_runs: usize,
     pub(super) bound: Span,
     pub(super) aging: Span,
+    /// How long runs are expected to take of operations of which nothing else is known.
+    expected_of_unknown: Option<Span>,
 }
 
 impl Gate {
@@ -144,6 +146,7 @@ impl Gate {
             max_live_runs: settings.max_live_runs,
             bound: settings.waiting_bound,
             aging: settings.aging,
+            expected_of_unknown: None,
         };
         gate.set_locks(settings);
         gate
@@ -301,6 +304,22 @@ impl Gate {
             entry.expected = expected;
             self.revise_operation(key);
         }
+    }
+
+    /// So long are runs expected to take of operations of which nothing else is known, from now on.
+    pub fn set_expected_of_unknown(&mut self, expected: Option<Span>) {
+        if self.expected_of_unknown == expected {
+            return;
+        }
+        self.expected_of_unknown = expected;
+        let is_unknown = |queue: &Queue| self.operation(&queue.key.operation).is_some_and(|it| it.expected.is_none());
+        let unknown = self.queues.iter().filter(|(_, queue)| is_unknown(queue)).map(|(number, _)| number);
+        unknown.collect::<Vec<QueueNumber>>().into_iter().for_each(|number| self.revise(number));
+    }
+
+    /// How long a run of an operation is expected to take.
+    pub(super) fn expected(&self, operation: &ObjectKey) -> Option<Span> {
+        self.operation(operation).and_then(|entry| entry.expected).or(self.expected_of_unknown)
     }
 
     /// An operation is gone; its jobs wait for it.
@@ -785,7 +804,7 @@ impl Gate {
         });
         let candidates = candidates.collect();
         let namespace = shares.then(|| key.operation.namespace.clone());
-        let expected = self.operation(&key.operation).and_then(|entry| entry.expected).filter(|_| reserves);
+        let expected = self.expected(&key.operation).filter(|_| reserves);
         LaneKey { candidates, locks: operation.locks.clone(), expected, namespace }
     }
 

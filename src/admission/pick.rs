@@ -323,7 +323,7 @@ impl Gate {
             footprint: candidate.footprint,
             executors,
             locks: operation.declared.as_ref()?.locks.clone(),
-            expected: operation.expected,
+            expected: self.expected(&queue.key.operation),
         })
     }
 

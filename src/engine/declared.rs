@@ -38,12 +38,14 @@ impl Engine {
         }
     }
 
-    /// Tells the gate how long runs of an operation are expected to take.
+    /// Tells the gate how long runs of an operation are expected to take, and with it those of which nothing is known.
     pub(super) fn expect(&mut self, key: &ObjectKey) {
         let declared = self.gate.operation(key).and_then(|entry| entry.declared.as_ref()?.expected);
         let declared = declared.map(|span| stepped(u32::try_from(span.0 / 1000).unwrap_or(u32::MAX)));
         let expected = self.history.get(key).and_then(History::expected).or(declared);
         self.gate.set_expected(key, expected);
+        self.expectations.set(key, expected);
+        self.gate.set_expected_of_unknown(self.expectations.of_unknown());
     }
 
     pub(super) fn operation_status_written(&mut self, key: &ObjectKey, result: &Result<(), Failure>) {

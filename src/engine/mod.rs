@@ -26,7 +26,7 @@ pub use figures::Figures;
 
 use crate::admission::{Gate, JobNumber, QueueNumber, Rank};
 use crate::command::{Command, Input, Receipt};
-use crate::index::{History, Jobs, Relists, Sightings, Strangers, Tombstones, Wakes};
+use crate::index::{Expectations, History, Jobs, Relists, Sightings, Strangers, Tombstones, Wakes};
 use crate::lifecycle::Run;
 use crate::model::{
     ClusterStatus, Holder, Ledger, LedgerVersion, Name, ObjectKey, OperationStatus, RunId, Settings, Time, Uid,
@@ -163,6 +163,7 @@ pub struct Engine {
     operations: BTreeMap<ObjectKey, Publication<OperationStatus>>,
     /// How long the runs of operations took.
     history: BTreeMap<ObjectKey, History>,
+    expectations: Expectations,
     clusters: BTreeMap<Name, Publication<ClusterStatus>>,
     /// Job status writes on their way, by the job's UID.
     writing: BTreeMap<Uid, WriteKind>,
@@ -211,6 +212,7 @@ impl Engine {
             wakes: Wakes::default(),
             operations: BTreeMap::new(),
             history: BTreeMap::new(),
+            expectations: Expectations::default(),
             clusters: BTreeMap::new(),
             writing: BTreeMap::new(),
             informational: 0,

@@ -204,6 +204,8 @@ impl Engine {
         self.gate.remove_operation(key);
         self.operations.remove(key);
         self.history.remove(key);
+        self.expectations.set(key, None);
+        self.gate.set_expected_of_unknown(self.expectations.of_unknown());
         self.place_jobs_of(key);
     }
 

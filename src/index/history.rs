@@ -1,11 +1,14 @@
 //! How long runs of an operation took.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
-use crate::model::{RunTimes, Span};
+use crate::model::{ObjectKey, RunTimes, Span};
 
 /// How many of the last runs count.
 const REMEMBERED: usize = 16;
+/// So many times what runs of others are expected to take, a run of which nothing is known is. Of operations that are new at one
+/// time those are known first whose runs are short, and who is thought to end soon and does not is not waited for in the end.
+const UNKNOWN: u64 = 4;
 
 /// How long the last runs of an operation took.
 #[derive(Debug, Clone, Default)]
@@ -52,6 +55,37 @@ impl History {
     }
 }
 
+/// What runs of each operation are expected to take, where that is known; by it, what those of others may.
+#[derive(Debug, Clone, Default)]
+pub struct Expectations {
+    known: BTreeMap<ObjectKey, Span>,
+    /// Of all of them, in seconds.
+    sum: u64,
+}
+
+impl Expectations {
+    /// That is what is known of an operation from now on.
+    pub fn set(&mut self, key: &ObjectKey, expected: Option<Span>) {
+        let before = match expected {
+            Some(expected) => self.known.insert(key.clone(), expected),
+            None => self.known.remove(key),
+        };
+        self.sum = self.sum + expected.map_or(0, seconds) - before.map_or(0, seconds);
+    }
+
+    /// How long a run may take of which nothing is known: four times the mean, rounded up to a power of two of seconds, so that
+    /// it seldom changes. `None` where nothing is known of any.
+    #[must_use]
+    pub fn of_unknown(&self) -> Option<Span> {
+        let mean = self.sum.checked_div(self.known.len() as u64)?;
+        Some(Span::seconds(i64::try_from((mean * UNKNOWN).next_power_of_two()).unwrap_or(i64::MAX)))
+    }
+}
+
+fn seconds(span: Span) -> u64 {
+    u64::try_from(span.0 / 1000).unwrap_or(0)
+}
+
 /// Seconds, rounded up to one of four steps for each doubling.
 #[must_use]
 pub fn stepped(seconds: u32) -> Span {
@@ -86,6 +120,24 @@ mod tests {
         assert_eq!(expected(3), Some(3));
         assert_eq!([expected(600), expected(630), expected(640)], [Some(640), Some(640), Some(640)]);
         assert_eq!(expected(641), Some(768));
+    }
+
+    #[test]
+    fn what_nothing_is_known_of_is_expected_to_take_four_times_what_others_do() {
+        let (one, other) = (ObjectKey::new("jobs", "one"), ObjectKey::new("jobs", "other"));
+        let mut known = Expectations::default();
+        assert_eq!(known.of_unknown(), None);
+        known.set(&one, Some(Span::seconds(100)));
+        assert_eq!(known.of_unknown(), Some(Span::seconds(512)));
+        known.set(&other, Some(Span::seconds(1000)));
+        assert_eq!(known.of_unknown(), Some(Span::seconds(4096)));
+        known.set(&other, Some(Span::seconds(156)));
+        assert_eq!(known.of_unknown(), Some(Span::seconds(512)));
+        known.set(&one, None);
+        known.set(&one, None);
+        assert_eq!(known.of_unknown(), Some(Span::seconds(1024)));
+        known.set(&other, None);
+        assert_eq!(known.of_unknown(), None);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use hashbrown::HashTable;
 
-pub use history::{History, stepped};
+pub use history::{Expectations, History, stepped};
 
 use crate::admission::{JobNumber, QueueNumber, Rank, Slab};
 use crate::command::Kind;

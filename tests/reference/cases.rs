@@ -409,3 +409,18 @@ fn who_wants_a_size_that_nobody_declares_is_told_which_there_are() {
     let (_, words) = case.told(small);
     assert_eq!(words, "no cluster that it may use declares the size S: cluster-0 has M");
 }
+
+#[test]
+fn a_first_run_goes_by_what_is_known_of_others() {
+    let mut case = Case::new(world(vec![taking(60), Operation::default()], vec![backfilling(4)]));
+    let running = case.comes(0, None, 3, 1);
+    let all = case.comes(0, None, 4, 1);
+    let new = case.comes(1, None, 1, 1);
+    assert_eq!(case.told(new).0, WaitReason::HigherPriorityFirst, "nothing is known of its end");
+    case.world.expected_of_unknown = Some(20 * MINUTE);
+    case.happens(&Event::Unknown);
+    assert!(case.runs(new), "it is expected to end before the reservation");
+    case.ends(running);
+    let (_, words) = case.told(all);
+    assert_eq!(words, "needs 4 executors, cluster-0 has free: 3; expected at 2023-11-14 22:33 UTC");
+}

@@ -103,6 +103,7 @@ impl Driven {
         let (waiting, running, jobs) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         let mut driven = Self { gate, waiting, running, jobs, aging };
         (0..2).for_each(|number| driven.show_namespace(number, world));
+        driven.gate.set_expected_of_unknown(world.expected_of_unknown.map(Span));
         (0..world.operations.len()).for_each(|number| driven.show_operation(number, world));
         (0..world.clusters.len()).for_each(|number| driven.show_cluster(number, world));
         driven
@@ -136,6 +137,7 @@ impl Driven {
             }
             Event::Served(served) => self.gate.set_operator_available(*served),
             Event::Limits => self.gate.set_settings(&settings(world)),
+            Event::Unknown => self.gate.set_expected_of_unknown(world.expected_of_unknown.map(Span)),
             Event::Later => {}
         }
         // The engine is woken at every edge; one that has passed is passed once.

@@ -137,6 +137,8 @@ pub(crate) struct World {
     pub(crate) strangers: [Amounts; 2],
     pub(crate) jobs: Vec<Job>,
     pub(crate) runs: Vec<Run>,
+    /// How long a run is expected to take of an operation of which nothing else is known.
+    pub(crate) expected_of_unknown: Option<i64>,
     /// A job and the cluster at which what it needs is kept for it.
     pub(crate) claims: Vec<(u32, usize)>,
 }
@@ -171,7 +173,8 @@ impl World {
             let at = self.jobs.iter().position(|job| job.number == start.job).unwrap();
             let job = self.jobs.remove(at);
             let takes = self.takes(&job, start.cluster, start.executors);
-            let Operation { locks, expected, .. } = self.operations[job.operation].clone();
+            let locks = self.operations[job.operation].locks.clone();
+            let expected = self.expected(&job);
             let (cluster, pending) = (start.cluster, Some(self.now));
             self.runs.push(Run {
                 job: job.number,
@@ -593,6 +596,10 @@ impl World {
         self.jobs.iter().filter(lacks_room).min_by_key(|job| self.rank(job))
     }
 
+    fn expected(&self, job: &Job) -> Option<i64> {
+        self.operations[job.operation].expected.or(self.expected_of_unknown)
+    }
+
     /// When that job will have room, if every run ends when it was expected to, and what is left beside it then.
     fn reservation(&self, cluster: usize) -> Option<Reservation> {
         let first = self.reserving(cluster)?;
@@ -629,7 +636,7 @@ impl World {
     }
 
     fn ends_before(&self, job: &Job, time: i64) -> bool {
-        self.operations[job.operation].expected.is_some_and(|expected| self.now + expected <= time)
+        self.expected(job).is_some_and(|expected| self.now + expected <= time)
     }
 
     pub(crate) fn accepts(&self, job: &Job, cluster: usize) -> bool {

@@ -17,6 +17,8 @@ pub(crate) enum Event {
     /// A run's live pods take this much.
     Pods(u32, [u64; 3]),
     Served(bool),
+    /// Runs of which nothing is known are expected to take another time.
+    Unknown,
     Later,
     Limits,
 }
@@ -47,6 +49,7 @@ fn drawn(rng: &mut Rng, plain: bool) -> World {
         most_runs: if rng.chance(200) { 3 } else { 1000 },
         locks: locks(rng, if plain { 1000 } else { 700 }, plain),
         served: true,
+        expected_of_unknown: unknown(rng),
         window: usize::MAX,
         terminating: vec![false; 2],
         operations: vec![Operation::default(); 1 + rng.below(4)],
@@ -72,6 +75,10 @@ fn operation(rng: &mut Rng, plain: bool) -> Operation {
         locks: if rng.chance(400) { lock_needs(rng) } else { Vec::new() },
         expected: rng.chance(700).then(|| rng.between(1, 30) * MINUTE),
     }
+}
+
+fn unknown(rng: &mut Rng) -> Option<i64> {
+    rng.chance(500).then(|| [1, 16, 128][rng.below(3)] * MINUTE)
 }
 
 fn lock_needs(rng: &mut Rng) -> Vec<(usize, u32)> {
@@ -184,6 +191,10 @@ pub(crate) fn event(rng: &mut Rng, world: &mut World, born: u32) -> Event {
         17 if rng.chance(if world.served { 100 } else { 800 }) => {
             world.served = !world.served;
             Event::Served(world.served)
+        }
+        17 if rng.chance(500) => {
+            world.expected_of_unknown = unknown(rng);
+            Event::Unknown
         }
         18 if rng.chance(200) => {
             world.bound = [1000, 2 * MINUTE, 20 * MINUTE][rng.below(3)];

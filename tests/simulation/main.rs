@@ -29,6 +29,8 @@ mod requests;
 mod rng;
 mod settle;
 mod simulation;
+mod story;
+mod told;
 mod trouble;
 mod world;
 

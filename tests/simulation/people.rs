@@ -30,8 +30,8 @@ fn drawn_answers(rng: &mut crate::rng::Rng) -> Answers {
 
 /// What runs of an operation of this name hold, in every namespace and at any time.
 pub(crate) fn locks_of(operation: &str) -> Locks {
-    let permits = if operation == OPERATIONS[0] { 1 } else { 2 };
-    [(LOCK.into(), permits)].into()
+    let number = OPERATIONS.iter().position(|name| *name == operation);
+    number.map(|number| (LOCK.into(), 1 + u32::try_from(number).expect("one of two"))).into_iter().collect()
 }
 
 /// How many executors a job wants.

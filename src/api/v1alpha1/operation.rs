@@ -92,7 +92,8 @@ pub struct OperationSpec {
     pub locks: Vec<LockSpec>,
 
     /// Seconds that a run of it takes, as its owner thinks. Reservations of clusters go by it until runs have
-    /// shown it: then by the median of the last 16 that succeeded. Left out: unknown until then.
+    /// shown it: then by the median of the last 16 that succeeded. Left out: until then they go by four times
+    /// what runs of other operations take, where that is known.
     #[schemars(range(min = 1, max = 31_536_000))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected_run_seconds: Option<i32>,

@@ -1,0 +1,45 @@
+//! What the engine expects, and what it tells of that.
+
+use slowlane::model::{Operation, Span, Strategy};
+
+use crate::story::{Story, operation};
+
+#[test]
+fn a_first_run_is_expected_to_take_four_times_what_others_do_under_the_next_keeper_too() {
+    let mut story = Story::new(["known", "new", "newer"].map(|name| operation(name, None, &[])).into());
+    story.comes("unknown", "new");
+    assert_eq!(story.expected("unknown"), None, "nothing is known of any");
+    story.comes("known", "known");
+    story.seconds_pass(100);
+    story.ends("known");
+    story.comes("first", "new");
+    assert_eq!(story.expected("first"), Some(Span::seconds(512)), "112 are expected of the other's next");
+    story.seconds_pass(5);
+    story.is_down();
+    story.lead(false);
+    story.comes("second", "newer");
+    assert_eq!(story.expected("second"), Some(Span::seconds(512)));
+    assert_eq!(story.expected("unknown"), None, "what was granted is as it was");
+    story.world.remove_operation(&crate::story::key("known"));
+    story.comes("third", "newer");
+    assert_eq!(story.expected("third"), None, "with an operation goes what was known of it");
+}
+
+#[test]
+fn a_job_is_told_anew_when_its_reservation_moves() {
+    let expected = Some(Span::seconds(600));
+    let operations = ["long", "waits"].map(|name| Operation { expected, ..operation(name, None, &[]) });
+    let mut story = Story::new(operations.into());
+    story.orders(Strategy::Backfill);
+    (0..10).for_each(|number| story.comes(&format!("runs-{number}"), "long"));
+    story.comes("first", "waits");
+    story.seconds_pass(10);
+    let message =
+        |story: &Story| story.world.jobs[&crate::story::key("first")].status.as_ref().unwrap().message.clone();
+    let before = message(&story);
+    assert!(before.contains("; expected at "), "{before}");
+    // It is late: its run is expected to take twice as long now. Nothing else happens.
+    story.seconds_pass(680);
+    let after = message(&story);
+    assert!(after.contains("(first said: "), "before: {before}, after: {after}");
+}
