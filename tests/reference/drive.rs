@@ -37,7 +37,8 @@ impl Seen {
     pub(crate) fn is_worth_it(&self) {
         // Nothing is undecided once the gate has decided.
         let reasons = REASONS.into_iter().filter(|reason| *reason != "PendingEvaluation");
-        for what in reasons.chain(["start", "start of a size", "claim", "two claims", "reservation", "quiet"]) {
+        let met = ["start", "start of a size", "claim", "two claims", "reservation", "impatient", "quiet"];
+        for what in reasons.chain(met) {
             assert!(self.0.get(what).is_some_and(|number| *number > 100), "{what} was hardly met: {self:?}");
         }
     }
@@ -77,6 +78,8 @@ pub(crate) fn compare(seed: u64, told: bool) -> Seen {
         *met.0.entry("claim").or_default() += u64::from(!world.claims.is_empty());
         let reserves = (0..world.clusters.len()).filter(|cluster| world.is_reserved(*cluster)).count();
         *met.0.entry("reservation").or_default() += reserves as u64;
+        let impatient = (0..world.clusters.len()).filter(|cluster| world.is_impatient(*cluster)).count();
+        *met.0.entry("impatient").or_default() += impatient as u64;
         *met.0.entry("two claims").or_default() += u64::from(world.claims.len() > 1);
         driven.gate.settle(Time(world.now));
         for job in &world.jobs {

@@ -620,10 +620,21 @@ impl World {
 
     /// Who is late takes twice as long as was expected, or four times, and so on; who is not waited for any longer ends now.
     fn end(&self, started: i64, expected: i64, first: &Job) -> i64 {
-        let is_patient = self.now - first.created < self.bound + 16 * expected;
+        let is_patient = self.is_patient(expected, first);
         let takes = (0..).map(|doublings| expected << doublings);
         let is_to_come = |takes: &i64| started + takes > self.now || !is_patient;
         started + takes.into_iter().find(is_to_come).unwrap()
+    }
+
+    fn is_patient(&self, expected: i64, first: &Job) -> bool {
+        self.now - first.created < self.bound + 16 * expected
+    }
+
+    /// Whether a run is late for which who has the reservation does not wait any longer.
+    pub(crate) fn is_impatient(&self, cluster: usize) -> bool {
+        let Some(first) = self.reserving(cluster) else { return false };
+        let late = |run: &&Run| run.cluster == cluster && run.expected.is_some_and(|it| run.started + it <= self.now);
+        self.runs.iter().filter(late).any(|run| run.expected.is_some_and(|it| !self.is_patient(it, first)))
     }
 
     pub(crate) fn is_reserved(&self, cluster: usize) -> bool {

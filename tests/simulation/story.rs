@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use slowlane::command::{Command, Input, Kind};
 use slowlane::model::{
-    Answers, ApplicationState, Cluster, DriverEnd, ExecutorBounds, Job, JobState, Locks, ObjectKey, Operation, Outline,
+    Answers, ApplicationState, Cluster, DriverEnd, ExecutorBounds, ExecutorChoice, Job, JobState, Locks, ObjectKey, Operation, Outline,
     PodPhase, PodSizing, Report, Resources, Selector, Settings, Span, Strategy, Time, TimeLimits,
 };
 
@@ -79,7 +79,7 @@ impl Story {
             priority: None,
             own_limit: None,
             cluster: None,
-            executors: Some(ExecutorBounds { min: 1, max: 1 }),
+            executors: Some(ExecutorChoice::Bounds(ExecutorBounds { min: 1, max: 1 })),
             parameters: [].into(),
             declares_result: false,
             answers: Answers::default(),
