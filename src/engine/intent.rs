@@ -4,7 +4,7 @@ use super::{Engine, Wake};
 use crate::index::{JobEntry, Stage};
 use crate::lifecycle::{Ending, Intent, Run, View};
 use crate::model::{
-    ApplicationSeen, ApplicationState, EndReason, Interruption, Outcome, RunId, RunStatus, Span, TimeLimits,
+    ApplicationSeen, ApplicationState, EndReason, Interruption, Name, Outcome, RunId, RunStatus, Span, TimeLimits,
 };
 
 use crate::admission::JobNumber;
@@ -54,7 +54,13 @@ impl Engine {
     /// Clusters that end the runs that they do not accept accept others than before.
     pub(super) fn look_after_turned_out(&mut self) {
         let clusters = self.gate.clusters().filter(|(_, cluster)| cluster.ends_runs());
-        let runs: Vec<RunId> = clusters.flat_map(|(_, cluster)| cluster.holders.keys().cloned()).collect();
+        let names: Vec<Name> = clusters.map(|(name, _)| name.clone()).collect();
+        names.iter().for_each(|name| self.look_after_runs_on(name));
+    }
+
+    /// A cluster ends other runs than before, or none any more.
+    pub(super) fn look_after_runs_on(&mut self, cluster: &Name) {
+        let runs: Vec<RunId> = self.gate.cluster(cluster).iter().flat_map(|it| it.holders.keys().cloned()).collect();
         // Whoever was being ended and is not any more says so, too.
         let jobs: Vec<JobNumber> = runs.iter().filter_map(|run| self.jobs.by_uid(&run.job)).collect();
         jobs.into_iter().for_each(|job| self.job_changed(job));

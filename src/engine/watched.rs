@@ -142,11 +142,14 @@ impl Engine {
         let known = self.gate.cluster(&name).and_then(|entry| entry.declared.as_ref());
         if known != Some(&cluster) {
             let is_edited = known.is_some();
+            let ends_runs = cluster.cancels_at_window_end || known.is_some_and(|known| known.cancels_at_window_end);
             self.gate.set_cluster(cluster, self.now);
             if is_edited {
                 self.tell_details(self.gate.operations_at(&name), self.settings.status_delay);
             }
-            self.look_after_turned_out();
+            if ends_runs {
+                self.look_after_runs_on(&name);
+            }
             self.wake_at_edge();
             self.limits_changed();
         }

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use slowlane::command::{Command, Input, Kind};
 use slowlane::model::{
-    Answers, ApplicationState, Cluster, DriverEnd, ExecutorBounds, ExecutorChoice, Job, JobState, Locks, ObjectKey, Operation, Outline,
-    PodPhase, PodSizing, Report, Resources, Selector, Settings, Span, Strategy, Time, TimeLimits,
+    Answers, ApplicationState, Cluster, DriverEnd, ExecutorBounds, ExecutorChoice, Job, JobState, JobStatus, Locks,
+    ObjectKey, Operation, Outline, PodPhase, PodSizing, Report, Resources, Selector, Settings, Span, Strategy, Time,
+    TimeLimits,
 };
 
 use crate::keeper::Keeper;
@@ -136,7 +137,8 @@ impl Story {
     fn starts_drivers(&mut self) -> bool {
         let new =
             |app: &&App| app.state == ApplicationState::New && app.placeholder.is_none() && app.deleting.is_none();
-        let Some(app) = self.world.apps.values().find(new).cloned() else { return false };
+        let found = self.world.apps.values().find(new).filter(|_| self.world.operator_up);
+        let Some(app) = found.cloned() else { return false };
         self.world.start_driver(&app, false);
         self.world.edit_pod(&app.driver_key(), |pod| pod.phase = PodPhase::Running);
         let driver = app.driver_key().name.to_string().into();
@@ -171,8 +173,16 @@ impl Story {
 
     /// State and reason of a job.
     pub(crate) fn told(&self, job: &str) -> (JobState, &str) {
-        let status = self.world.jobs[&key(job)].status.as_ref().expect("it was told something");
+        let status = self.status(job);
         (status.state, status.reason)
+    }
+
+    pub(crate) fn message(&self, job: &str) -> String {
+        self.status(job).message.clone()
+    }
+
+    fn status(&self, job: &str) -> &JobStatus {
+        self.world.jobs[&key(job)].status.as_ref().expect("it was told something")
     }
 
     /// How long the run of a job was expected to take when it was granted.
@@ -181,10 +191,12 @@ impl Story {
         ledger.holders.values().find(|holder| *holder.job.name == *job).expect("it holds its slots").expected
     }
 
-    /// The cluster orders in this way from now on.
-    pub(crate) fn orders(&mut self, strategy: Strategy) {
-        let cluster = self.world.clusters[CLUSTER].clone();
-        self.world.put_cluster(Cluster { strategy, generation: cluster.generation + 1, ..cluster });
+    /// Somebody edits the cluster.
+    pub(crate) fn edits(&mut self, edit: impl FnOnce(&mut Cluster)) {
+        let mut cluster = self.world.clusters[CLUSTER].clone();
+        cluster.generation += 1;
+        edit(&mut cluster);
+        self.world.put_cluster(cluster);
         self.settles();
     }
 }

@@ -1,8 +1,8 @@
 //! What the engine expects, and what it tells of that.
 
-use slowlane::model::{Operation, Span, Strategy};
+use slowlane::model::{Accept, Operation, Priority, Span, Strategy};
 
-use crate::story::{Story, operation};
+use crate::story::{Story, key, operation};
 
 #[test]
 fn a_first_run_is_expected_to_take_four_times_what_others_do_under_the_next_keeper_too() {
@@ -20,7 +20,7 @@ fn a_first_run_is_expected_to_take_four_times_what_others_do_under_the_next_keep
     story.comes("second", "newer");
     assert_eq!(story.expected("second"), Some(Span::seconds(512)));
     assert_eq!(story.expected("unknown"), None, "what was granted is as it was");
-    story.world.remove_operation(&crate::story::key("known"));
+    story.world.remove_operation(&key("known"));
     story.comes("third", "newer");
     assert_eq!(story.expected("third"), None, "with an operation goes what was known of it");
 }
@@ -30,16 +30,33 @@ fn a_job_is_told_anew_when_its_reservation_moves() {
     let expected = Some(Span::seconds(600));
     let operations = ["long", "waits"].map(|name| Operation { expected, ..operation(name, None, &[]) });
     let mut story = Story::new(operations.into());
-    story.orders(Strategy::Backfill);
+    story.edits(|cluster| cluster.strategy = Strategy::Backfill);
     (0..10).for_each(|number| story.comes(&format!("runs-{number}"), "long"));
     story.comes("first", "waits");
     story.seconds_pass(10);
-    let message =
-        |story: &Story| story.world.jobs[&crate::story::key("first")].status.as_ref().unwrap().message.clone();
-    let before = message(&story);
+    let before = story.message("first");
     assert!(before.contains("; expected at "), "{before}");
     // It is late: its run is expected to take twice as long now. Nothing else happens.
     story.seconds_pass(680);
-    let after = message(&story);
+    let after = story.message("first");
     assert!(after.contains("(first said: "), "before: {before}, after: {after}");
+}
+
+#[test]
+fn a_run_that_an_edit_ends_no_more_says_so() {
+    let mut story = Story::new(vec![operation("export", None, &[])]);
+    // Nobody knows yet whether its driver is up: until then its application is left alone.
+    story.world.operator_up = false;
+    story.comes("runs", "export");
+    story.edits(|cluster| {
+        cluster.accept = vec![Accept { priorities: [Priority::Critical].into(), ..Accept::default() }];
+        cluster.cancels_at_window_end = true;
+    });
+    story.seconds_pass(5);
+    let before = story.message("runs");
+    assert!(before.contains("accepts it no more"), "{before}");
+    story.edits(|cluster| cluster.cancels_at_window_end = false);
+    story.seconds_pass(5);
+    let after = story.message("runs");
+    assert!(!after.contains("accepts it no more"), "{after}");
 }
