@@ -6,7 +6,7 @@ use serde_yaml::Value;
 use tracing_subscriber::EnvFilter;
 
 use super::{ConfigError, Settings};
-use crate::model::{MOST_PERMITS, is_lock};
+use crate::model::{MOST_PERMITS, is_label};
 
 /// The first key of `written` that the complete set of keys in `known` does not have. What is empty there is a map that
 /// takes any.
@@ -75,7 +75,7 @@ pub(super) fn ranges(settings: &Settings) -> Result<(), ConfigError> {
 fn locks(settings: &Settings) -> Result<(), ConfigError> {
     for (name, permits) in &settings.locks {
         let path = format!("locks.{name}");
-        require(is_lock(name), &path, name, "a name of lower-case letters, digits and dashes, at most 63")?;
+        require(is_label(name), &path, name, "a name of lower-case letters, digits and dashes, at most 63")?;
         require(*permits <= MOST_PERMITS, &path, permits, "0 to 1000000")?;
     }
     Ok(())
@@ -89,7 +89,7 @@ fn texts(settings: &Settings) -> Result<(), ConfigError> {
     let election = &settings.leader_election;
     require(is_name(&election.lease_name), "leaderElection.leaseName", &election.lease_name, NAME)?;
     if let Some(namespace) = &election.namespace {
-        require(is_name(namespace), "leaderElection.namespace", namespace, NAME)?;
+        require(is_label(namespace), "leaderElection.namespace", namespace, NAME)?;
     }
     let hold = &settings.admission.hold;
     require(hold.chars().count() <= 200, "admission.hold", hold, "a text of at most 200 characters")?;
@@ -100,9 +100,9 @@ fn texts(settings: &Settings) -> Result<(), ConfigError> {
     require(EnvFilter::try_new(level).is_ok(), "log.level", level, "error, warn, info, debug, trace or a filter")
 }
 
+/// A DNS-1123 subdomain, no longer than a label may be.
 fn is_name(text: &str) -> bool {
-    let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.';
-    (1..=63).contains(&text.len()) && text.chars().all(inner) && !text.starts_with(['-', '.']) && !text.ends_with('-')
+    text.len() <= 63 && text.split('.').all(is_label)
 }
 
 fn require(holds: bool, path: &str, value: &dyn std::fmt::Display, rule: &'static str) -> Result<(), ConfigError> {

@@ -23,8 +23,8 @@ pub use cluster::{Accept, Cluster, ClusterChoice, Requirement, RequirementOperat
 pub use hold::Hold;
 pub use job::{Job, Published, TimeLimits};
 pub use ledger::{Holder, Ledger, LedgerVersion};
-pub use name::{Name, ObjectKey, Uid, child_name};
-pub use operation::{Defaults, Locks, MOST_PERMITS, Operation, are_in_order, is_lock};
+pub use name::{Name, ObjectKey, Uid, child_name, is_label};
+pub use operation::{Defaults, Locks, MOST_PERMITS, Operation, are_in_order};
 pub use outline::{Essentials, Language, MainFile, Outline, PodMakeup, PodSizing, Problem};
 pub use reason::{EndReason, WaitReason};
 pub use resources::{ExecutorBounds, ExecutorChoice, Footprint, PodSize, Resources};

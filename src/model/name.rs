@@ -8,6 +8,13 @@ use sha2::{Digest, Sha256};
 /// The name of one object, or of a namespace. Cheap to clone.
 pub type Name = Arc<str>;
 
+/// Whether a text is a DNS-1123 label, as names of namespaces and of locks are.
+#[must_use]
+pub fn is_label(text: &str) -> bool {
+    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    (1..=63).contains(&text.len()) && text.bytes().all(inner) && !text.starts_with('-') && !text.ends_with('-')
+}
+
 /// The UID that the API server gave to an object: two objects of one name are told apart by it. Kubernetes makes UUIDs,
 /// which take 16 bytes here and are compared as such; any other text is kept as it is.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -13,13 +13,6 @@ pub type Locks = Arc<[(Name, u32)]>;
 /// Permits of any one lock at most, as the schemas have it.
 pub const MOST_PERMITS: u32 = 1_000_000;
 
-/// Whether a text from outside may be the name of a lock: a DNS-1123 label.
-#[must_use]
-pub fn is_lock(name: &str) -> bool {
-    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    (1..=63).contains(&name.len()) && name.bytes().all(inner) && !name.starts_with('-') && !name.ends_with('-')
-}
-
 /// Whether locks from outside are as they are held: each once, in order, with a permit at least.
 #[must_use]
 pub fn are_in_order(locks: &[(Name, u32)]) -> bool {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::model::{Locks, MOST_PERMITS, PodSize, are_in_order, is_lock};
+use crate::model::{Locks, MOST_PERMITS, PodSize, are_in_order, is_label};
 
 /// Bounds of a run's executors and all that was reserved for it, the driver included, with the permits that it holds.
 ///
@@ -69,7 +69,7 @@ const MOST_LOCKS: usize = 8;
 /// Locks in order, such as an Operation may name; anything else would be held for ever.
 fn parse_locks(text: &str) -> Option<Locks> {
     let lock = |word: &str| {
-        let (name, permits) = word.split_once(':').filter(|(name, _)| is_lock(name))?;
+        let (name, permits) = word.split_once(':').filter(|(name, _)| is_label(name))?;
         let permits = number(permits)?.try_into().ok().filter(|permits| *permits <= MOST_PERMITS)?;
         Some((name.into(), permits))
     };

@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use slowlane::command::{Command, Input, Kind};
 use slowlane::model::{
     Answers, ApplicationState, Cluster, DriverEnd, ExecutorBounds, ExecutorChoice, Job, JobState, JobStatus, Locks,
-    ObjectKey, Operation, Outline, PodPhase, PodSizing, Report, Resources, Selector, Settings, Span, Strategy, Time,
-    TimeLimits,
+    ObjectKey, Operation, Outline, PodPhase, PodSizing, Report, Resources, Selector, Settings, Span, Time, TimeLimits,
 };
 
 use crate::keeper::Keeper;

@@ -18,7 +18,7 @@ use crate::api::v1alpha1::{
 };
 use crate::model::{
     Accept, Cluster, ClusterStatus, Name, Outline, Requirement, RequirementOperator, Resources, Selector, Share, Size,
-    Strategy, Time, Window, is_lock,
+    Strategy, Time, Window, is_label,
 };
 use crate::spark::{BuildError, Place, check, check_size, cpu_quantity, memory_quantity, outline, size_outline};
 
@@ -113,7 +113,7 @@ fn strategy(strategy: OrderingStrategy) -> Strategy {
 /// Permits by lock. A name that no operation can say (the schema refuses it) is an error.
 fn locks(spec: &ComputeClusterSpec) -> Result<BTreeMap<Name, u32>, String> {
     let read = |(name, permits): (&String, &i32)| {
-        if is_lock(name) {
+        if is_label(name) {
             return Ok((name.as_str().into(), count(*permits)));
         }
         let name = crate::text::clean(name, 100);
