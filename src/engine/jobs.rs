@@ -57,8 +57,10 @@ impl Engine {
         self.leave_queue(number);
         let Some(entry) = self.jobs.get_mut(number) else { return };
         entry.stage = Stage::Ended;
-        if entry.ending.take().is_none() {
-            self.tell_of_foreign_end(number);
+        match (entry.ending.take(), entry.job.published_end()) {
+            (None, _) => self.tell_of_foreign_end(number),
+            (Some(ours), Some(JobState::Refused)) if ours.state == JobState::Refused => self.announce(number, &ours),
+            _ => {}
         }
         let Some(entry) = self.jobs.get(number) else { return };
         let (uid, state) = (entry.job.uid.clone(), entry.job.published_end());

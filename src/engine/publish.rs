@@ -212,18 +212,24 @@ impl Engine {
         entry.again = Unsaid::Nothing;
         let (key, uid) = (entry.job.key.clone(), entry.job.uid.clone());
         self.writing.insert(uid.clone(), kind);
-        if is_transition {
-            self.out.push(Command::Announce(Box::new(Announcement {
-                job: key.clone(),
-                uid: uid.clone(),
-                state: status.state,
-                reason: status.reason,
-                // Where a declared result lies is known when the status is written.
-                message: if status.declared_result { "succeeded".into() } else { status.message.clone() },
-                warning: status.state == JobState::Failed || status.accepted.is_none(),
-            })));
+        // A refusal may not be taken by the API server: people hear of it when it stands.
+        if is_transition && status.state != JobState::Refused {
+            self.announce(number, &status);
         }
         self.out.push(Command::WriteJobStatus { key, uid, status: Box::new(status) });
+    }
+
+    pub(super) fn announce(&mut self, number: JobNumber, status: &JobStatus) {
+        let Some(entry) = self.jobs.get(number) else { return };
+        self.out.push(Command::Announce(Box::new(Announcement {
+            job: entry.job.key.clone(),
+            uid: entry.job.uid.clone(),
+            state: status.state,
+            reason: status.reason,
+            // Where a declared result lies is known when the status is written.
+            message: if status.declared_result { "succeeded".into() } else { status.message.clone() },
+            warning: status.state == JobState::Failed || status.accepted.is_none(),
+        })));
     }
 
     pub(super) fn job_status_written(&mut self, uid: &Uid, result: &Result<(), Failure>) {
@@ -259,10 +265,13 @@ impl Engine {
             return;
         }
         if kind == WriteKind::End {
-            entry.ending = None;
+            let ending = entry.ending.take();
             entry.stage = Stage::Ended;
             let runs = self.runs_of(uid);
             self.dirty_runs.extend(runs);
+            if let Some(refusal) = ending.filter(|_| is_refusal && result.is_ok()) {
+                self.announce(number, &refusal);
+            }
             return;
         }
         let again = entry.again;

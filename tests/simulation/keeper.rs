@@ -4,7 +4,7 @@ use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeMap, VecDeque};
 use std::hash::{Hash, Hasher};
 
-use slowlane::command::{Change, Command, Input, Kind, Receipt};
+use slowlane::command::{Announcement, Change, Command, Input, Kind, Receipt};
 use slowlane::engine::Engine;
 use slowlane::model::{RunId, Settings, Time};
 
@@ -43,6 +43,8 @@ pub(crate) struct Keeper {
     /// Fingerprints of everything it was told and it asked for.
     pub(crate) prints: Vec<u64>,
     pub(crate) keeps_prints: bool,
+    /// What people hear.
+    pub(crate) announced: Vec<Announcement>,
     /// How often it asked for the same thing at the same time.
     recent: (Time, BTreeMap<String, u32>),
 }
@@ -62,6 +64,7 @@ impl Keeper {
             dead: false,
             prints: Vec::new(),
             keeps_prints,
+            announced: Vec::new(),
             recent: (Time(0), BTreeMap::new()),
         }
     }
@@ -89,7 +92,8 @@ impl Keeper {
                 }
             }
             Command::StepDown => self.dead = true,
-            Command::Announce(_) | Command::ReportStranger { .. } => {}
+            Command::Announce(it) => self.announced.push(*it),
+            Command::ReportStranger { .. } => {}
             other => {
                 if let Command::WriteLedger { ledger, .. } = &other {
                     let told = |kind| self.watches.get(&kind).map_or(0, |watch| watch.told);

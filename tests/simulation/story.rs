@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use slowlane::command::{Command, Input, Kind};
+use slowlane::command::{Command, Failure, Input, Kind, Receipt};
 use slowlane::model::{
     Answers, ApplicationState, Cluster, DriverEnd, ExecutorBounds, ExecutorChoice, Job, JobState, JobStatus, Locks,
     ObjectKey, Operation, Outline, PodPhase, PodSizing, Report, Resources, Selector, Settings, Span, Time, TimeLimits,
@@ -20,9 +20,13 @@ const CLUSTER: &str = "business";
 pub(crate) struct Story {
     pub(crate) world: World,
     settings: Settings,
-    keeper: Keeper,
+    pub(crate) keeper: Keeper,
     /// Job statuses that were written, by job.
     pub(crate) writes: BTreeMap<ObjectKey, u32>,
+    /// Answers come before what the watches have seen.
+    pub(crate) answers_first: bool,
+    /// The API server takes no refusal.
+    pub(crate) denies_refusals: bool,
 }
 
 pub(crate) fn key(name: &str) -> ObjectKey {
@@ -52,7 +56,8 @@ impl Story {
         });
         operations.into_iter().for_each(|it| world.put_operation(it));
         let keeper = Keeper::new("first".into(), settings.clone(), false);
-        let mut story = Self { world, settings, keeper, writes: BTreeMap::new() };
+        let mut story =
+            Self { world, settings, keeper, writes: BTreeMap::new(), answers_first: false, denies_refusals: false };
         story.lead(true);
         story
     }
@@ -101,8 +106,11 @@ impl Story {
             for event in std::mem::take(&mut self.world.events) {
                 self.keeper.hear(&event, Time(0), Mutant::None);
             }
+            let answer = self.keeper.receipts.pop_if(|_| self.answers_first);
             let news = self.keeper.news(self.world.now).next();
-            if let Some(kind) = news {
+            if let Some(receipt) = answer {
+                self.keeper.step(Input::Written(receipt), &mut self.world);
+            } else if let Some(kind) = news {
                 self.tells(kind);
             } else if let Some(receipt) = self.keeper.receipts.pop() {
                 self.keeper.step(Input::Written(receipt), &mut self.world);
@@ -127,8 +135,12 @@ impl Story {
 
     fn carries_out(&mut self) {
         let command = self.keeper.commands.remove(0);
-        if let Command::WriteJobStatus { key, .. } = &command {
+        if let Command::WriteJobStatus { key, uid, status } = &command {
             *self.writes.entry(key.clone()).or_default() += 1;
+            if self.denies_refusals && status.state == JobState::Refused {
+                let result = Err(Failure::Denied("it was accepted".into()));
+                return self.keeper.receipts.push(Receipt::JobStatusWritten { uid: uid.clone(), result });
+            }
         }
         self.keeper.receipts.extend(self.world.carry_out(&command, Mutant::None));
     }

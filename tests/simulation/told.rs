@@ -1,6 +1,6 @@
 //! What the engine expects, and what it tells of that.
 
-use slowlane::model::{Accept, Operation, Priority, Span, Strategy};
+use slowlane::model::{Accept, JobState, Operation, Priority, Span, Strategy};
 
 use crate::story::{Story, key, operation};
 
@@ -52,11 +52,28 @@ fn a_run_that_an_edit_ends_no_more_says_so() {
         cluster.accept = vec![Accept { priorities: [Priority::Critical].into(), ..Accept::default() }];
         cluster.cancels_at_window_end = true;
     });
-    story.seconds_pass(5);
+    story.seconds_pass(3);
     let before = story.message("runs");
     assert!(before.contains("accepts it no more"), "{before}");
     story.edits(|cluster| cluster.cancels_at_window_end = false);
-    story.seconds_pass(5);
+    story.seconds_pass(3);
     let after = story.message("runs");
     assert!(!after.contains("accepts it no more"), "{after}");
+}
+
+#[test]
+fn a_refusal_is_announced_when_it_stands() {
+    for (denies_refusals, answers_first) in [(false, false), (false, true), (true, false)] {
+        let refusing = Operation { refuses_at_limit: true, ..operation("export", Some(1), &[]) };
+        let mut story = Story::new(vec![refusing]);
+        story.comes("runs", "export");
+        (story.denies_refusals, story.answers_first) = (denies_refusals, answers_first);
+        story.comes("comes", "export");
+        story.seconds_pass(5);
+        let (state, _) = story.told("comes");
+        let heard: Vec<JobState> =
+            story.keeper.announced.iter().filter(|it| *it.job.name == *"comes").map(|it| it.state).collect();
+        assert_eq!(heard, [state], "people hear what stands");
+        assert_eq!(state, if denies_refusals { JobState::Queued } else { JobState::Refused });
+    }
 }
