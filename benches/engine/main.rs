@@ -6,7 +6,7 @@
 //! it, so that the number of those that wait stays.
 //!
 //! The last line on standard output is one line of JSON with the figures. `--instructions` makes a few thousand steps and
-//! measures nothing: `e2e/instructions` counts what they take.
+//! measures nothing: `e2e/instructions` counts what they take. `-- engine/event/1000000` measures that scale alone.
 
 #[expect(dead_code, reason = "a test of pacing needs the rest of it")]
 mod world;
@@ -34,7 +34,12 @@ fn main() {
     }
     let mut criterion = Criterion::default().configure_from_args();
     let mut all = Vec::new();
+    let asked: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     for (scale, word) in SCALES {
+        let name = format!("engine/event/{}", scale.queued);
+        if !asked.is_empty() && !asked.contains(&name) {
+            continue;
+        }
         let mut world = settled(scale);
         let mut group = criterion.benchmark_group("engine");
         group.warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(5));
