@@ -101,6 +101,8 @@ pub struct Gate {
     edges: BTreeSet<(Time, ClusterNumber)>,
     /// Queues whose reason may have changed.
     pub(super) unsettled: BTreeSet<QueueNumber>,
+    /// Lanes of which another cluster may be the nearest to taking them, or for another reason.
+    pub(super) unsettled_lanes: BTreeSet<LaneNumber>,
     pub(super) operator_available: bool,
     /// Nothing starts anywhere.
     pub(super) held: Option<Hold>,
@@ -139,6 +141,7 @@ impl Gate {
             order: BTreeSet::new(),
             edges: BTreeSet::new(),
             unsettled: BTreeSet::new(),
+            unsettled_lanes: BTreeSet::new(),
             operator_available: true,
             held: settings.held.clone(),
             pace: Pace::new(settings),
@@ -564,6 +567,7 @@ impl Gate {
         self.settle_claims(now);
         self.look_at_touched();
         self.look_at_pace();
+        self.settle_lanes();
         let unsettled = std::mem::take(&mut self.unsettled);
         let mut changed = Vec::new();
         for number in unsettled {
@@ -578,6 +582,20 @@ impl Gate {
         changed
     }
 
+    /// A start that takes what an end has left changes what stands between lanes and a cluster twice, and no reason: that costs
+    /// lanes, not queues.
+    fn settle_lanes(&mut self) {
+        while let Some(number) = self.unsettled_lanes.pop_first() {
+            let Some(nearest) = self.lanes.get(number).map(|lane| self.nearest(lane)) else { continue };
+            if let Some(lane) = self.lanes.get_mut(number)
+                && lane.nearest != nearest
+            {
+                lane.nearest = nearest;
+                self.unsettled.extend(&lane.queues);
+            }
+        }
+    }
+
     /// Jobs that wait for the same reason, but with another reservation than before.
     pub fn take_retold(&mut self) -> BTreeSet<JobNumber> {
         std::mem::take(&mut self.retold)
@@ -586,7 +604,11 @@ impl Gate {
     /// Whether reasons are those of what is known: nothing has happened since [`settle`](Self::settle).
     #[must_use]
     pub fn is_settled(&self) -> bool {
-        self.touched.is_empty() && self.unsettled.is_empty() && self.doubtful.is_empty() && self.seeking.is_empty()
+        self.touched.is_empty()
+            && self.unsettled_lanes.is_empty()
+            && self.unsettled.is_empty()
+            && self.doubtful.is_empty()
+            && self.seeking.is_empty()
     }
 
     // ---- inside: clusters and operations ----------------------------------------------------------------------
@@ -677,11 +699,7 @@ impl Gate {
     /// Who lacks nothing at a cluster but perhaps the pace may have another reason.
     fn unsettle_at(&mut self, number: ClusterNumber) {
         let lanes = self.clusters.get(number).into_iter().flat_map(|entry| &entry.lanes);
-        let found = lanes.filter_map(|lane| self.lanes.get(*lane)).filter(|lane| {
-            let standing = lane.candidate(number).map(|(at, _)| lane.standings[at]);
-            standing.is_some_and(|standing| standing > WaitReason::SubmissionPaced)
-        });
-        self.unsettled.extend(found.flat_map(|lane| &lane.queues));
+        self.unsettled_lanes.extend(lanes);
     }
 
     fn renew_all(&mut self) {
@@ -862,6 +880,7 @@ impl Gate {
         }
         let standings = key.candidates.iter().map(|candidate| self.standing(&key, candidate)).collect();
         let number = self.lanes.add(Lane::new(key.clone(), standings));
+        self.unsettled_lanes.insert(number);
         for candidate in key.candidates.iter().filter(|candidate| candidate.fit == Fit::Fits) {
             // Nothing changes for others: its heads say themselves where they may matter.
             if let Some(entry) = self.clusters.get_mut(candidate.cluster) {
@@ -980,12 +999,15 @@ impl Gate {
         if own.is_some_and(|own| own < WaitReason::ClusterHeld) {
             return own.unwrap_or(WaitReason::PendingEvaluation);
         }
-        let nearest = self.lanes.get(queue.lane).and_then(|lane| {
-            let places = lane.key.candidates.iter().zip(&lane.standings);
-            let fitting = places.filter(|(candidate, _)| candidate.fit == Fit::Fits);
-            fitting.map(|(candidate, standing)| self.paced(candidate.cluster, *standing)).max()
-        });
-        let nearest = nearest.unwrap_or(WaitReason::PendingEvaluation);
+        let nearest = self.lanes.get(queue.lane).map_or(WaitReason::PendingEvaluation, |lane| lane.nearest);
         own.map_or(nearest, |own| own.min(nearest))
+    }
+
+    /// What stands between a lane and the cluster that is nearest to taking it.
+    fn nearest(&self, lane: &Lane) -> WaitReason {
+        let places = lane.key.candidates.iter().zip(&lane.standings);
+        let fitting = places.filter(|(candidate, _)| candidate.fit == Fit::Fits);
+        let standings = fitting.map(|(candidate, standing)| self.paced(candidate.cluster, *standing));
+        standings.max().unwrap_or(WaitReason::PendingEvaluation)
     }
 }

@@ -60,6 +60,8 @@ pub(super) struct Lane {
     pub(super) key: LaneKey,
     /// What stands between them and each cluster, as last looked at.
     pub(super) standings: Box<[WaitReason]>,
+    /// What stands between them and the cluster that is nearest to taking them, as last settled.
+    pub(super) nearest: WaitReason,
     pub(super) queues: BTreeSet<QueueNumber>,
     /// Jobs in them.
     pub(super) queued: usize,
@@ -69,7 +71,8 @@ pub(super) struct Lane {
 
 impl Lane {
     pub(super) fn new(key: LaneKey, standings: Box<[WaitReason]>) -> Self {
-        Self { key, standings, queues: BTreeSet::new(), queued: 0, heads: Default::default() }
+        let nearest = WaitReason::PendingEvaluation;
+        Self { key, standings, nearest, queues: BTreeSet::new(), queued: 0, heads: Default::default() }
     }
 
     /// The first in rank.

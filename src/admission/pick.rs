@@ -214,7 +214,7 @@ impl Gate {
             && lane.standings[place.at] != standing
         {
             lane.standings[place.at] = standing;
-            self.unsettled.extend(&lane.queues);
+            self.unsettled_lanes.insert(place.lane);
         }
     }
 
