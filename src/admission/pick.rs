@@ -327,21 +327,21 @@ impl Gate {
         })
     }
 
-    /// A queue's head in a lane is another one: clusters where that may matter are looked at anew.
+    /// A queue's head in a lane is another one: clusters where that may matter are looked at anew. Where more than what is kept for
+    /// others stands between the lane and a cluster, no head of it starts there.
     pub(super) fn head_changed(&mut self, lane: LaneNumber, old: Option<Rank>, new: Option<Rank>) {
         let Some(lane) = self.lanes.get(lane) else { return };
-        for candidate in &lane.key.candidates {
+        for (candidate, standing) in lane.key.candidates.iter().zip(&lane.standings) {
             let Some(entry) = self.clusters.get(candidate.cluster) else { continue };
             let best = entry.best.map(|(rank, _)| rank);
             let was_best = best.is_some() && best == old;
             let blocked = old.is_some() && entry.vacancy.blocked_by == old;
-            let may_be_best = new.is_some_and(|new| match best {
-                Some(best) => new < best,
-                None => candidate.need.fits(entry.room()),
-            });
+            let may_start = *standing > WaitReason::SubmissionPaced;
+            let may_block = *standing == WaitReason::ClusterOccupied && entry.strategy() == Strategy::StrictFifo;
+            let comes_first = new.is_some_and(|new| best.map_or(may_start, |best| new < best && (may_start || may_block)));
             let may_reserve = entry.strategy() == Strategy::Backfill
                 && new.is_some_and(|new| entry.vacancy.blocked_by.is_none_or(|first| new < first));
-            if was_best || blocked || may_be_best || may_reserve {
+            if was_best || blocked || comes_first || may_reserve {
                 self.touched.insert(candidate.cluster);
             }
         }
