@@ -4,15 +4,16 @@
 
 use super::gate::Gate;
 use super::lane::{ClusterNumber, Fit, Lane};
-use super::queue::{Queue, QueueNumber, Rank};
-use crate::model::{Locks, Name, ObjectKey, Resources, Span, Time};
+use super::queue::{OperationNumber, Queue, QueueNumber, Rank};
+use crate::model::{Locks, Name, Resources, Span, Time};
 
 /// What is kept at a cluster for a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Claim {
     pub(super) rank: Rank,
     pub(super) queue: QueueNumber,
-    pub(super) operation: ObjectKey,
+    pub(super) operation: OperationNumber,
+    pub(super) namespace: Name,
     /// The job's own limit on runs of the operation.
     pub(super) own_limit: Option<u32>,
     pub(super) need: Resources,
@@ -107,7 +108,7 @@ impl Gate {
     }
 
     fn may_claim(&self, rank: Rank, queue: QueueNumber) -> bool {
-        let operation = self.queue(queue).and_then(|queue| self.operation(&queue.key.operation));
+        let operation = self.queue(queue).and_then(|queue| self.operation_of(queue));
         let claimed = operation.and_then(|entry| entry.claim);
         !self.claims.contains_key(&rank) && claimed.is_none_or(|claimed| rank < claimed.rank)
     }
@@ -125,7 +126,7 @@ impl Gate {
     fn claim(&mut self, found: &Claimable) {
         let Some(claim) = self.claim_of(found.rank, found.queue, found.cluster) else { return };
         self.give_up(found.cluster);
-        if let Some(lower) = self.operation(&claim.operation).and_then(|entry| entry.claim) {
+        if let Some(lower) = self.operations.get(claim.operation).and_then(|entry| entry.claim) {
             self.give_up(lower.cluster);
         }
         self.put_claim(found.cluster, claim);
@@ -138,7 +139,8 @@ impl Gate {
         Some(Claim {
             rank,
             queue: number,
-            operation: queue.key.operation.clone(),
+            operation: queue.operation,
+            namespace: queue.key.operation.namespace.clone(),
             own_limit: queue.key.own_limit,
             need: candidate.need,
             locks: lane.key.locks.clone(),
@@ -165,15 +167,15 @@ impl Gate {
             self.change_lock(name, |lock| _ = lock.kept.insert(claim.rank, *permits));
         }
         self.claims.insert(claim.rank, cluster);
-        let operation = claim.operation.clone();
-        if let Some(entry) = self.operations.get_mut(&operation) {
+        let operation = claim.operation;
+        if let Some(entry) = self.operations.get_mut(operation) {
             entry.claim = Some(OperationClaim { rank: claim.rank, cluster, own_limit: claim.own_limit });
         }
         if let Some(entry) = self.clusters.get_mut(cluster) {
             entry.claim = Some(claim);
         }
         self.touched.insert(cluster);
-        self.enter_operation(&operation);
+        self.enter_operation(operation);
     }
 
     pub(super) fn give_up(&mut self, cluster: ClusterNumber) {
@@ -184,10 +186,9 @@ impl Gate {
         }
         self.touched.insert(cluster);
         self.seeking.insert(cluster);
-        let Some(entry) = self.operations.get_mut(&claim.operation) else { return };
+        let Some(entry) = self.operations.get_mut(claim.operation) else { return };
         entry.claim = None;
-        self.enter_operation(&claim.operation);
-        let queues = self.operations.get(&claim.operation).map(|entry| entry.queues.clone()).unwrap_or_default();
-        queues.into_iter().for_each(|queue| self.seek_for(queue));
+        self.enter_operation(claim.operation);
+        self.queues_of(claim.operation).into_iter().for_each(|queue| self.seek_for(queue));
     }
 }

@@ -13,6 +13,8 @@ use crate::model::{
 /// An operation, declared or only named by jobs.
 #[derive(Debug, Default)]
 pub struct OperationEntry {
+    /// Its name.
+    pub(super) key: ObjectKey,
     /// What is declared.
     pub declared: Option<Box<Operation>>,
     /// Its live runs and their jobs' names.
@@ -26,6 +28,10 @@ pub struct OperationEntry {
 }
 
 impl OperationEntry {
+    pub(super) fn named(key: ObjectKey) -> Self {
+        Self { key, ..Self::default() }
+    }
+
     /// Live runs.
     #[must_use]
     pub fn alive(&self) -> u32 {

@@ -10,7 +10,7 @@ use super::entry::{ClusterEntry, OperationEntry, entries_for};
 use super::lane::{Candidate, ClusterNumber, Fit, Lane, LaneKey, LaneNumber};
 use super::lock::{Lock, LockHolder};
 use super::pace::Pace;
-use super::queue::{JobNumber, Queue, QueueKey, QueueNumber, Rank};
+use super::queue::{JobNumber, OperationNumber, Queue, QueueKey, QueueNumber, Rank};
 use super::slab::Slab;
 use crate::model::{
     Cluster, ExecutorBounds, Footprint, Hold, Holder, Locks, Name, ObjectKey, Operation, Priority, Resources, RunId,
@@ -67,7 +67,8 @@ struct Namespace {
 /// Everything that admission knows.
 #[derive(Debug)]
 pub struct Gate {
-    pub(super) operations: HashMap<ObjectKey, OperationEntry>,
+    pub(super) operations: Slab<OperationEntry>,
+    operation_numbers: HashMap<ObjectKey, OperationNumber>,
     pub(super) clusters: Slab<ClusterEntry>,
     by_name: BTreeMap<Name, ClusterNumber>,
     namespaces: BTreeMap<Name, Namespace>,
@@ -120,7 +121,8 @@ impl Gate {
     #[must_use]
     pub fn new(settings: &Settings) -> Self {
         let mut gate = Self {
-            operations: HashMap::new(),
+            operations: Slab::default(),
+            operation_numbers: HashMap::new(),
             clusters: Slab::default(),
             by_name: BTreeMap::new(),
             namespaces: BTreeMap::new(),
@@ -202,7 +204,12 @@ impl Gate {
     /// An operation, if it is declared, has live runs or is named by a waiting job.
     #[must_use]
     pub fn operation(&self, key: &ObjectKey) -> Option<&OperationEntry> {
-        self.operations.get(key)
+        self.operations.get(*self.operation_numbers.get(key)?)
+    }
+
+    /// The operation of a queue.
+    pub(super) fn operation_of(&self, queue: &Queue) -> Option<&OperationEntry> {
+        self.operations.get(queue.operation)
     }
 
     /// A cluster, if it is declared or has live runs.
@@ -219,8 +226,8 @@ impl Gate {
     /// The keys of all operations that are declared.
     #[must_use]
     pub fn declared_operations(&self) -> BTreeSet<ObjectKey> {
-        let declared = self.operations.iter().filter(|(_, entry)| entry.declared.is_some());
-        declared.map(|(key, _)| key.clone()).collect()
+        let declared = self.operations.iter().filter_map(|(_, entry)| entry.declared.as_ref());
+        declared.map(|operation| operation.key.clone()).collect()
     }
 
     /// A queue by its number.
@@ -293,19 +300,21 @@ impl Gate {
 
     /// An operation is there or was edited. Its queues are looked at anew.
     pub fn set_operation(&mut self, operation: Box<Operation>) {
-        let entry = self.operations.entry(operation.key.clone()).or_default();
-        let key = operation.key.clone();
-        entry.declared = Some(operation);
-        self.revise_operation(&key);
+        let number = self.number_of_operation(&operation.key);
+        if let Some(entry) = self.operations.get_mut(number) {
+            entry.declared = Some(operation);
+            self.revise_operation(number);
+        }
     }
 
     /// Runs of an operation that is known are expected to take so long from now on. Those that are granted keep what was thought then.
     pub fn set_expected(&mut self, key: &ObjectKey, expected: Option<Span>) {
-        if let Some(entry) = self.operations.get_mut(key)
+        if let Some(number) = self.operation_numbers.get(key).copied()
+            && let Some(entry) = self.operations.get_mut(number)
             && entry.expected != expected
         {
             entry.expected = expected;
-            self.revise_operation(key);
+            self.revise_operation(number);
         }
     }
 
@@ -315,22 +324,24 @@ impl Gate {
             return;
         }
         self.expected_of_unknown = expected;
-        let is_unknown = |queue: &Queue| self.operation(&queue.key.operation).is_some_and(|it| it.expected.is_none());
+        let is_unknown = |queue: &Queue| self.operation_of(queue).is_some_and(|it| it.expected.is_none());
         let unknown = self.queues.iter().filter(|(_, queue)| is_unknown(queue)).map(|(number, _)| number);
         unknown.collect::<Vec<QueueNumber>>().into_iter().for_each(|number| self.revise(number));
     }
 
     /// How long a run of an operation is expected to take.
-    pub(super) fn expected(&self, operation: &ObjectKey) -> Option<Span> {
-        self.operation(operation).and_then(|entry| entry.expected).or(self.expected_of_unknown)
+    pub(super) fn expected(&self, operation: OperationNumber) -> Option<Span> {
+        self.operations.get(operation).and_then(|entry| entry.expected).or(self.expected_of_unknown)
     }
 
     /// An operation is gone; its jobs wait for it.
     pub fn remove_operation(&mut self, key: &ObjectKey) {
-        if let Some(entry) = self.operations.get_mut(key) {
+        if let Some(number) = self.operation_numbers.get(key).copied()
+            && let Some(entry) = self.operations.get_mut(number)
+        {
             entry.declared = None;
-            self.revise_operation(key);
-            self.forget_idle_operation(key);
+            self.revise_operation(number);
+            self.forget_idle_operation(number);
         }
     }
 
@@ -485,8 +496,8 @@ impl Gate {
 
     /// A run holds its slots from now on.
     pub fn take(&mut self, run: &RunId, holder: &Holder) {
-        let operation = holder.operation_key();
-        let entry = self.operations.entry(operation.clone()).or_default();
+        let operation = self.number_of_operation(&holder.operation_key());
+        let Some(entry) = self.operations.get_mut(operation) else { return };
         if entry.holders.insert(run.clone(), holder.job.name.clone()).is_some() {
             return;
         }
@@ -503,7 +514,7 @@ impl Gate {
         if self.is_ledger_full() {
             self.touch_all();
         }
-        self.enter_operation(&operation);
+        self.enter_operation(operation);
     }
 
     /// A run's live pods take this much: where that is more than was granted, it counts.
@@ -517,8 +528,8 @@ impl Gate {
 
     /// A run gives its slots back.
     pub fn give_back(&mut self, run: &RunId, holder: &Holder) {
-        let operation = holder.operation_key();
-        let Some(entry) = self.operations.get_mut(&operation) else { return };
+        let Some(operation) = self.operation_numbers.get(&holder.operation_key()).copied() else { return };
+        let Some(entry) = self.operations.get_mut(operation) else { return };
         if entry.holders.remove(run).is_none() {
             return;
         }
@@ -537,8 +548,8 @@ impl Gate {
         if was_full {
             self.touch_all();
         }
-        self.enter_operation(&operation);
-        self.forget_idle_operation(&operation);
+        self.enter_operation(operation);
+        self.forget_idle_operation(operation);
     }
 
     /// A run that holds its slots stands in line before the spark-operator, from now on.
@@ -635,6 +646,15 @@ impl Gate {
         }
     }
 
+    fn number_of_operation(&mut self, key: &ObjectKey) -> OperationNumber {
+        if let Some(number) = self.operation_numbers.get(key) {
+            return *number;
+        }
+        let number = self.operations.add(OperationEntry::named(key.clone()));
+        self.operation_numbers.insert(key.clone(), number);
+        number
+    }
+
     fn number_of(&mut self, name: &Name) -> ClusterNumber {
         if let Some(number) = self.by_name.get(name) {
             return *number;
@@ -725,19 +745,24 @@ impl Gate {
         }
     }
 
-    fn forget_idle_operation(&mut self, key: &ObjectKey) {
-        if self.operations.get(key).is_some_and(OperationEntry::is_idle) {
-            self.operations.remove(key);
+    fn forget_idle_operation(&mut self, number: OperationNumber) {
+        if self.operations.get(number).is_some_and(OperationEntry::is_idle)
+            && let Some(entry) = self.operations.remove(number)
+        {
+            self.operation_numbers.remove(&entry.key);
         }
     }
 
     // ---- inside: queues and lanes -----------------------------------------------------------------------------
 
     fn open_queue(&mut self, key: QueueKey) -> QueueNumber {
-        let lane = self.lane_for(self.lane_key(&key));
-        let number = self.queues.add(Queue::new(key.clone(), lane));
+        let operation = self.number_of_operation(&key.operation);
+        let lane = self.lane_for(self.lane_key(&key, operation));
+        let number = self.queues.add(Queue::new(key.clone(), operation, lane));
         self.join(number, lane);
-        self.operations.entry(key.operation.clone()).or_default().queues.insert(number);
+        if let Some(entry) = self.operations.get_mut(operation) {
+            entry.queues.insert(number);
+        }
         self.numbers.insert(key, number);
         number
     }
@@ -752,10 +777,10 @@ impl Gate {
         if let Some(queue) = self.queues.remove(number) {
             self.numbers.remove(&queue.key);
             self.unsettled.remove(&number);
-            if let Some(entry) = self.operations.get_mut(&queue.key.operation) {
+            if let Some(entry) = self.operations.get_mut(queue.operation) {
                 entry.queues.remove(&number);
             }
-            self.forget_idle_operation(&queue.key.operation);
+            self.forget_idle_operation(queue.operation);
         }
     }
 
@@ -769,9 +794,8 @@ impl Gate {
         all.into_iter().for_each(|number| self.enter(number));
     }
 
-    fn revise_operation(&mut self, key: &ObjectKey) {
-        let queues = self.operations.get(key).map(|entry| entry.queues.clone()).unwrap_or_default();
-        queues.into_iter().for_each(|number| self.revise(number));
+    fn revise_operation(&mut self, number: OperationNumber) {
+        self.queues_of(number).into_iter().for_each(|queue| self.revise(queue));
     }
 
     fn revise_namespace(&mut self, name: &Name) {
@@ -780,15 +804,18 @@ impl Gate {
         queues.into_iter().for_each(|number| self.revise(number));
     }
 
-    pub(super) fn enter_operation(&mut self, key: &ObjectKey) {
-        let queues = self.operations.get(key).map(|entry| entry.queues.clone()).unwrap_or_default();
-        queues.into_iter().for_each(|number| self.enter(number));
+    pub(super) fn enter_operation(&mut self, number: OperationNumber) {
+        self.queues_of(number).into_iter().for_each(|queue| self.enter(queue));
+    }
+
+    pub(super) fn queues_of(&self, number: OperationNumber) -> Vec<QueueNumber> {
+        self.operations.get(number).into_iter().flat_map(|entry| &entry.queues).copied().collect()
     }
 
     /// Where a queue can go may have changed: it may belong into another lane.
     fn revise(&mut self, number: QueueNumber) {
         let Some(queue) = self.queue(number) else { return };
-        let (old, key) = (queue.lane, self.lane_key(&queue.key));
+        let (old, key) = (queue.lane, self.lane_key(&queue.key, queue.operation));
         if self.lanes.get(old).is_none_or(|lane| lane.key != key) {
             let lane = self.lane_for(key);
             self.leave(number, old);
@@ -800,8 +827,8 @@ impl Gate {
         self.enter(number);
     }
 
-    fn lane_key(&self, key: &QueueKey) -> LaneKey {
-        let declared = self.operations.get(&key.operation).and_then(|entry| entry.declared.as_ref());
+    fn lane_key(&self, key: &QueueKey, number: OperationNumber) -> LaneKey {
+        let declared = self.operations.get(number).and_then(|entry| entry.declared.as_ref());
         let namespace = self.namespaces.get(&key.operation.namespace).filter(|found| !found.terminating);
         let (Some(operation), Some(namespace)) = (declared, namespace) else { return LaneKey::default() };
         let (mut shares, mut reserves) = (false, false);
@@ -822,7 +849,7 @@ impl Gate {
         });
         let candidates = candidates.collect();
         let namespace = shares.then(|| key.operation.namespace.clone());
-        let expected = self.expected(&key.operation).filter(|_| reserves);
+        let expected = self.expected(number).filter(|_| reserves);
         LaneKey { candidates, locks: operation.locks.clone(), expected, namespace }
     }
 
@@ -960,7 +987,7 @@ impl Gate {
 
     /// Whether the operation's slot is kept for another of its jobs, so that none is left for this one.
     fn is_kept_from(&self, queue: &Queue, rank: Rank) -> bool {
-        self.operations.get(&queue.key.operation).is_some_and(|entry| entry.is_kept_from(rank))
+        self.operation_of(queue).is_some_and(|entry| entry.is_kept_from(rank))
     }
 
     /// Clusters that admit the jobs of a queue.
@@ -970,7 +997,7 @@ impl Gate {
 
     /// What keeps a queue out of its lane, whatever its clusters say.
     fn blocked(&self, queue: &Queue) -> Option<WaitReason> {
-        let entry = self.operations.get(&queue.key.operation)?;
+        let entry = self.operation_of(queue)?;
         let Some(operation) = &entry.declared else { return Some(WaitReason::UnknownOperation) };
         let candidates = self.candidates_of(queue);
         if operation.defect.is_some() || queue.key.defect.is_some() {

@@ -261,7 +261,7 @@ impl Gate {
         let claim = rank.and_then(|rank| entry.claim_above(rank)).filter(|_| entry.vacancy.keeps_place);
         let kept = u32::from(claim.is_some());
         if let Some(namespace) = lane.namespace.as_ref().filter(|_| declared.share.is_bounded()) {
-            let sharing = claim.filter(|claim| claim.operation.namespace == *namespace);
+            let sharing = claim.filter(|claim| claim.namespace == *namespace);
             let used = entry.shares.get(namespace).copied().unwrap_or_default();
             let (jobs, executors) =
                 (used.jobs + u32::from(sharing.is_some()), sharing.map_or(0, |it| it.need.executors));
@@ -309,21 +309,21 @@ impl Gate {
         let by_claim = other.filter(|claim| reserved != Some(claim.rank));
         let kept = by_claim.map_or(Resources::default(), |claim| claim.need);
         let reservation = entry.vacancy.reservation.filter(|it| !self.ends_before(queue.lane, *it));
-        let sharing = other.filter(|claim| claim.operation.namespace == *namespace);
+        let sharing = other.filter(|claim| claim.namespace == *namespace);
         let shared = entry.executors_left(namespace, sharing.map_or(0, |claim| claim.need.executors));
         let most = shared.map_or(bounds.max, |left| bounds.max.min(left).max(least));
         let room = entry.room().minus(kept);
         let room = reservation.map_or(room, |reservation| room.at_most(reservation.spare));
         let max = candidate.footprint.largest_within(ExecutorBounds { max: most, ..bounds }, room).unwrap_or(least);
         let executors = ExecutorBounds { min: bounds.min, max };
-        let operation = self.operation(&queue.key.operation)?;
+        let operation = self.operation_of(queue)?;
         Some(Grant {
             job: rank.job,
             cluster: entry.name.clone(),
             footprint: candidate.footprint,
             executors,
             locks: operation.declared.as_ref()?.locks.clone(),
-            expected: self.expected(&queue.key.operation),
+            expected: self.expected(queue.operation),
         })
     }
 

@@ -12,6 +12,9 @@ pub type JobNumber = u32;
 /// A queue's number in the gate.
 pub type QueueNumber = u32;
 
+/// An operation's number in the gate.
+pub(super) type OperationNumber = u32;
+
 /// Everything that decides whether and where a job may start.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct QueueKey {
@@ -68,6 +71,8 @@ pub struct Queue {
     jobs: BTreeSet<Rank>,
     /// What holds them, as last found.
     pub reason: WaitReason,
+    /// Its operation, which stays known as long as there is a queue of it.
+    pub(super) operation: OperationNumber,
     /// The lane in which its head waits when its operation lets it.
     pub(super) lane: LaneNumber,
     /// The head that stands in the lane.
@@ -75,8 +80,8 @@ pub struct Queue {
 }
 
 impl Queue {
-    pub(super) fn new(key: QueueKey, lane: LaneNumber) -> Self {
-        Self { key, jobs: BTreeSet::new(), reason: WaitReason::PendingEvaluation, lane, entered: None }
+    pub(super) fn new(key: QueueKey, operation: OperationNumber, lane: LaneNumber) -> Self {
+        Self { key, jobs: BTreeSet::new(), reason: WaitReason::PendingEvaluation, operation, lane, entered: None }
     }
 
     pub(super) fn insert(&mut self, rank: Rank) -> bool {

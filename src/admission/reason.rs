@@ -16,7 +16,7 @@ impl Gate {
     /// only their number.
     #[must_use]
     pub fn blockers(&self, queue: &Queue, now: Time) -> Vec<Blocker> {
-        let Some(operation) = self.operation(&queue.key.operation) else { return Vec::new() };
+        let Some(operation) = self.operation_of(queue) else { return Vec::new() };
         match queue.reason {
             WaitReason::UnknownOperation
             | WaitReason::InvalidParameters
