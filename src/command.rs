@@ -1,6 +1,7 @@
 //! The two closed lists that join the core to the world: what it can be told, and what it can ask for.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::model::{
     ApplicationSeen, Cluster, ClusterStatus, Holder, Job, JobState, JobStatus, Ledger, LedgerVersion, Name, ObjectKey,
@@ -110,7 +111,7 @@ pub enum Command {
         /** The version it replaces. */
         base: Option<LedgerVersion>,
         /** What to write. */
-        ledger: Box<Ledger>,
+        ledger: Arc<Ledger>,
     },
     /// Start the watches, or drop and start them anew: every kind is listed with a quorum read, then watched.
     StartWatches,
@@ -119,7 +120,7 @@ pub enum Command {
         /** The run. */
         run: RunId,
         /** Its grant. */
-        holder: Box<Holder>,
+        holder: Arc<Holder>,
         /** Create it suspended, only to hold the name. */
         placeholder: Option<Placeholder>,
     },

@@ -69,6 +69,8 @@ struct Namespace {
 pub struct Gate {
     pub(super) operations: Slab<OperationEntry>,
     operation_numbers: HashMap<ObjectKey, OperationNumber>,
+    /// Operations that have live runs.
+    holding: BTreeMap<ObjectKey, OperationNumber>,
     pub(super) clusters: Slab<ClusterEntry>,
     by_name: BTreeMap<Name, ClusterNumber>,
     namespaces: BTreeMap<Name, Namespace>,
@@ -123,6 +125,7 @@ impl Gate {
         let mut gate = Self {
             operations: Slab::default(),
             operation_numbers: HashMap::new(),
+            holding: BTreeMap::new(),
             clusters: Slab::default(),
             by_name: BTreeMap::new(),
             namespaces: BTreeMap::new(),
@@ -221,6 +224,20 @@ impl Gate {
     /// Every cluster, by name.
     pub fn clusters(&self) -> impl Iterator<Item = (&Name, &ClusterEntry)> {
         self.by_name.iter().filter_map(|(name, number)| Some((name, self.clusters.get(*number)?)))
+    }
+
+    /// Operations that have live runs, by name.
+    pub fn holding_operations(&self) -> impl Iterator<Item = (&ObjectKey, &OperationEntry)> {
+        self.holding.iter().filter_map(|(key, number)| Some((key, self.operations.get(*number)?)))
+    }
+
+    /// Runs that hold permits of a lock, on a cluster or everywhere, and how many.
+    pub fn lock_holders<'a>(&'a self, lock: &str, cluster: Option<&str>) -> impl Iterator<Item = (&'a RunId, u32)> {
+        let there = cluster.map(|name| self.by_name.get(name).copied());
+        let lock = self.locks.get(lock).filter(|lock| there.is_none_or(|there| lock.is_held_on(there)));
+        let holders = lock.into_iter().flat_map(|lock| &lock.holders);
+        let there = holders.filter(move |(_, holder)| there.is_none_or(|there| there == Some(holder.cluster)));
+        there.map(|(run, holder)| (run, holder.permits))
     }
 
     /// The keys of all operations that are declared.
@@ -496,10 +513,14 @@ impl Gate {
 
     /// A run holds its slots from now on.
     pub fn take(&mut self, run: &RunId, holder: &Holder) {
-        let operation = self.number_of_operation(&holder.operation_key());
+        let key = holder.operation_key();
+        let operation = self.number_of_operation(&key);
         let Some(entry) = self.operations.get_mut(operation) else { return };
         if entry.holders.insert(run.clone(), holder.job.name.clone()).is_some() {
             return;
+        }
+        if entry.holders.len() == 1 {
+            self.holding.insert(key, operation);
         }
         self.live_runs += 1;
         let number = self.number_of(&holder.cluster);
@@ -532,6 +553,9 @@ impl Gate {
         let Some(entry) = self.operations.get_mut(operation) else { return };
         if entry.holders.remove(run).is_none() {
             return;
+        }
+        if entry.holders.is_empty() {
+            self.holding.remove(&entry.key);
         }
         self.leave_line(run);
         let was_full = self.is_ledger_full();

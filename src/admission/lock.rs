@@ -51,6 +51,11 @@ impl Lock {
         }
     }
 
+    /// Whether runs on one cluster hold it.
+    pub(super) fn is_held_on(&self, cluster: Option<ClusterNumber>) -> bool {
+        cluster.is_some_and(|cluster| self.there.contains_key(&cluster))
+    }
+
     /// Permits that its runs on one cluster hold.
     pub(super) fn used_on(&self, cluster: ClusterNumber) -> u32 {
         self.there.get(&cluster).copied().unwrap_or(0)

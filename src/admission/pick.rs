@@ -338,7 +338,8 @@ impl Gate {
             let blocked = old.is_some() && entry.vacancy.blocked_by == old;
             let may_start = *standing > WaitReason::SubmissionPaced;
             let may_block = *standing == WaitReason::ClusterOccupied && entry.strategy() == Strategy::StrictFifo;
-            let comes_first = new.is_some_and(|new| best.map_or(may_start, |best| new < best && (may_start || may_block)));
+            let comes_first =
+                new.is_some_and(|new| best.map_or(may_start, |best| new < best && (may_start || may_block)));
             let may_reserve = entry.strategy() == Strategy::Backfill
                 && new.is_some_and(|new| entry.vacancy.blocked_by.is_none_or(|first| new < first));
             if was_best || blocked || comes_first || may_reserve {

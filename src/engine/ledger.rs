@@ -1,6 +1,7 @@
 //! The protocol's phases: one ledger write at a time, and memory follows what was acknowledged.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::{Engine, Flight, Phase, Wake};
 use crate::admission::Grant;
@@ -56,7 +57,7 @@ impl Engine {
         self.unsettled &= self.version.as_ref() == Some(&version);
         self.version = Some(version);
         if ours && content.sequence >= self.acknowledged.sequence {
-            self.fenced(content);
+            self.fenced(Arc::new(content));
         } else if !self.fenced {
             self.fence(content);
         } else if !ours && content.epoch >= self.epoch {
@@ -65,9 +66,9 @@ impl Engine {
         } else {
             // An older copy was restored: what memory acknowledged still holds, and what the copy shows may, too.
             let sequence = content.sequence.max(self.acknowledged.sequence);
-            self.acknowledged = Ledger { sequence, ..content.clone() };
+            self.acknowledged = Arc::new(Ledger { sequence, ..content.clone() });
             self.rebuild();
-            self.follow(content);
+            self.follow(&content);
             self.phase = Phase::Open;
             self.list_anew();
         }
@@ -79,25 +80,26 @@ impl Engine {
         content.leader = self.identity.clone();
         content.sequence = content.sequence.saturating_add(1);
         self.phase = Phase::Fencing;
-        self.flight = Some(Flight { content: Box::new(content.clone()), ..Flight::default() });
-        self.out.push(Command::WriteLedger { base: self.version.clone(), ledger: Box::new(content) });
+        let content = Arc::new(content);
+        self.flight = Some(Flight { content: content.clone(), ..Flight::default() });
+        self.out.push(Command::WriteLedger { base: self.version.clone(), ledger: content });
     }
 
     /// The ledger carries our epoch: every older leader's compare-and-swap fails from here on.
-    fn fenced(&mut self, content: Ledger) {
+    fn fenced(&mut self, content: Arc<Ledger>) {
         self.fenced = true;
         self.rebuilding = false;
         self.acknowledged = content.clone();
         self.look_at_refused();
-        self.follow(content);
+        self.follow(&content);
         self.phase = Phase::Open;
         self.start_watches();
     }
 
     /// Runs whose create is refused may wait for the ledger to say so.
     fn look_at_refused(&mut self) {
-        let refused = self.runs.iter().filter(|(_, run)| run.denied.is_some());
-        self.dirty_runs.extend(refused.map(|(id, _)| id.clone()));
+        self.refused.retain(|run| self.runs.get(run).is_some_and(|run| run.denied.is_some()));
+        self.dirty_runs.extend(self.refused.iter().cloned());
     }
 
     fn start_watches(&mut self) {
@@ -133,7 +135,7 @@ impl Engine {
     /// nothing is admitted for a while, since a create may still be on its way.
     fn ledger_missing(&mut self) {
         self.version = None;
-        self.acknowledged = Ledger { sequence: self.acknowledged.sequence, ..Ledger::default() };
+        self.acknowledged = Arc::new(Ledger { sequence: self.acknowledged.sequence, ..Ledger::default() });
         self.rebuild();
         self.phase = Phase::Open;
         self.start_watches();
@@ -164,7 +166,7 @@ impl Engine {
     }
 
     /// Makes runs and gate agree with a ledger that was read.
-    fn follow(&mut self, content: Ledger) {
+    fn follow(&mut self, content: &Ledger) {
         let gone: Vec<RunId> = self.ended.iter().filter(|run| !content.holders.contains_key(*run)).cloned().collect();
         for run in gone {
             if let Some(ended) = self.runs.get(&run) {
@@ -174,15 +176,15 @@ impl Engine {
         }
         self.unnamed = self.runs.keys().filter(|run| !content.holders.contains_key(*run)).cloned().collect();
         self.ledger_dirty |= !self.unnamed.is_empty();
-        for (run, holder) in content.holders {
-            if !self.runs.contains_key(&run) {
-                self.hold(run, holder);
+        for (run, holder) in &content.holders {
+            if !self.runs.contains_key(run) {
+                self.hold(run.clone(), holder.clone());
             }
         }
     }
 
     /// A run holds its slots: it is live from now on.
-    pub(super) fn hold(&mut self, run: RunId, holder: Holder) {
+    pub(super) fn hold(&mut self, run: RunId, holder: Arc<Holder>) {
         self.gate.take(&run, &holder);
         if self.sightings.applications.get(&run).is_none_or(|it| it.state == ApplicationState::New) {
             self.gate.join_line(&run);
@@ -240,14 +242,14 @@ impl Engine {
 
     fn land(&mut self, flight: Flight) {
         if self.phase == Phase::Fencing {
-            self.fenced(*flight.content);
+            self.fenced(flight.content);
             return;
         }
         self.fenced = true;
         self.rebuilding = false;
         self.unsettled = false;
         self.cautious &= flight.grants.is_empty();
-        self.acknowledged = *flight.content;
+        self.acknowledged = flight.content;
         self.unnamed.retain(|run| !self.acknowledged.holders.contains_key(run));
         self.look_at_refused();
         for run in flight.releases.keys() {
@@ -307,7 +309,7 @@ impl Engine {
             self.settle_reasons();
             return;
         }
-        let releases: BTreeMap<RunId, Holder> =
+        let releases: BTreeMap<RunId, Arc<Holder>> =
             self.ended.iter().filter_map(|run| Some((run.clone(), self.runs.get(run)?.holder.clone()))).collect();
         for (run, holder) in &releases {
             self.gate.give_back(run, holder);
@@ -325,14 +327,14 @@ impl Engine {
         }
         self.ledger_dirty = false;
         let mut content = self.compose(&releases, &grants);
-        let same = content == self.acknowledged;
+        let same = releases.is_empty() && grants.is_empty() && content == *self.acknowledged;
         if same && self.version.is_some() && !self.unsettled {
             return;
         }
         content.sequence = content.sequence.saturating_add(1);
-        let (base, ledger) = (self.version.clone(), Box::new(content.clone()));
-        self.flight = Some(Flight { content: Box::new(content), grants, releases });
-        self.out.push(Command::WriteLedger { base, ledger });
+        let (base, content) = (self.version.clone(), Arc::new(content));
+        self.out.push(Command::WriteLedger { base, ledger: content.clone() });
+        self.flight = Some(Flight { content, grants, releases });
     }
 
     /// Runs that were taken in and have ended before any write named them: there is nothing to release.
@@ -347,7 +349,7 @@ impl Engine {
     }
 
     /// Starts what can start, then judges who has come, until nobody is refused any more.
-    fn decide(&mut self) -> BTreeMap<RunId, Holder> {
+    fn decide(&mut self) -> BTreeMap<RunId, Arc<Holder>> {
         let mut grants = BTreeMap::new();
         loop {
             let nothing_else_can = self.grant(&mut grants);
@@ -359,14 +361,14 @@ impl Engine {
     }
 
     /// Tells whether all has started that can.
-    fn grant(&mut self, grants: &mut BTreeMap<RunId, Holder>) -> bool {
+    fn grant(&mut self, grants: &mut BTreeMap<RunId, Arc<Holder>>) -> bool {
         let most = if self.cautious { 1 } else { usize::MAX };
         while grants.len() < most {
             let Some(grant) = self.gate.next_start(self.now) else { return true };
             let Some((run, holder)) = self.accept(grant) else { return false };
             self.gate.take(&run, &holder);
             self.gate.join_line(&run);
-            grants.insert(run, holder);
+            grants.insert(run, Arc::new(holder));
         }
         false
     }
@@ -387,9 +389,9 @@ impl Engine {
     }
 
     /// The ledger as it should be. Limits stand beside holders; a key without holders is left out.
-    fn compose(&mut self, releases: &BTreeMap<RunId, Holder>, grants: &BTreeMap<RunId, Holder>) -> Ledger {
+    fn compose(&mut self, releases: &BTreeMap<RunId, Arc<Holder>>, grants: &BTreeMap<RunId, Arc<Holder>>) -> Ledger {
         let live = self.runs.iter().filter(|(run, _)| !releases.contains_key(*run));
-        let mut holders: BTreeMap<RunId, Holder> =
+        let mut holders: BTreeMap<RunId, Arc<Holder>> =
             live.map(|(run, record)| (run.clone(), record.holder.clone())).collect();
         holders.extend(grants.iter().map(|(run, holder)| (run.clone(), holder.clone())));
         let mut ledger = Ledger { epoch: self.epoch, leader: self.identity.clone(), holders, ..Ledger::default() };

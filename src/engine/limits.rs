@@ -1,9 +1,11 @@
 //! The limits that stand in the ledger beside the holders, so that the API server itself refuses too many of them.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::Engine;
-use crate::model::{Holder, Ledger, Name, ObjectKey, Resources, RunId, Share};
+use crate::admission::ClusterEntry;
+use crate::model::{Cluster, Holder, Ledger, Name, Resources, RunId, Share};
 
 /// What the holders of a limit have of it together, save for those that are granted with this write: these are never let in over
 /// a limit.
@@ -12,120 +14,98 @@ struct Held {
     runs: u32,
     permits: u32,
     resources: Resources,
-    /// Some of them are taken in from elsewhere.
-    grows: bool,
 }
 
-impl Held {
-    fn add(&mut self, holder: &Holder, permits: u32, entrance: Entrance) {
-        self.grows |= entrance == Entrance::TakenIn;
-        if entrance != Entrance::Granted {
-            self.runs += 1;
-            self.permits = self.permits.saturating_add(permits);
-            self.resources = self.resources.plus(holder.resources());
+/// Limits as they are written.
+struct Limits<'a> {
+    before: &'a Ledger,
+    holders: &'a BTreeMap<RunId, Arc<Holder>>,
+    grants: &'a BTreeMap<RunId, Arc<Holder>>,
+    /// Some runs are taken in from elsewhere.
+    takes_in: bool,
+    /// More is let in than was declared: the next write lowers it.
+    again: bool,
+}
+
+impl Limits<'_> {
+    /// A limit as declared; where runs are taken in, or it did not stand before, raised to what these runs hold. (The API server
+    /// refuses runs that come over a limit, and a limit that comes below what is held, but for limits on runs.)
+    fn of<'r, L: PartialEq + Copy>(
+        &mut self,
+        declared: L,
+        stood: bool,
+        runs: impl Iterator<Item = (&'r RunId, u32)>,
+        raised: impl Fn(L, &Held) -> L,
+    ) -> L {
+        if stood && !self.takes_in {
+            return declared;
         }
-    }
-}
-
-/// How a run comes into the ledger that is written.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Entrance {
-    Stands,
-    Granted,
-    TakenIn,
-}
-
-/// What is held of everything that may be limited.
-#[derive(Default)]
-struct AllHeld {
-    operations: BTreeMap<ObjectKey, Held>,
-    clusters: BTreeMap<Name, Held>,
-    /// By cluster and namespace, of clusters that bound it.
-    shares: BTreeMap<(Name, Name), Held>,
-    locks: BTreeMap<Name, Held>,
-    /// By cluster and lock.
-    cluster_locks: BTreeMap<(Name, Name), Held>,
-}
-
-impl AllHeld {
-    fn add(&mut self, holder: &Holder, entrance: Entrance, is_shared: bool) {
-        let Holder { cluster, job, .. } = holder;
-        self.operations.entry(holder.operation_key()).or_default().add(holder, 0, entrance);
-        self.clusters.entry(cluster.clone()).or_default().add(holder, 0, entrance);
-        if is_shared {
-            self.shares.entry((cluster.clone(), job.namespace.clone())).or_default().add(holder, 0, entrance);
+        let (mut held, mut grows) = (Held::default(), false);
+        for (run, permits) in runs.filter(|(run, _)| !self.grants.contains_key(*run)) {
+            let Some(holder) = self.holders.get(run) else { continue };
+            grows |= !self.before.holders.contains_key(run);
+            held.runs += 1;
+            held.permits = held.permits.saturating_add(permits);
+            held.resources = held.resources.plus(holder.resources());
         }
-        for (lock, permits) in holder.locks.iter() {
-            self.locks.entry(lock.clone()).or_default().add(holder, *permits, entrance);
-            self.cluster_locks.entry((cluster.clone(), lock.clone())).or_default().add(holder, *permits, entrance);
-        }
+        let written = if grows || !stood { raised(declared, &held) } else { declared };
+        self.again |= written != declared;
+        written
     }
 }
 
 impl Engine {
     /// Limits as declared. The API server refuses an entry that comes with more than its limit. So runs that have to be taken in
     /// over one (after a lost ledger) raise it for one write, and so does a share or a lock that is declared below what is held;
-    /// the next write lowers it again.
-    pub(super) fn compose_limits(&mut self, ledger: &mut Ledger, grants: &BTreeMap<RunId, Holder>) {
-        let (before, gate, settings) = (&self.acknowledged, &self.gate, &self.settings);
-        let declared = |name: &Name| gate.cluster(name)?.declared.as_ref();
-        let clusters = gate.clusters().filter_map(|(name, entry)| Some((name, entry.declared.as_ref()?.share)));
-        let shares: BTreeMap<&Name, Share> = clusters.filter(|(_, share)| share.is_bounded()).collect();
-        let mut held = AllHeld::default();
-        for (run, holder) in &ledger.holders {
-            let entrance = if grants.contains_key(run) {
-                Entrance::Granted
-            } else if before.holders.contains_key(run) {
-                Entrance::Stands
-            } else {
-                Entrance::TakenIn
-            };
-            held.add(holder, entrance, shares.contains_key(&holder.cluster));
-        }
-        let again = &mut self.ledger_dirty;
+    /// the next write lowers it again. Who holds what, the gate knows: it counts what this write says.
+    pub(super) fn compose_limits(&mut self, ledger: &mut Ledger, grants: &BTreeMap<RunId, Arc<Holder>>) {
+        let mut limits = Limits {
+            before: &self.acknowledged,
+            holders: &ledger.holders,
+            grants,
+            takes_in: self.rebuilding || !self.unnamed.is_empty(),
+            again: false,
+        };
         let runs = |most: u32, held: &Held| most.max(held.runs);
         let permits = |most: u32, held: &Held| most.max(held.permits);
-        ledger.operation_limits = limits_of(
-            held.operations,
-            |key| gate.operation(key)?.declared.as_ref()?.limit,
-            // Less than there are may be declared of runs at any time.
-            |_| true,
-            runs,
-            again,
-        );
-        ledger.cluster_limits =
-            limits_of(held.clusters.clone(), |name| declared(name)?.max_jobs, |_| true, runs, again);
-        ledger.cluster_capacity = limits_of(
-            held.clusters,
-            |name| Some(declared(name)?.capacity),
-            |name| before.cluster_capacity.contains_key(name),
-            |capacity, held| capacity.at_least(held.resources),
-            again,
-        );
-        ledger.shares = limits_of(
-            held.shares,
-            |(cluster, _)| shares.get(cluster).copied(),
-            |key| before.shares.contains_key(key),
-            |share, held| Share {
-                max_jobs: share.max_jobs.map(|most| most.max(held.runs)),
-                max_executors: share.max_executors.map(|most| most.max(held.resources.executors)),
-            },
-            again,
-        );
-        ledger.lock_permits = limits_of(
-            held.locks,
-            |lock| settings.locks.get(lock).copied(),
-            |lock| before.lock_permits.contains_key(lock),
-            permits,
-            again,
-        );
-        ledger.cluster_lock_permits = limits_of(
-            held.cluster_locks,
-            |(cluster, lock)| declared(cluster)?.locks.get(lock).copied(),
-            |key| before.cluster_lock_permits.contains_key(key),
-            permits,
-            again,
-        );
+        let (gate, settings) = (&self.gate, &self.settings);
+        // Less than there are may be declared of runs at any time.
+        let operations = gate.holding_operations().filter_map(|(key, entry)| {
+            let most = entry.declared.as_ref()?.limit?;
+            Some((key.clone(), limits.of(most, true, entry.holders.keys().map(uncounted), runs)))
+        });
+        ledger.operation_limits = operations.collect();
+        let holding = gate.clusters().filter(|(_, entry)| !entry.holders.is_empty());
+        let clusters: Vec<Place<'_>> =
+            holding.filter_map(|(name, entry)| Some((name, entry, entry.declared.as_deref()?))).collect();
+        let of_clusters = clusters.iter().filter_map(|(name, entry, declared)| {
+            let most = declared.max_jobs?;
+            Some(((*name).clone(), limits.of(most, true, entry.holders.keys().map(uncounted), runs)))
+        });
+        ledger.cluster_limits = of_clusters.collect();
+        let capacities = clusters.iter().map(|(name, entry, declared)| {
+            let stood = limits.before.cluster_capacity.contains_key(*name);
+            let raised = |capacity: Resources, held: &Held| capacity.at_least(held.resources);
+            let capacity = limits.of(declared.capacity, stood, entry.holders.keys().map(uncounted), raised);
+            ((*name).clone(), capacity)
+        });
+        ledger.cluster_capacity = capacities.collect();
+        ledger.shares = clusters.iter().flat_map(|place| shares(&mut limits, place)).collect();
+        let held = settings.locks.iter().filter(|(lock, _)| gate.lock_holders(lock, None).next().is_some());
+        let locks = held.map(|(lock, most)| {
+            let stood = limits.before.lock_permits.contains_key(lock);
+            (lock.clone(), limits.of(*most, stood, gate.lock_holders(lock, None), permits))
+        });
+        ledger.lock_permits = locks.collect();
+        let declared = clusters.iter().flat_map(|(name, _, declared)| declared.locks.iter().map(move |it| (*name, it)));
+        let held = declared.filter(|(name, (lock, _))| gate.lock_holders(lock, Some(name)).next().is_some());
+        let locks = held.map(|(name, (lock, most))| {
+            let key = (name.clone(), lock.clone());
+            let stood = limits.before.cluster_lock_permits.contains_key(&key);
+            (key, limits.of(*most, stood, gate.lock_holders(lock, Some(name)), permits))
+        });
+        ledger.cluster_lock_permits = locks.collect();
+        self.ledger_dirty |= limits.again;
     }
 
     /// A declared limit changed: the ledger's copy follows with a write of its own where runs hold it.
@@ -134,28 +114,33 @@ impl Engine {
     }
 }
 
-/// What is declared of each thing that is held; where runs are taken in, or the limit did not stand before, raised to what is held.
-/// Where that lets in more than was declared, the next write lowers it: `again`.
-fn limits_of<K: Ord, L: PartialEq + Copy>(
-    held: BTreeMap<K, Held>,
-    declared: impl Fn(&K) -> Option<L>,
-    stood: impl Fn(&K) -> bool,
-    raised: impl Fn(L, &Held) -> L,
-    again: &mut bool,
-) -> BTreeMap<K, L> {
-    let limits = held.into_iter().filter_map(|(key, held)| {
-        let declared = declared(&key)?;
-        let written = if held.grows || !stood(&key) { raised(declared, &held) } else { declared };
-        *again |= written != declared;
-        Some((key, written))
+fn uncounted(run: &RunId) -> (&RunId, u32) {
+    (run, 0)
+}
+
+/// A cluster that has live runs.
+type Place<'a> = (&'a Name, &'a ClusterEntry, &'a Cluster);
+
+/// What each namespace that has runs on a cluster may have of it.
+fn shares(limits: &mut Limits<'_>, (name, entry, declared): &Place<'_>) -> Vec<((Name, Name), Share)> {
+    let namespaces = entry.shares.keys().filter(|_| declared.share.is_bounded());
+    let shares = namespaces.map(|namespace| {
+        let key = ((*name).clone(), namespace.clone());
+        let mine = entry.holders.iter().filter(|(_, job)| job.namespace == *namespace);
+        let stood = limits.before.shares.contains_key(&key);
+        let share = limits.of(declared.share, stood, mine.map(|(run, _)| uncounted(run)), |share, held| Share {
+            max_jobs: share.max_jobs.map(|most| most.max(held.runs)),
+            max_executors: share.max_executors.map(|most| most.max(held.resources.executors)),
+        });
+        (key, share)
     });
-    limits.collect()
+    shares.collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Cluster, Footprint, Locks, Settings, Time};
+    use crate::model::{Footprint, Locks, ObjectKey, Settings, Time};
 
     fn cluster() -> Cluster {
         Cluster {
@@ -168,8 +153,8 @@ mod tests {
     }
 
     /// Two runs of one namespace, each with two permits of `lake` and four executors.
-    fn holders() -> BTreeMap<RunId, Holder> {
-        let holder = Holder {
+    fn holders() -> BTreeMap<RunId, Arc<Holder>> {
+        let holder = Arc::new(Holder {
             job: ObjectKey::new("jobs", "daily"),
             operation: "report".into(),
             cluster: "business".into(),
@@ -180,7 +165,7 @@ mod tests {
             expected: None,
             granted: Time(0),
             seen: false,
-        };
+        });
         (1..=2).map(|number| (RunId { job: "u".into(), number }, holder.clone())).collect()
     }
 
@@ -188,19 +173,20 @@ mod tests {
         let settings = Settings { locks: BTreeMap::from([("lake".into(), 9)]), ..Settings::default() };
         let mut engine = Engine::new(settings);
         engine.gate.set_cluster(Box::new(cluster()), Time(0));
-        engine.acknowledged.holders = holders();
+        holders().iter().for_each(|(run, holder)| engine.gate.take(run, holder));
+        Arc::make_mut(&mut engine.acknowledged).holders = holders();
         engine
     }
 
     /// What is written of the share, of the lock everywhere and of the cluster's, and whether another write has to follow.
-    fn composed(engine: &mut Engine, grants: &BTreeMap<RunId, Holder>) -> (Share, u32, u32, bool) {
+    fn composed(engine: &mut Engine, grants: &BTreeMap<RunId, Arc<Holder>>) -> (Share, u32, u32, bool) {
         let mut ledger = Ledger { holders: holders(), ..Ledger::default() };
         engine.ledger_dirty = false;
         engine.compose_limits(&mut ledger, grants);
         let of = |name: &str| (Name::from("business"), Name::from(name));
         let share = ledger.shares[&of("jobs")];
         let permits = (ledger.lock_permits["lake"], ledger.cluster_lock_permits[&of("lake")]);
-        engine.acknowledged = ledger;
+        engine.acknowledged = Arc::new(ledger);
         (share, permits.0, permits.1, engine.ledger_dirty)
     }
 
@@ -216,7 +202,8 @@ mod tests {
     fn runs_that_are_taken_in_raise_what_they_exceed() {
         let (mut engine, none) = (engine(), BTreeMap::new());
         composed(&mut engine, &none);
-        engine.acknowledged.holders.clear();
+        Arc::make_mut(&mut engine.acknowledged).holders.clear();
+        engine.unnamed = holders().into_keys().collect();
         assert_eq!(composed(&mut engine, &none).2, 4);
         assert_eq!(composed(&mut engine, &none).2, 3);
     }
@@ -225,7 +212,7 @@ mod tests {
     fn a_grant_raises_nothing() {
         let mut engine = engine();
         let grants: BTreeMap<_, _> = holders().into_iter().skip(1).collect();
-        engine.acknowledged.holders.pop_last();
+        Arc::make_mut(&mut engine.acknowledged).holders.pop_last();
         assert_eq!(composed(&mut engine, &grants), (cluster().share, 9, 3, false));
     }
 

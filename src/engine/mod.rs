@@ -21,6 +21,7 @@ mod watched;
 mod wording;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 pub use figures::Figures;
 
@@ -84,9 +85,9 @@ enum WriteKind {
 /// Grants and releases of the ledger write that is on its way.
 #[derive(Debug, Default)]
 struct Flight {
-    content: Box<Ledger>,
-    grants: BTreeMap<RunId, Holder>,
-    releases: BTreeMap<RunId, Holder>,
+    content: Arc<Ledger>,
+    grants: BTreeMap<RunId, Arc<Holder>>,
+    releases: BTreeMap<RunId, Arc<Holder>>,
 }
 
 /// What was seen of the spark-operator's work in a namespace.
@@ -126,7 +127,7 @@ pub struct Engine {
     /// Version of the ledger that we know; `None` = there is none.
     version: Option<LedgerVersion>,
     /// What the ledger says about limits, to see when they have to be written anew.
-    acknowledged: Ledger,
+    acknowledged: Arc<Ledger>,
     ledger_dirty: bool,
     /// The ledger was missing or restored: it is to be written from what is known.
     rebuilding: bool,
@@ -149,6 +150,8 @@ pub struct Engine {
     runs: BTreeMap<RunId, Run>,
     /// Runs that were taken in and that no acknowledged ledger names yet.
     unnamed: BTreeSet<RunId>,
+    /// Runs whose create was refused, as far as is known.
+    refused: BTreeSet<RunId>,
     /// Runs whose end stands: their slots go with the next ledger write.
     ended: BTreeSet<RunId>,
     sightings: Sightings,
@@ -190,7 +193,7 @@ impl Engine {
             epoch: 0,
             fenced: false,
             version: None,
-            acknowledged: Ledger::default(),
+            acknowledged: Arc::default(),
             ledger_dirty: false,
             rebuilding: false,
             quarantined_until: None,
@@ -201,6 +204,7 @@ impl Engine {
             jobs: Jobs::default(),
             comers: BTreeSet::new(),
             runs: BTreeMap::new(),
+            refused: BTreeSet::new(),
             ended: BTreeSet::new(),
             unnamed: BTreeSet::new(),
             sightings: Sightings::default(),

@@ -40,7 +40,9 @@ impl Engine {
             && let Some((last, seen)) = published.run
             && last == run.id.number
         {
-            run.holder.seen |= seen;
+            if seen {
+                run.see();
+            }
             run.outcome = run.outcome.take().or_else(|| published.outcome.clone());
         }
         let view = self.view_of(run);
@@ -68,7 +70,7 @@ impl Engine {
             }
             Step::Close(_) if application.is_none() && !self.is_given_up(&run.id) => {
                 // Nothing in the cluster holds its name: the ledger has to tell every later leader not to create it.
-                run.holder.seen = true;
+                run.see();
                 self.ledger_dirty = true;
             }
             Step::Close(outcome) => {
@@ -102,8 +104,8 @@ impl Engine {
 
     fn create(&mut self, run: &mut Run, placeholder: Option<Placeholder>) {
         run.errand = Some(Errand::Create);
-        let holder = Box::new(run.holder.clone());
-        self.out.push(Command::CreateApplication { run: run.id.clone(), holder, placeholder });
+        let (run, holder) = (run.id.clone(), run.holder.clone());
+        self.out.push(Command::CreateApplication { run, holder, placeholder });
     }
 
     /// Pods are about to be deleted: the outcome has to stand in the job's status first.
@@ -221,7 +223,9 @@ impl Engine {
             Ok(application) if application.run.as_ref() == Some(id) && application.key == run.key => {
                 // The watch shows it: taking it in from here could bring back one that is gone again. From now on the
                 // run is never created a second time; should the watch never show it, a placeholder takes the name.
-                run.holder.seen |= application.placeholder.is_none();
+                if application.placeholder.is_none() {
+                    run.see();
+                }
                 run.denied = None;
                 run.not_before = Some((Errand::Create, self.now + UNTIL_WATCHED));
                 // However long its way was, the spark-operator can have known of it only now.
@@ -270,6 +274,9 @@ impl Engine {
             }
         }
         let job = run.id.job.clone();
+        if run.denied.is_some() {
+            self.refused.insert(id.clone());
+        }
         self.dirty_runs.insert(id.clone());
         if let Some(number) = self.jobs.by_uid(&job) {
             self.job_changed(number);

@@ -1,5 +1,7 @@
 //! Takes in what is seen of applications and pods: whose they are, and which run nobody remembers.
 
+use std::sync::Arc;
+
 use super::runs::YOUNGEST_DROPPED;
 use super::{Engine, Wake};
 use crate::admission::JobNumber;
@@ -168,7 +170,7 @@ impl Engine {
             holder.locks = Locks::default();
         }
         self.tombstones.remove(run);
-        self.hold(run.clone(), holder);
+        self.hold(run.clone(), Arc::new(holder));
         self.ledger_dirty = true;
     }
 
@@ -204,7 +206,7 @@ impl Engine {
             granted: entry.since,
             seen: true,
         };
-        self.hold(run, holder);
+        self.hold(run, Arc::new(holder));
         self.ledger_dirty = true;
     }
 

@@ -2,6 +2,7 @@
 //! protocol). Knows nothing of limits, queues or other runs.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::model::{
     ApplicationSeen, ApplicationState, EndReason, Holder, Interruption, Name, ObjectKey, Outcome, Placeholder,
@@ -74,7 +75,7 @@ pub struct Run {
     /// Which.
     pub id: RunId,
     /// Its place in the ledger.
-    pub holder: Holder,
+    pub holder: Arc<Holder>,
     /// Namespace and derived name of its application.
     pub key: ObjectKey,
     /// A command on its way.
@@ -125,7 +126,7 @@ pub struct Run {
 impl Run {
     /// A run that was just granted, or is found in the ledger.
     #[must_use]
-    pub fn new(id: RunId, holder: Holder) -> Self {
+    pub fn new(id: RunId, holder: Arc<Holder>) -> Self {
         let name = child_name(&holder.job.name, &id.job, id.number);
         let key = ObjectKey { namespace: holder.job.namespace.clone(), name: name.into() };
         Self {
@@ -153,6 +154,13 @@ impl Run {
             class: None,
             closed: None,
             own_grant: false,
+        }
+    }
+
+    /// Its application exists, or nothing is to take its name: from now on it is never created again.
+    pub fn see(&mut self) {
+        if !self.holder.seen {
+            Arc::make_mut(&mut self.holder).seen = true;
         }
     }
 
@@ -219,7 +227,7 @@ pub fn observe(run: &mut Run, view: &View<'_>, now: Time) {
         run.sighted.get_or_insert(now);
         run.application.get_or_insert_with(|| application.uid.clone());
         if application.placeholder.is_none() {
-            run.holder.seen = true;
+            run.see();
             run.last_state = Some(application.state);
         }
         run.leaving = application.deleting.map(|_| run.leaving.unwrap_or(now));

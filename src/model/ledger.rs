@@ -59,8 +59,8 @@ pub struct Ledger {
     pub sequence: i64,
     /// Who leads.
     pub leader: Box<str>,
-    /// Every run that is granted and not yet closed.
-    pub holders: BTreeMap<RunId, Holder>,
+    /// Every run that is granted and not yet closed. Shared: each write of the ledger names them all, and changes few.
+    pub holders: BTreeMap<RunId, Arc<Holder>>,
     /// Limits of the operations that have holders.
     pub operation_limits: BTreeMap<ObjectKey, u32>,
     /// Job limits of the clusters that have holders.

@@ -1,6 +1,7 @@
 //! Commands on a real API server behind a proxy that breaks things: whatever happens, the receipt says no more than is
 //! known.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::Method;
@@ -57,7 +58,7 @@ impl Bench {
     }
 
     async fn write_ledger(&self, base: Option<&LedgerVersion>, ledger: &Ledger) -> Result<LedgerVersion, Failure> {
-        let command = Command::WriteLedger { base: base.cloned(), ledger: Box::new(ledger.clone()) };
+        let command = Command::WriteLedger { base: base.cloned(), ledger: Arc::new(ledger.clone()) };
         match self.execute(command).await {
             Receipt::LedgerWritten(result) => result,
             other => panic!("{other:?}"),
@@ -70,7 +71,7 @@ impl Bench {
         holder: &Holder,
         placeholder: Option<Placeholder>,
     ) -> Result<Box<ApplicationSeen>, Failure> {
-        let command = Command::CreateApplication { run: run.clone(), holder: Box::new(holder.clone()), placeholder };
+        let command = Command::CreateApplication { run: run.clone(), holder: Arc::new(holder.clone()), placeholder };
         match self.execute(command).await {
             Receipt::Created { result, .. } => result,
             other => panic!("{other:?}"),
@@ -134,7 +135,7 @@ fn run(uid: &str) -> RunId {
 fn ledger_with(bench: &Bench, limit: u32, runs: &[&str]) -> Ledger {
     let mut ledger = Ledger { epoch: 1, sequence: 1, leader: "test".into(), ..Ledger::default() };
     for uid in runs {
-        ledger.holders.insert(run(uid), bench.holder(uid));
+        ledger.holders.insert(run(uid), Arc::new(bench.holder(uid)));
     }
     ledger.operation_limits.insert(ObjectKey::new(bench.world.namespace.as_str(), "report"), limit);
     ledger

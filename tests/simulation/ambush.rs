@@ -1,6 +1,8 @@
 //! Bad luck at the worst moment. What it takes to do harm is a chain of rare things, so an ambush is laid when it is drawn,
 //! and sprung when some keeper comes to the point at which it hurts.
 
+use std::sync::Arc;
+
 use slowlane::command::{Command, Failure, Kind, Receipt};
 use slowlane::model::{ApplicationState, Holder, ObjectKey, Span, Uid};
 
@@ -70,7 +72,7 @@ impl Simulation {
     }
 
     /// A run that a command would grant.
-    fn grants(&self, command: &Command) -> Option<Holder> {
+    fn grants(&self, command: &Command) -> Option<Arc<Holder>> {
         let Command::WriteLedger { ledger, .. } = command else { return None };
         let known = self.world.ledger.as_ref().map(|(_, ledger)| ledger);
         let is_new = |run| known.is_none_or(|known| !known.holders.contains_key(run));

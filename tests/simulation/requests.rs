@@ -1,6 +1,7 @@
 //! The writer's requests against the simulated API server: what each command does there, and what it is answered.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use slowlane::command::{Command, Failure, Receipt};
 use slowlane::model::{
@@ -36,7 +37,9 @@ impl World {
     fn answer(&mut self, command: &Command, mutant: Mutant) -> Option<Receipt> {
         Some(match command.clone() {
             Command::ReadLedger => Receipt::LedgerRead(Ok(self.read_ledger(mutant))),
-            Command::WriteLedger { base, ledger } => Receipt::LedgerWritten(self.write_ledger(base, *ledger, mutant)),
+            Command::WriteLedger { base, ledger } => {
+                Receipt::LedgerWritten(self.write_ledger(base, Arc::unwrap_or_clone(ledger), mutant))
+            }
             Command::CreateApplication { run, holder, placeholder } => {
                 let built = self.build(&run, &holder, placeholder, mutant);
                 let result = built.and_then(|app| self.post(app));
@@ -111,7 +114,7 @@ impl World {
         mutant: Mutant,
     ) -> Result<LedgerVersion, Failure> {
         if mutant == Mutant::ForgetsLocks {
-            content.holders.values_mut().for_each(|holder| holder.locks = [].into());
+            content.holders.values_mut().for_each(|holder| Arc::make_mut(holder).locks = [].into());
         }
         let current = self.ledger.as_ref().map(|(version, _)| version.clone());
         if mutant != Mutant::IgnoresTheLedgersVersion {

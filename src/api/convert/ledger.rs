@@ -5,6 +5,7 @@
 mod holder;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use self::holder::{escaped, parse, text, unescaped};
 use crate::api::v1alpha1::{LedgerCluster, LedgerLimit, LedgerLock, LedgerShare, RunLedgerSpec};
@@ -167,7 +168,7 @@ pub fn read_ledger(spec: &RunLedgerSpec) -> Result<Ledger, MalformedLedger> {
                 let operation = operation_of(key, operation)?;
                 ledger.operation_limits.extend(limit.map(|limit| (operation.clone(), limit)));
                 for (run, text) in &entry.holders {
-                    ledger.holders.insert(run_of(key, run)?, holder(key, &operation, run, text)?);
+                    ledger.holders.insert(run_of(key, run)?, Arc::new(holder(key, &operation, run, text)?));
                 }
             }
             _ => return Err(MalformedLedger::Key(key.clone())),
@@ -235,7 +236,7 @@ fn place(ledger: &mut Ledger, placed: &BTreeMap<RunId, Name>) -> Result<(), Malf
         return Err(MalformedLedger::Halved(stray.clone()));
     }
     for (run, holder) in &mut ledger.holders {
-        holder.cluster = placed.get(run).cloned().ok_or_else(|| MalformedLedger::Halved(run.clone()))?;
+        Arc::make_mut(holder).cluster = placed.get(run).cloned().ok_or_else(|| MalformedLedger::Halved(run.clone()))?;
     }
     Ok(())
 }
@@ -344,7 +345,7 @@ mod tests {
                     }
                     let share = Share { max_jobs: limit, max_executors: most };
                     ledger.shares.insert((holder.cluster.clone(), holder.job.namespace.clone()), share);
-                    ledger.holders.insert(RunId { job: uid.into(), number }, holder);
+                    ledger.holders.insert(RunId { job: uid.into(), number }, Arc::new(holder));
                 }
                 ledger
             },
@@ -420,7 +421,7 @@ mod tests {
     fn what_is_reserved_stands_beside_what_there_is() {
         let run = RunId { job: "u".into(), number: 1 };
         let mut ledger = Ledger::default();
-        ledger.holders.insert(run, some_holder());
+        ledger.holders.insert(run, Arc::new(some_holder()));
         ledger.cluster_capacity.insert("business".into(), Resources { executors: 7, ..Resources::UNBOUNDED });
         let cluster = write_ledger(&ledger).clusters["business"];
         assert_eq!((cluster.executors, cluster.max_executors), (100_000, Some(7)));
@@ -433,7 +434,7 @@ mod tests {
         for (number, cluster) in [(1, "business"), (2, "business"), (3, "night")] {
             let locks = Locks::from([("lake".into(), 2)]);
             let holder = Holder { cluster: cluster.into(), max_executors: 3, locks, ..some_holder() };
-            ledger.holders.insert(RunId { job: "u".into(), number }, holder);
+            ledger.holders.insert(RunId { job: "u".into(), number }, Arc::new(holder));
         }
         ledger.lock_permits.insert("lake".into(), 9);
         ledger.cluster_lock_permits.insert(("business".into(), "lake".into()), 5);
@@ -451,7 +452,7 @@ mod tests {
     fn a_run_without_its_cluster_is_an_error() {
         let run = RunId { job: "u".into(), number: 1 };
         let mut ledger = Ledger::default();
-        ledger.holders.insert(run.clone(), some_holder());
+        ledger.holders.insert(run.clone(), Arc::new(some_holder()));
         let mut spec = write_ledger(&ledger);
         spec.limits.remove("cluster/business");
         assert_eq!(read_ledger(&spec), Err(MalformedLedger::Halved(run)));
