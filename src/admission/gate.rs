@@ -4,7 +4,9 @@
 //! Blocked work costs nothing until what blocks it changes: the head of a queue whose operation is at its limit stands in no
 //! lane, and whatever a cluster decides by, it decides once for a lane.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
+
+use hashbrown::HashMap;
 
 use super::entry::{ClusterEntry, OperationEntry, entries_for};
 use super::lane::{Candidate, ClusterNumber, Fit, Lane, LaneKey, LaneNumber};

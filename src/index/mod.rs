@@ -5,11 +5,11 @@
 mod history;
 mod strangers;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::hash::{BuildHasher, DefaultHasher, Hash, Hasher, RandomState};
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{BuildHasher, DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use hashbrown::HashTable;
+use hashbrown::{DefaultHashBuilder, HashMap, HashSet, HashTable};
 
 pub use history::{Expectations, History, stepped};
 
@@ -138,7 +138,7 @@ pub struct Jobs {
     arrivals: u32,
     by_key: HashTable<JobNumber>,
     by_uid: HashTable<JobNumber>,
-    hasher: RandomState,
+    hasher: DefaultHashBuilder,
     names: Shared<str>,
     choices: Shared<ClusterChoice>,
     parameters: Shared<[Box<str>]>,
