@@ -48,8 +48,8 @@ impl Gate {
     }
 
     /// Gives up claims that do not hold any more, then makes those that may be made, the first in rank first.
-    pub(super) fn settle_claims(&mut self, now: Time) {
-        self.now = now;
+    pub(super) fn settle_claims(&mut self) {
+        let now = self.now;
         while let Some(changed) = self.reservations.first().copied().filter(|(time, _)| *time <= now) {
             self.reservations.remove(&changed);
             self.touched.insert(changed.1);
@@ -96,7 +96,7 @@ impl Gate {
     fn claimable_at(&self, number: ClusterNumber) -> Option<Claimable> {
         let entry = self.clusters.get(number)?;
         let claimed = entry.claim.as_ref().map(|claim| claim.rank);
-        let lanes = entry.lanes.iter().filter_map(|lane| self.lanes.get(*lane));
+        let lanes = entry.lanes.keys().filter_map(|lane| self.lanes.get(*lane));
         let contending = lanes.filter(|lane| self.contends(lane, number));
         let before = self.now + Span(-self.bound.0);
         let first = contending.flat_map(|lane| lane.heads_before(before, self.aging)).filter_map(|heads| {

@@ -141,8 +141,8 @@ pub struct ClusterEntry {
     windows: Vec<Aperture>,
     /// A bit for each entry of `accept` that applies at present; the lowest where there is none.
     pub(super) open: u32,
-    /// Lanes that could ever go to it.
-    pub(super) lanes: BTreeSet<LaneNumber>,
+    /// Lanes that could ever go to it, and which of their candidates it is.
+    pub(super) lanes: BTreeMap<LaneNumber, usize>,
     /// The first in rank that may start on it, as last looked at.
     pub(super) best: Option<(Rank, QueueNumber)>,
     /// Nothing fitted when it was last looked at, and this is the least that anything needs.

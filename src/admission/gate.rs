@@ -263,13 +263,13 @@ impl Gate {
     /// How many jobs wait that could go to a cluster; one that could go to several counts in each.
     #[must_use]
     pub fn queued_for(&self, entry: &ClusterEntry) -> usize {
-        entry.lanes.iter().filter_map(|lane| self.lanes.get(*lane)).map(|lane| lane.queued).sum()
+        entry.lanes.keys().filter_map(|lane| self.lanes.get(*lane)).map(|lane| lane.queued).sum()
     }
 
     /// Operations with jobs that could go to a cluster.
     #[must_use]
     pub fn operations_at(&self, cluster: &str) -> BTreeSet<ObjectKey> {
-        let lanes = self.cluster(cluster).into_iter().flat_map(|entry| &entry.lanes);
+        let lanes = self.cluster(cluster).into_iter().flat_map(|entry| entry.lanes.keys());
         let queues = lanes.filter_map(|lane| self.lanes.get(*lane)).flat_map(|lane| &lane.queues);
         queues.filter_map(|number| Some(self.queue(*number)?.key.operation.clone())).collect()
     }
@@ -277,12 +277,10 @@ impl Gate {
     /// Whether jobs wait only because a cluster is full: of those that it accepts, none fits.
     #[must_use]
     pub fn turns_away(&self, entry: &ClusterEntry) -> bool {
-        let Some(number) = self.by_name.get(&entry.name) else { return false };
-        let lanes = entry.lanes.iter().filter_map(|lane| self.lanes.get(*lane)).filter(|lane| lane.first().is_some());
-        let standings = lanes.filter_map(|lane| Some(lane.standings[lane.candidate(*number)?.0]));
-        let standings: Vec<WaitReason> = standings.filter(|it| *it != WaitReason::OutsideWindow).collect();
-        let is_full = |it: &WaitReason| matches!(it, WaitReason::ClusterLimitReached | WaitReason::ClusterOccupied);
-        standings.iter().any(is_full) && !standings.contains(&WaitReason::PendingEvaluation)
+        let lanes = entry.lanes.iter().filter_map(|(lane, at)| Some((self.lanes.get(*lane)?, *at)));
+        let waiting = lanes.filter(|(lane, _)| lane.first.is_some()).map(|(lane, at)| lane.standings[at]);
+        let is_full = |it: WaitReason| matches!(it, WaitReason::ClusterLimitReached | WaitReason::ClusterOccupied);
+        waiting.clone().any(is_full) && !waiting.into_iter().any(|it| it == WaitReason::PendingEvaluation)
     }
 
     /// Whether `SparkApplication`s can be created at all.
@@ -601,7 +599,11 @@ impl Gate {
 
     /// Queues whose reason is another one than before, and which one it was.
     pub fn settle(&mut self, now: Time) -> Vec<(QueueNumber, WaitReason)> {
-        self.settle_claims(now);
+        self.now = now;
+        if self.is_quiet() {
+            return Vec::new();
+        }
+        self.settle_claims();
         self.look_at_touched();
         self.look_at_pace();
         self.settle_lanes();
@@ -646,6 +648,17 @@ impl Gate {
             && self.unsettled.is_empty()
             && self.doubtful.is_empty()
             && self.seeking.is_empty()
+    }
+
+    /// Whether nothing can start and nobody's reason can be another one: nothing has happened since both were settled, and no time
+    /// has come. Most events are of that kind.
+    pub(super) fn is_quiet(&self) -> bool {
+        let has_come = |time: Option<Time>| time.is_some_and(|time| time <= self.now);
+        self.is_settled()
+            && self.order.is_empty()
+            && !self.pace.has_turned()
+            && !has_come(self.due.first().map(|(time, _)| *time))
+            && !has_come(self.reservations.first().map(|(time, _)| *time))
     }
 
     // ---- inside: clusters and operations ----------------------------------------------------------------------
@@ -744,7 +757,7 @@ impl Gate {
 
     /// Who lacks nothing at a cluster but perhaps the pace may have another reason.
     fn unsettle_at(&mut self, number: ClusterNumber) {
-        let lanes = self.clusters.get(number).into_iter().flat_map(|entry| &entry.lanes);
+        let lanes = self.clusters.get(number).into_iter().flat_map(|entry| entry.lanes.keys());
         self.unsettled_lanes.extend(lanes);
     }
 
@@ -934,10 +947,11 @@ impl Gate {
         let standings = key.candidates.iter().map(|candidate| self.standing(&key, candidate)).collect();
         let number = self.lanes.add(Lane::new(key.clone(), standings));
         self.unsettled_lanes.insert(number);
-        for candidate in key.candidates.iter().filter(|candidate| candidate.fit == Fit::Fits) {
+        let fitting = key.candidates.iter().enumerate().filter(|(_, candidate)| candidate.fit == Fit::Fits);
+        for (at, candidate) in fitting {
             // Nothing changes for others: its heads say themselves where they may matter.
             if let Some(entry) = self.clusters.get_mut(candidate.cluster) {
-                entry.lanes.insert(number);
+                entry.lanes.insert(number, at);
                 let (need, room) = (candidate.need, entry.room());
                 entry.least_need = entry.least_need.filter(|_| !need.fits(room)).map(|least| least.at_most(need));
             }

@@ -65,6 +65,8 @@ pub(super) struct Lane {
     pub(super) queues: BTreeSet<QueueNumber>,
     /// Jobs in them.
     pub(super) queued: usize,
+    /// The first in rank of all heads.
+    pub(super) first: Option<(Rank, QueueNumber)>,
     /// The heads of queues whose operation lets them start, by class, the lowest first.
     heads: [BTreeSet<(Rank, QueueNumber)>; Priority::DESCENDING.len()],
 }
@@ -72,12 +74,7 @@ pub(super) struct Lane {
 impl Lane {
     pub(super) fn new(key: LaneKey, standings: Box<[WaitReason]>) -> Self {
         let nearest = WaitReason::PendingEvaluation;
-        Self { key, standings, nearest, queues: BTreeSet::new(), queued: 0, heads: Default::default() }
-    }
-
-    /// The first in rank.
-    pub(super) fn first(&self) -> Option<(Rank, QueueNumber)> {
-        self.heads.iter().filter_map(BTreeSet::first).min().copied()
+        Self { key, standings, nearest, queues: BTreeSet::new(), queued: 0, first: None, heads: Default::default() }
     }
 
     /// A head comes, goes, or is another one.
@@ -87,6 +84,7 @@ impl Lane {
             heads.remove(&(old, queue));
         }
         heads.extend(new.map(|new| (new, queue)));
+        self.first = self.heads.iter().filter_map(BTreeSet::first).min().copied();
     }
 
     /// Those that were created before a time, in order, class by class. In a class the first in rank is the oldest.

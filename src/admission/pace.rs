@@ -121,6 +121,11 @@ impl Pace {
         before != bound
     }
 
+    /// Whether the pace may stop others now than when that was told last.
+    pub(super) fn has_turned(&self) -> bool {
+        self.told != (self.is_full(None), self.in_line())
+    }
+
     /// Whether the pace stops everybody now that did not before, or the other way round; and the clusters of which it does.
     pub(super) fn turned(&mut self) -> (bool, Vec<ClusterNumber>) {
         let now = (self.is_full(None), self.in_line());

@@ -14,7 +14,8 @@ struct Place {
     lane: LaneNumber,
     /// Which of the lane's candidates the cluster is.
     at: usize,
-    candidate: Candidate,
+    /// What the smallest run needs there.
+    need: Resources,
     /// The first in rank that its operation lets start.
     first: Option<(Rank, QueueNumber)>,
     /// What stands between them, whatever is kept.
@@ -25,7 +26,11 @@ impl Gate {
     /// The next job that may start, first in rank of all. The caller takes it off its queue and lets it
     /// [`take`](Self::take) its slots before asking again.
     pub fn next_start(&mut self, now: Time) -> Option<Grant> {
-        self.settle_claims(now);
+        self.now = now;
+        if self.is_quiet() {
+            return None;
+        }
+        self.settle_claims();
         loop {
             self.look_at_touched();
             let (number, best) = self.first_in_order()?;
@@ -87,7 +92,7 @@ impl Gate {
         }
         let mut best = None;
         for place in &places {
-            let may_pass = |(rank, _): &(Rank, QueueNumber)| self.may_pass(place, *rank) && self.is_left(place, *rank);
+            let may_pass = |(rank, _): &(Rank, QueueNumber)| self.may_pass(number, place, *rank) && self.is_left(place, *rank);
             let may_start = place.first.filter(|_| place.standing == WaitReason::PendingEvaluation).filter(may_pass);
             best = best.into_iter().chain(may_start).min();
             let is_kept = place.standing == WaitReason::PendingEvaluation && may_start.is_none();
@@ -96,8 +101,8 @@ impl Gate {
         }
         self.set_best(number, best);
         if let Some(entry) = self.clusters.get_mut(number) {
-            let nothing_fits = places.iter().all(|place| !place.candidate.need.fits(room));
-            let least = places.iter().map(|place| place.candidate.need).reduce(Resources::at_most);
+            let nothing_fits = places.iter().all(|place| !place.need.fits(room));
+            let least = places.iter().map(|place| place.need).reduce(Resources::at_most);
             entry.least_need = least.filter(|_| nothing_fits);
         }
     }
@@ -125,10 +130,10 @@ impl Gate {
         let Some(entry) = self.clusters.get(number) else { return (None, None) };
         let most = entry.room_beside_strangers();
         let lacks_room =
-            |place: &&Place| place.standing == WaitReason::ClusterOccupied && place.candidate.need.fits(most);
+            |place: &&Place| place.standing == WaitReason::ClusterOccupied && place.need.fits(most);
         let lacking = places.iter().filter(lacks_room);
         let first = || {
-            let (head, need) = lacking.filter_map(|place| Some((place.first?, place.candidate.need))).min()?;
+            let (head, need) = lacking.filter_map(|place| Some((place.first?, place.need))).min()?;
             self.wanted(head, need)
         };
         let wanted = match entry.strategy() {
@@ -143,23 +148,24 @@ impl Gate {
 
     /// Every lane that could ever go to a cluster, and what stands between them.
     fn places(&self, number: ClusterNumber) -> Vec<Place> {
-        let lanes = self.clusters.get(number).into_iter().flat_map(|entry| &entry.lanes);
-        let place = |number_of_lane: &LaneNumber| {
-            let lane = self.lanes.get(*number_of_lane)?;
-            let (at, candidate) = lane.candidate(number)?;
-            let standing = self.standing(&lane.key, &candidate);
-            Some(Place { lane: *number_of_lane, at, candidate, first: lane.first(), standing })
-        };
-        lanes.filter_map(place).collect()
+        let Some(entry) = self.clusters.get(number) else { return Vec::new() };
+        let mut places = Vec::with_capacity(entry.lanes.len());
+        places.extend(entry.lanes.iter().filter_map(|(lane_number, at)| {
+            let lane = self.lanes.get(*lane_number)?;
+            let candidate = lane.key.candidates.get(*at)?;
+            let standing = self.standing(&lane.key, candidate);
+            Some(Place { lane: *lane_number, at: *at, need: candidate.need, first: lane.first, standing })
+        }));
+        places
     }
 
     /// Whether a job may start before the first that lacks room, by the cluster's strategy.
-    fn may_pass(&self, place: &Place, rank: Rank) -> bool {
-        let Some(entry) = self.clusters.get(place.candidate.cluster) else { return false };
+    fn may_pass(&self, number: ClusterNumber, place: &Place, rank: Rank) -> bool {
+        let Some(entry) = self.clusters.get(number) else { return false };
         let is_first = entry.vacancy.blocked_by.is_none_or(|blocking| rank < blocking);
         is_first
             || entry.vacancy.reservation.is_some_and(|reservation| {
-                place.candidate.need.fits(reservation.spare) || self.ends_before(place.lane, reservation)
+                place.need.fits(reservation.spare) || self.ends_before(place.lane, reservation)
             })
     }
 
@@ -194,10 +200,10 @@ impl Gate {
     /// Whether a job could start with what is kept for those above left to them.
     fn is_left(&self, place: &Place, rank: Rank) -> bool {
         let Some(lane) = self.lanes.get(place.lane) else { return false };
-        let Some(entry) = self.clusters.get(place.candidate.cluster) else { return false };
+        let Some(candidate) = lane.key.candidates.get(place.at) else { return false };
+        let Some(entry) = self.clusters.get(candidate.cluster) else { return false };
         let kept = entry.claim_above(rank).map_or(Resources::default(), |_| entry.vacancy.kept);
-        self.shortage(&lane.key, &place.candidate, Some(rank)).is_none()
-            && place.candidate.need.plus(kept).fits(entry.room())
+        self.shortage(&lane.key, candidate, Some(rank)).is_none() && place.need.plus(kept).fits(entry.room())
     }
 
     pub(super) fn set_best(&mut self, number: ClusterNumber, best: Option<(Rank, QueueNumber)>) {
