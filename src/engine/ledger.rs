@@ -186,7 +186,7 @@ impl Engine {
     /// A run holds its slots: it is live from now on.
     pub(super) fn hold(&mut self, run: RunId, holder: Arc<Holder>) {
         self.gate.take(&run, &holder);
-        if self.sightings.applications.get(&run).is_none_or(|it| it.state == ApplicationState::New) {
+        if self.sightings.application(&run).is_none_or(|it| it.state == ApplicationState::New) {
             self.gate.join_line(&run);
         }
         if !self.acknowledged.holders.contains_key(&run) {
@@ -195,7 +195,7 @@ impl Engine {
         self.assign(&run);
         self.dirty_runs.insert(run.clone());
         let id = run.clone();
-        self.runs.insert(run, Run::new(id.clone(), holder));
+        self.runs.insert(run, Box::new(Run::new(id.clone(), holder)));
         self.count_pods(&id);
     }
 
@@ -263,7 +263,7 @@ impl Engine {
             if let Some(number) = self.jobs.by_uid(&run.job) {
                 self.job_changed(number);
             }
-            self.runs.insert(run.clone(), Run { own_grant: true, ..Run::new(run, holder) });
+            self.runs.insert(run.clone(), Box::new(Run { own_grant: true, ..Run::new(run, holder) }));
         }
     }
 

@@ -147,7 +147,7 @@ pub struct Engine {
     gate: Gate,
     /// Jobs that have come to operations that may refuse them, and are yet to be judged.
     comers: BTreeSet<Rank>,
-    runs: BTreeMap<RunId, Run>,
+    runs: BTreeMap<RunId, Box<Run>>,
     /// Runs that were taken in and that no acknowledged ledger names yet.
     unnamed: BTreeSet<RunId>,
     /// Runs whose create was refused, as far as is known.

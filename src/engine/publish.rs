@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::wording::{blank, reason_of, suspended};
 use super::{Engine, Phase, Wake, WriteKind};
-use crate::admission::{JobNumber, QueueNumber, Rank};
+use crate::admission::{JobNumber, Queue, QueueNumber, Rank};
 use crate::command::{Announcement, Command, Failure};
 use crate::index::{JobEntry, Said, Stage, Unsaid};
 use crate::lifecycle::{Errand, RETRY, Run};
@@ -123,6 +123,16 @@ impl Engine {
         first
     }
 
+    /// A job's place among the first of its operation, if it is one of them.
+    pub(super) fn position_of(&self, queue: &Queue, rank: &Rank) -> Option<u32> {
+        // Who is not near the head of its own queue is not near that of all.
+        if !queue.iter().take(NEAR_HEAD).any(|other| other == rank) {
+            return None;
+        }
+        let position = self.first_of(&queue.key.operation).iter().position(|other| other == rank)?;
+        u32::try_from(position + 1).ok()
+    }
+
     pub(super) fn publish_backlog(&mut self) {
         while self.informational < INFORMATIONAL_AT_ONCE && !self.is_undecided() {
             let Some((_, number)) = self.backlog.pop_first() else { break };
@@ -183,7 +193,7 @@ impl Engine {
             return;
         }
         self.informational += 1;
-        self.say(number, status, WriteKind::Informational);
+        self.say(number, status, said, WriteKind::Informational);
     }
 
     /// Whether a waiting job's status says what holds it, details aside.
@@ -202,8 +212,7 @@ impl Engine {
     }
 
     /// Sends a status and takes it as said; a failure takes that back.
-    fn say(&mut self, number: JobNumber, status: JobStatus, kind: WriteKind) {
-        let said = said(&status);
+    fn say(&mut self, number: JobNumber, status: JobStatus, said: Said, kind: WriteKind) {
         let Some(entry) = self.jobs.get_mut(number) else { return };
         entry.let_in |= status.accepted.is_some();
         let is_transition = entry.announced != Some(status.state);
@@ -345,7 +354,8 @@ impl Engine {
             return;
         }
         if let Some(status) = entry.ending.clone() {
-            self.say(number, *status, WriteKind::End);
+            let said = said(&status);
+            self.say(number, *status, said, WriteKind::End);
         }
     }
 
@@ -370,10 +380,11 @@ impl Engine {
         self.jobs.set_state(number, JobState::Finishing, self.now);
         let Some(entry) = self.jobs.get(number) else { return };
         let status = self.status_of_run(entry, run);
-        self.say(number, status, WriteKind::Record);
+        let said = said(&status);
+        self.say(number, status, said, WriteKind::Record);
     }
 
-    fn unrecorded(&self, uid: &Uid) -> Option<Run> {
+    fn unrecorded(&self, uid: &Uid) -> Option<Box<Run>> {
         let run = self.runs_of(uid).into_iter().filter_map(|id| self.runs.get(&id));
         run.into_iter().find(|run| run.errand == Some(Errand::Record)).cloned()
     }

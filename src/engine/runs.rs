@@ -88,7 +88,7 @@ impl Engine {
     pub(super) fn view_of(&self, run: &Run) -> View<'_> {
         static NO_PODS: BTreeMap<Name, PodSeen> = BTreeMap::new();
         let pods = self.sightings.pods_of(&run.id, &run.key.namespace).unwrap_or(&NO_PODS);
-        let application = self.sightings.applications.get(&run.id);
+        let application = self.sightings.application(&run.id);
         View {
             application,
             pods,
@@ -229,7 +229,7 @@ impl Engine {
                 run.denied = None;
                 run.not_before = Some((Errand::Create, self.now + UNTIL_WATCHED));
                 // However long its way was, the spark-operator can have known of it only now.
-                let seen = self.sightings.applications.get(id);
+                let seen = self.sightings.application(id);
                 if application.placeholder.is_none() && seen.is_none_or(|seen| seen.state == ApplicationState::New) {
                     self.gate.join_line(id);
                 }
@@ -308,7 +308,7 @@ impl Engine {
             }
             Ok((_, pods)) if !pods.iter().any(|pod| pod.phase.is_live()) => {
                 run.confirmed = true;
-                let driver = pods.iter().find(|pod| run.is_driver(pod, self.sightings.applications.get(id)));
+                let driver = pods.iter().find(|pod| run.is_driver(pod, self.sightings.application(id)));
                 let killed = run.deleted || run.leaving.is_some();
                 if let Some(driver) = driver.filter(|pod| pod.phase == PodPhase::Succeeded || !killed) {
                     run.outcome.get_or_insert_with(|| outcome_of(driver));
@@ -354,7 +354,7 @@ impl Engine {
         if !self.tombstones.contains(id) || self.runs.contains_key(id) || self.dropping.contains(id) {
             return;
         }
-        if let Some(application) = self.sightings.applications.get(id) {
+        if let Some(application) = self.sightings.application(id) {
             self.dropping.insert(id.clone());
             let (key, uid) = (application.key.clone(), application.uid.clone());
             self.out.push(Command::DropTombstone { key, uid });
@@ -375,7 +375,7 @@ impl Engine {
     }
 
     fn is_application(&self, id: &RunId, key: &ObjectKey) -> bool {
-        self.sightings.applications.get(id).is_some_and(|application| application.key == *key)
+        self.sightings.application(id).is_some_and(|application| application.key == *key)
     }
 
     /// Nothing can be created in a namespace that is being deleted: tombstones only hold it up.
@@ -390,7 +390,7 @@ impl Engine {
 
     fn drop_tombstones(&mut self, is_one: impl Fn(&ApplicationSeen) -> bool) {
         let runs = self.tombstones.oldest_first().map(|(_, run)| run);
-        let those = runs.filter(|run| self.sightings.applications.get(*run).is_some_and(&is_one));
+        let those = runs.filter(|run| self.sightings.application(run).is_some_and(&is_one));
         for run in those.cloned().collect::<Vec<_>>() {
             self.drop_tombstone(&run);
         }

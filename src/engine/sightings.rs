@@ -13,17 +13,17 @@ use crate::model::{
 };
 
 impl Engine {
-    pub(super) fn application_seen(&mut self, application: ApplicationSeen) {
+    pub(super) fn application_seen(&mut self, application: Box<ApplicationSeen>) {
         let Some(run) = application.run.clone().filter(|run| self.is_ours(run, &application)) else { return };
         if let Some(record) = self.runs.get_mut(&run) {
             record.confirmed = false;
             // The watch was behind a quorum read: it may have caught up.
             record.not_before.take_if(|(errand, _)| *errand == Errand::Confirm);
         }
-        if self.sightings.applications.get(&run) == Some(&application) {
+        if self.sightings.application(&run) == Some(&application) {
             return;
         }
-        let known = self.sightings.applications.get(&run).filter(|known| known.uid == application.uid);
+        let known = self.sightings.application(&run).filter(|known| known.uid == application.uid);
         let was_new = known.is_some_and(|it| it.state == ApplicationState::New);
         if application.state != ApplicationState::New {
             // What others granted may have been taken up long before it is listed here: that tells nothing of the pace.
@@ -39,7 +39,7 @@ impl Engine {
                 touch.newest = touch.newest.max(sighted.unwrap_or_default());
             }
         }
-        if self.sightings.applications.get(&run).is_some_and(|known| known.uid != application.uid) {
+        if self.sightings.application(&run).is_some_and(|known| known.uid != application.uid) {
             self.dropping.remove(&run);
         }
         self.sightings.set_application(run.clone(), application);
@@ -67,7 +67,7 @@ impl Engine {
     fn is_at_home(&self, run: &RunId, namespace: &Name) -> bool {
         let home = self.runs.get(run).map(|record| &record.key.namespace);
         let home = home.or_else(|| self.jobs.of(&run.job).map(|entry| &entry.job.key.namespace));
-        let home = home.or_else(|| self.sightings.applications.get(run).map(|it| &it.key.namespace));
+        let home = home.or_else(|| self.sightings.application(run).map(|it| &it.key.namespace));
         home.is_none_or(|home| home == namespace)
     }
 
@@ -132,7 +132,7 @@ impl Engine {
         if self.runs.contains_key(run) || in_flight {
             return;
         }
-        let Some(application) = self.sightings.applications.get(run) else { return };
+        let Some(application) = self.sightings.application(run) else { return };
         let is_past = self.jobs.of(&run.job).is_some_and(|entry| {
             run.number <= entry.used_up || entry.job.past_runs().iter().any(|past| past.number == run.number)
         });
@@ -213,7 +213,7 @@ impl Engine {
     /// How long a tombstone stays. One that is being deleted tells nobody anything any more and only holds its name:
     /// whoever deleted it, or its kind, does not wait for it longer than any request can be on its way.
     pub(super) fn keep_tombstone(&self, run: &RunId) -> Span {
-        match self.sightings.applications.get(run) {
+        match self.sightings.application(run) {
             None => Span(0),
             Some(application) if self.gate.is_terminating(&application.key.namespace) => Span(0),
             Some(application) if application.deleting.is_some() => self.settings.tombstone.min(YOUNGEST_DROPPED),

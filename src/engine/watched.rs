@@ -42,7 +42,7 @@ impl Engine {
             Change::JobGone(key, uid) => self.job_gone(&key, &uid),
             Change::Application(application) => {
                 self.relists.name(Kind::Application, &application.key);
-                self.application_seen(*application);
+                self.application_seen(application);
             }
             Change::ApplicationGone(key, uid) => self.application_gone(&key, &uid),
             Change::Stranger(stranger) => {

@@ -11,14 +11,15 @@ impl Engine {
     pub(super) fn status_of_waiting(&self, entry: &JobEntry, number: QueueNumber, rank: &Rank) -> JobStatus {
         let Some(queue) = self.gate.queue(number) else { return blank(entry, entry.state) };
         let reason = reason_of(entry, queue);
-        let mut blockers = if reason == queue.reason { self.gate.blockers(queue, self.now) } else { vec![unjudged()] };
-        let first = self.first_of(&queue.key.operation);
-        let position = first.iter().position(|other| other == rank);
-        if position.is_none() {
-            blockers.truncate(1);
-            blockers.iter_mut().for_each(|blocker| blocker.holders.clear());
-        }
-        let position = position.and_then(|position| u32::try_from(position + 1).ok());
+        let position = self.position_of(queue, rank);
+        let blockers = if reason != queue.reason {
+            vec![unjudged()]
+        } else if position.is_some() {
+            self.gate.blockers(queue, self.now)
+        } else {
+            let first = self.gate.first_blocker(queue, self.now);
+            first.map(|blocker| Blocker { holders: Vec::new(), ..blocker }).into_iter().collect()
+        };
         JobStatus {
             reason: reason.as_str(),
             message: blockers.first().map(|blocker| blocker.message.clone()).unwrap_or_default(),
@@ -92,7 +93,7 @@ impl Engine {
     }
 
     pub(super) fn run_status(&self, run: &Run) -> RunStatus {
-        let application = self.sightings.applications.get(&run.id);
+        let application = self.sightings.application(&run.id);
         let (outcome, reason, message, result_uri) = match &run.outcome {
             None => (None, None, None, None),
             Some(Outcome::Succeeded(report)) => {

@@ -314,7 +314,7 @@ struct RunPods {
 #[derive(Debug, Default)]
 pub struct Sightings {
     /// Applications, tombstones among them.
-    pub applications: BTreeMap<RunId, ApplicationSeen>,
+    pub applications: BTreeMap<RunId, Box<ApplicationSeen>>,
     /// Pods, by the run and the namespace: labels can be copied anywhere.
     pods: BTreeMap<(RunId, Name), RunPods>,
     application_runs: HashMap<ObjectKey, RunId>,
@@ -323,9 +323,15 @@ pub struct Sightings {
 
 impl Sightings {
     /// An application is there.
-    pub fn set_application(&mut self, run: RunId, application: ApplicationSeen) {
+    pub fn set_application(&mut self, run: RunId, application: Box<ApplicationSeen>) {
         self.application_runs.insert(application.key.clone(), run.clone());
         self.applications.insert(run, application);
+    }
+
+    /// The application of a run.
+    #[must_use]
+    pub fn application(&self, run: &RunId) -> Option<&ApplicationSeen> {
+        self.applications.get(run).map(Box::as_ref)
     }
 
     /// An application is gone, if it is still the one with this UID.
