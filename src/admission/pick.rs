@@ -92,7 +92,8 @@ impl Gate {
         }
         let mut best = None;
         for place in &places {
-            let may_pass = |(rank, _): &(Rank, QueueNumber)| self.may_pass(number, place, *rank) && self.is_left(place, *rank);
+            let may_pass =
+                |(rank, _): &(Rank, QueueNumber)| self.may_pass(number, place, *rank) && self.is_left(place, *rank);
             let may_start = place.first.filter(|_| place.standing == WaitReason::PendingEvaluation).filter(may_pass);
             best = best.into_iter().chain(may_start).min();
             let is_kept = place.standing == WaitReason::PendingEvaluation && may_start.is_none();
@@ -129,8 +130,7 @@ impl Gate {
     ) -> (Option<Rank>, Option<Reservation>) {
         let Some(entry) = self.clusters.get(number) else { return (None, None) };
         let most = entry.room_beside_strangers();
-        let lacks_room =
-            |place: &&Place| place.standing == WaitReason::ClusterOccupied && place.need.fits(most);
+        let lacks_room = |place: &&Place| place.standing == WaitReason::ClusterOccupied && place.need.fits(most);
         let lacking = places.iter().filter(lacks_room);
         let first = || {
             let (head, need) = lacking.filter_map(|place| Some((place.first?, place.need))).min()?;

@@ -144,6 +144,7 @@ impl Engine {
     fn rebuild(&mut self) {
         self.rebuilding = true;
         self.ledger_dirty = true;
+        self.compose_anew = true;
         // Above every epoch that was counted up before, so that nobody takes the new ledger for an older copy.
         self.epoch = self.epoch.saturating_add(1).max(self.now.0 / 1000);
         let until = self.now + self.settings.quarantine;
@@ -167,6 +168,7 @@ impl Engine {
 
     /// Makes runs and gate agree with a ledger that was read.
     fn follow(&mut self, content: &Ledger) {
+        self.compose_anew = true;
         let gone: Vec<RunId> = self.ended.iter().filter(|run| !content.holders.contains_key(*run)).cloned().collect();
         for run in gone {
             if let Some(ended) = self.runs.get(&run) {
@@ -175,6 +177,8 @@ impl Engine {
             self.forget_run(&run);
         }
         self.unnamed = self.runs.keys().filter(|run| !content.holders.contains_key(*run)).cloned().collect();
+        let restated = self.runs.iter().filter(|(run, it)| content.holders.get(*run) != Some(&it.holder));
+        self.restated = restated.map(|(run, _)| run.clone()).collect();
         self.ledger_dirty |= !self.unnamed.is_empty();
         for (run, holder) in &content.holders {
             if !self.runs.contains_key(run) {
@@ -252,6 +256,9 @@ impl Engine {
         self.acknowledged = flight.content;
         self.unnamed.retain(|run| !self.acknowledged.holders.contains_key(run));
         self.look_at_refused();
+        let acknowledged = &self.acknowledged.holders;
+        let is_said = |run: &RunId, it: &Run| acknowledged.get(run) == Some(&it.holder);
+        self.restated.retain(|run| self.runs.get(run).is_some_and(|it| !is_said(run, it)));
         for run in flight.releases.keys() {
             self.forget_run(run);
         }
@@ -282,6 +289,7 @@ impl Engine {
     /// A write did not go through, as far as we know: its releases hold again, its grants queue again.
     fn turn_back(&mut self, flight: &Flight) {
         self.ledger_dirty = true;
+        self.compose_anew = true;
         for (run, holder) in &flight.releases {
             self.gate.take(run, holder);
         }
@@ -390,6 +398,26 @@ impl Engine {
 
     /// The ledger as it should be. Limits stand beside holders; a key without holders is left out.
     fn compose(&mut self, releases: &BTreeMap<RunId, Arc<Holder>>, grants: &BTreeMap<RunId, Arc<Holder>>) -> Ledger {
+        if std::mem::take(&mut self.compose_anew) || self.rebuilding || !self.unnamed.is_empty() {
+            return self.composed_anew(releases, grants);
+        }
+        // What was acknowledged and what has changed since: most writes change one run or two of hundreds.
+        let mut ledger = (*self.acknowledged).clone();
+        releases.keys().for_each(|run| _ = ledger.holders.remove(run));
+        let restated = self.restated.iter().filter(|run| !releases.contains_key(*run));
+        let restated = restated.filter_map(|run| Some((run.clone(), self.runs.get(run)?.holder.clone())));
+        ledger.holders.extend(restated);
+        ledger.holders.extend(grants.iter().map(|(run, holder)| (run.clone(), holder.clone())));
+        self.adjust_limits(&mut ledger, releases.values().chain(grants.values()));
+        debug_assert_eq!(ledger, self.composed_anew(releases, grants), "a change of the ledger was missed");
+        ledger
+    }
+
+    fn composed_anew(
+        &mut self,
+        releases: &BTreeMap<RunId, Arc<Holder>>,
+        grants: &BTreeMap<RunId, Arc<Holder>>,
+    ) -> Ledger {
         let live = self.runs.iter().filter(|(run, _)| !releases.contains_key(*run));
         let mut holders: BTreeMap<RunId, Arc<Holder>> =
             live.map(|(run, record)| (run.clone(), record.holder.clone())).collect();

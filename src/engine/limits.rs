@@ -106,11 +106,47 @@ impl Engine {
         });
         ledger.cluster_lock_permits = locks.collect();
         self.ledger_dirty |= limits.again;
+        self.compose_anew |= limits.again;
+    }
+
+    /// Limits as they were acknowledged, save for those of which a run comes or goes.
+    pub(super) fn adjust_limits<'a>(&self, ledger: &mut Ledger, changed: impl Iterator<Item = &'a Arc<Holder>>) {
+        let (gate, settings) = (&self.gate, &self.settings);
+        for holder in changed {
+            let key = holder.operation_key();
+            let operation = gate.operation(&key).filter(|entry| !entry.holders.is_empty());
+            let most = operation.and_then(|entry| entry.declared.as_ref()?.limit);
+            put(&mut ledger.operation_limits, key, most);
+            let (name, namespace) = (&holder.cluster, &holder.job.namespace);
+            let entry = gate.cluster(name).filter(|entry| !entry.holders.is_empty());
+            let declared = entry.and_then(|entry| entry.declared.as_ref());
+            put(&mut ledger.cluster_limits, name.clone(), declared.and_then(|declared| declared.max_jobs));
+            put(&mut ledger.cluster_capacity, name.clone(), declared.map(|declared| declared.capacity));
+            let shares = entry.is_some_and(|entry| entry.shares.contains_key(namespace));
+            let share = declared.map(|declared| declared.share).filter(|share| shares && share.is_bounded());
+            put(&mut ledger.shares, (name.clone(), namespace.clone()), share);
+            for (lock, _) in holder.locks.iter() {
+                let is_held = |cluster| gate.lock_holders(lock, cluster).next().is_some();
+                let most = settings.locks.get(lock).copied().filter(|_| is_held(None));
+                put(&mut ledger.lock_permits, lock.clone(), most);
+                let most = declared.and_then(|declared| declared.locks.get(lock).copied());
+                let most = most.filter(|_| is_held(Some(name)));
+                put(&mut ledger.cluster_lock_permits, (name.clone(), lock.clone()), most);
+            }
+        }
     }
 
     /// A declared limit changed: the ledger's copy follows with a write of its own where runs hold it.
     pub(super) fn limits_changed(&mut self) {
         self.ledger_dirty |= !self.runs.is_empty();
+        self.compose_anew = true;
+    }
+}
+
+fn put<K: Ord, L>(limits: &mut BTreeMap<K, L>, key: K, limit: Option<L>) {
+    match limit {
+        Some(limit) => _ = limits.insert(key, limit),
+        None => _ = limits.remove(&key),
     }
 }
 

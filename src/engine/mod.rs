@@ -129,6 +129,10 @@ pub struct Engine {
     /// What the ledger says about limits, to see when they have to be written anew.
     acknowledged: Arc<Ledger>,
     ledger_dirty: bool,
+    /// More than runs may have changed since the ledger was acknowledged: the next is composed from nothing.
+    compose_anew: bool,
+    /// Runs of which the ledger is to say something else than was acknowledged.
+    restated: BTreeSet<RunId>,
     /// The ledger was missing or restored: it is to be written from what is known.
     rebuilding: bool,
     /// Nothing is admitted before this.
@@ -195,6 +199,8 @@ impl Engine {
             version: None,
             acknowledged: Arc::default(),
             ledger_dirty: false,
+            compose_anew: true,
+            restated: BTreeSet::new(),
             rebuilding: false,
             quarantined_until: None,
             flight: None,

@@ -23,7 +23,11 @@ impl Engine {
     /// Looks after one run until it needs nothing more at present.
     pub(super) fn look_after(&mut self, id: &RunId) {
         let Some(mut run) = self.runs.remove(id) else { return };
+        let before = run.holder.seen;
         while self.advance(&mut run) {}
+        if run.holder.seen != before {
+            self.restated.insert(id.clone());
+        }
         self.runs.insert(id.clone(), run);
         self.show_state(id);
     }
@@ -225,6 +229,7 @@ impl Engine {
                 // run is never created a second time; should the watch never show it, a placeholder takes the name.
                 if application.placeholder.is_none() {
                     run.see();
+                    self.restated.insert(id.clone());
                 }
                 run.denied = None;
                 run.not_before = Some((Errand::Create, self.now + UNTIL_WATCHED));

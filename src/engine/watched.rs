@@ -173,6 +173,7 @@ impl Engine {
     fn cluster_gone(&mut self, name: &Name) {
         self.gate.remove_cluster(name);
         self.clusters.remove(name);
+        self.compose_anew = true;
     }
 
     fn operation_seen(&mut self, mut operation: Box<Operation>) {
@@ -205,6 +206,7 @@ impl Engine {
 
     fn operation_gone(&mut self, key: &ObjectKey) {
         self.gate.remove_operation(key);
+        self.compose_anew = true;
         self.operations.remove(key);
         self.history.remove(key);
         self.expectations.set(key, None);
