@@ -11,44 +11,18 @@ use crate::model::{
 
 const NAMED_HOLDERS: usize = 10;
 
-/// What holds a job.
-enum What<'a> {
-    /// In words.
-    Said(Blocker),
-    /// A cluster, and when it accepts the job.
-    Cluster(&'a Candidate, Option<Time>),
-}
-
 impl Gate {
     /// Everything that holds the jobs of a queue, in order of precedence. Names of other namespaces' jobs are not told,
     /// only their number.
     #[must_use]
     pub fn blockers(&self, queue: &Queue, now: Time) -> Vec<Blocker> {
-        let all = self.holding(queue, now);
-        let mut blockers: Vec<Blocker> = all.into_iter().filter_map(|it| self.blocker(queue, it)).collect();
-        if let Some(first) = blockers.iter().position(|blocker| blocker.reason == queue.reason) {
-            blockers[..=first].rotate_right(1);
-        }
-        blockers
-    }
-
-    /// The first of [`blockers`](Self::blockers), without putting the others into words.
-    #[must_use]
-    pub fn first_blocker(&self, queue: &Queue, now: Time) -> Option<Blocker> {
-        let (first, others): (Vec<_>, Vec<_>) =
-            self.holding(queue, now).into_iter().partition(|(reason, _)| *reason == queue.reason);
-        first.into_iter().chain(others).find_map(|it| self.blocker(queue, it))
-    }
-
-    /// What holds the jobs of a queue, in order of precedence, not yet in words.
-    fn holding(&self, queue: &Queue, now: Time) -> Vec<(WaitReason, What<'_>)> {
         let Some(operation) = self.operation_of(queue) else { return Vec::new() };
         match queue.reason {
             WaitReason::UnknownOperation
             | WaitReason::InvalidParameters
             | WaitReason::NoMatchingCluster
             | WaitReason::ExceedsClusterMaximum
-            | WaitReason::PendingEvaluation => vec![(queue.reason, What::Said(self.unqueueable(queue, operation)))],
+            | WaitReason::PendingEvaluation => vec![self.unqueueable(queue, operation)],
             WaitReason::Held
             | WaitReason::OperationHeld
             | WaitReason::ClusterHeld
@@ -60,6 +34,43 @@ impl Gate {
             | WaitReason::ClusterOccupied
             | WaitReason::SubmissionPaced
             | WaitReason::HigherPriorityFirst => self.queued(queue, operation, now),
+        }
+    }
+
+    /// The first of [`blockers`](Self::blockers): most who wait are told no more.
+    #[must_use]
+    pub fn first_blocker(&self, queue: &Queue, now: Time) -> Option<Blocker> {
+        self.nearest_blocker(queue, now).or_else(|| self.blockers(queue, now).into_iter().next())
+    }
+
+    /// The first that holds the jobs of a queue, where it is the operation or a cluster.
+    fn nearest_blocker(&self, queue: &Queue, now: Time) -> Option<Blocker> {
+        match queue.reason {
+            WaitReason::OperationHeld | WaitReason::OperationLimitReached => {
+                operation_blockers(queue, self.operation_of(queue)?).filter(|blocker| blocker.reason == queue.reason)
+            }
+            WaitReason::ClusterHeld
+            | WaitReason::NamespaceLimitReached
+            | WaitReason::ClusterLimitReached
+            | WaitReason::LockTaken
+            | WaitReason::ClusterOccupied
+            | WaitReason::SubmissionPaced => {
+                let lane = &self.lanes.get(queue.lane)?.key;
+                let holds = |it: &&Candidate| {
+                    it.fit == Fit::Fits && self.paced(it.cluster, self.standing(lane, it)) == queue.reason
+                };
+                let holding = lane.candidates.iter().filter(holds).map(|it| (self.opens_at(it, now), it));
+                let (opens, first) = holding.min_by_key(|(opens, _)| opens.unwrap_or(Time(i64::MAX)))?;
+                self.cluster_blocker(queue, first, opens)
+            }
+            WaitReason::UnknownOperation
+            | WaitReason::InvalidParameters
+            | WaitReason::NoMatchingCluster
+            | WaitReason::ExceedsClusterMaximum
+            | WaitReason::Held
+            | WaitReason::OutsideWindow
+            | WaitReason::HigherPriorityFirst
+            | WaitReason::PendingEvaluation => None,
         }
     }
 
@@ -152,33 +163,27 @@ impl Gate {
         self.candidates_of(queue).iter().find_map(why).unwrap_or_default()
     }
 
-    fn queued(&self, queue: &Queue, operation: &OperationEntry, now: Time) -> Vec<(WaitReason, What<'_>)> {
-        let by_settings = self.held.as_ref().map(|hold| Blocker {
+    /// All that hold, first the one that is the reason.
+    fn queued(&self, queue: &Queue, operation: &OperationEntry, now: Time) -> Vec<Blocker> {
+        let mut blockers = Vec::new();
+        blockers.extend(self.held.as_ref().map(|hold| Blocker {
             reason: WaitReason::Held,
             message: held_words(hold),
             limit: None,
             in_use: None,
             holders: Vec::new(),
-        });
-        let said = by_settings.into_iter().chain(operation_blockers(queue, operation));
-        let mut all: Vec<_> = said.map(|blocker| (blocker.reason, What::Said(blocker))).collect();
+        }));
+        blockers.extend(operation_blockers(queue, operation));
         let fitting = self.candidates_of(queue).iter().filter(|candidate| candidate.fit == Fit::Fits);
         let mut fitting: Vec<_> = fitting.map(|candidate| (self.opens_at(candidate, now), candidate)).collect();
         // Of clusters that are closed, the one that opens first is what people want to know of.
         fitting.sort_by_key(|(opens, _)| opens.unwrap_or(Time(i64::MAX)));
-        all.extend(fitting.into_iter().filter_map(|(opens, candidate)| {
-            let reason = self.standing(&self.lanes.get(queue.lane)?.key, candidate);
-            Some((self.paced(candidate.cluster, reason), What::Cluster(candidate, opens)))
-        }));
-        all.sort_by_key(|(reason, _)| *reason);
-        all
-    }
-
-    fn blocker(&self, queue: &Queue, (reason, what): (WaitReason, What<'_>)) -> Option<Blocker> {
-        match what {
-            What::Said(blocker) => Some(blocker),
-            What::Cluster(candidate, opens) => self.cluster_blocker(queue, candidate, reason, opens),
+        blockers.extend(fitting.into_iter().filter_map(|(opens, it)| self.cluster_blocker(queue, it, opens)));
+        blockers.sort_by_key(|blocker| blocker.reason);
+        if let Some(first) = blockers.iter().position(|blocker| blocker.reason == queue.reason) {
+            blockers[..=first].rotate_right(1);
         }
+        blockers
     }
 
     /// When a cluster accepts these jobs again; now, where it is not closed to them.
@@ -187,17 +192,12 @@ impl Gate {
         if candidate.entries & entry.open != 0 { Some(now) } else { entry.opens_at(candidate.entries, now) }
     }
 
-    fn cluster_blocker(
-        &self,
-        queue: &Queue,
-        candidate: &Candidate,
-        reason: WaitReason,
-        opens: Option<Time>,
-    ) -> Option<Blocker> {
+    fn cluster_blocker(&self, queue: &Queue, candidate: &Candidate, opens: Option<Time>) -> Option<Blocker> {
         let entry = self.clusters.get(candidate.cluster)?;
         let declared = entry.declared.as_ref()?;
         let lane = &self.lanes.get(queue.lane)?.key;
         let (name, reader) = (&entry.name, &queue.key.operation.namespace);
+        let reason = self.paced(candidate.cluster, self.standing(lane, candidate));
         let plain = |reason, message| Blocker { reason, message, limit: None, in_use: None, holders: Vec::new() };
         let counted = |message, limit: u64, in_use: u64, holders| Blocker {
             reason,

@@ -86,7 +86,7 @@ impl Engine {
             return;
         }
         self.leave_queue(number);
-        if let Some(since) = self.jobs.remove(number).and_then(|entry| entry.backlogged) {
+        if let Some((since, _)) = self.jobs.remove(number).and_then(|entry| entry.backlogged) {
             self.backlog.remove(&(since, number));
         }
         for id in self.runs_of(uid) {

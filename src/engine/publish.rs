@@ -136,11 +136,10 @@ impl Engine {
     pub(super) fn publish_backlog(&mut self) {
         while self.informational < INFORMATIONAL_AT_ONCE && !self.is_undecided() {
             let Some((_, number)) = self.backlog.pop_first() else { break };
-            if let Some(entry) = self.jobs.get_mut(number) {
-                entry.backlogged = None;
-            }
+            let Some(entry) = self.jobs.get_mut(number) else { continue };
             // Whatever it waited for its turn with: a new reason, or other words.
-            self.publish_if_changed(number, true);
+            let details = entry.backlogged.take().is_some_and(|(_, unsaid)| unsaid == Unsaid::Words);
+            self.publish_if_changed(number, details);
         }
     }
 
@@ -157,7 +156,7 @@ impl Engine {
         }
         if self.writing.contains_key(&entry.job.uid) {
             if let Some(entry) = self.jobs.get_mut(number) {
-                entry.again = entry.again.max(if details { Unsaid::Words } else { Unsaid::Headline });
+                entry.again = entry.again.max(unsaid(details));
             }
             return;
         }
@@ -168,7 +167,7 @@ impl Engine {
         let is_waiting = matches!(entry.stage, Stage::Waiting(..));
         if self.informational >= INFORMATIONAL_AT_ONCE || (is_waiting && self.is_undecided()) {
             let since = entry.since;
-            return self.wait_for_turn(number, since);
+            return self.wait_for_turn(number, since, unsaid(details));
         }
         let status = match entry.stage {
             Stage::Granted(attempt) => {
@@ -203,12 +202,15 @@ impl Engine {
         said.headline == Said::headline(entry.state, reason_of(entry, queue).as_str(), entry.job.generation)
     }
 
-    fn wait_for_turn(&mut self, number: JobNumber, since: Time) {
+    fn wait_for_turn(&mut self, number: JobNumber, since: Time, unsaid: Unsaid) {
         let Some(entry) = self.jobs.get_mut(number) else { return };
-        if let Some(before) = entry.backlogged.replace(since) {
-            self.backlog.remove(&(before, number));
+        let before = entry.backlogged;
+        let unsaid = before.map_or(unsaid, |(_, before)| before.max(unsaid));
+        entry.backlogged = Some((since, unsaid));
+        if before.is_none_or(|(before, _)| before != since) {
+            before.map(|(before, _)| self.backlog.remove(&(before, number)));
+            self.backlog.insert((since, number));
         }
-        self.backlog.insert((since, number));
     }
 
     /// Sends a status and takes it as said; a failure takes that back.
@@ -399,6 +401,10 @@ impl Engine {
             }
         }
     }
+}
+
+fn unsaid(details: bool) -> Unsaid {
+    if details { Unsaid::Words } else { Unsaid::Headline }
 }
 
 fn said(status: &JobStatus) -> Said {

@@ -66,8 +66,8 @@ pub struct JobEntry {
     pub ending: Option<Box<JobStatus>>,
     /// The highest run number that was used up without a start.
     pub used_up: u32,
-    /// Its place among the statuses that wait to be written.
-    pub backlogged: Option<Time>,
+    /// Its place among the statuses that wait to be written, and what is to be said then.
+    pub backlogged: Option<(Time, Unsaid)>,
 }
 
 /// What of a status has changed since it was said.
