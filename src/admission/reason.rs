@@ -222,15 +222,15 @@ impl Gate {
             WaitReason::ClusterLimitReached => {
                 let (alive, limit) = (entry.alive(), declared.max_jobs.unwrap_or_default());
                 let holders = visible_holders(entry, reader);
-                let message = format!("{name} runs {alive} of {limit} jobs{}", behind(&holders, alive as usize));
+                let message = behind(format!("{name} runs {alive} of {limit} jobs"), &holders, alive as usize);
                 counted(message, limit.into(), alive.into(), holders)
             }
             WaitReason::LockTaken => {
                 let taken = |(lock, needed): &&(Name, u32)| !self.is_lock_free(lock, *needed, candidate.cluster, None);
                 let (lock, needed) = lane.locks.iter().find(taken)?;
                 let (permits, used, holders, all) = self.lock_use(lock, *needed, candidate, reader)?;
-                let message =
-                    format!("lock {lock}: {used} of {permits} permits taken, needs {needed}{}", behind(&holders, all));
+                let message = format!("lock {lock}: {used} of {permits} permits taken, needs {needed}");
+                let message = behind(message, &holders, all);
                 counted(message, permits.into(), used.into(), holders)
             }
             WaitReason::ClusterOccupied if entry.is_full() => {
@@ -427,7 +427,7 @@ fn operation_blockers(queue: &Queue, operation: &OperationEntry) -> Option<Block
         return is_kept.then(|| Blocker { reason, message, limit: None, in_use: None, holders: Vec::new() });
     };
     let holders: Vec<_> = operation.holders.values().take(NAMED_HOLDERS).cloned().collect();
-    let message = format!("{alive} of {limit} running{}", behind(&holders, alive as usize));
+    let message = behind(format!("{alive} of {limit} running"), &holders, alive as usize);
     let reason = WaitReason::OperationLimitReached;
     Some(Blocker { reason, message, limit: Some(limit.into()), in_use: Some(alive.into()), holders })
 }
@@ -445,19 +445,21 @@ pub fn held_words(hold: &Hold) -> String {
 
 fn visible_holders(entry: &ClusterEntry, reader: &str) -> Vec<Name> {
     let visible = entry.holders.values().filter(|job| &*job.namespace == reader);
-    visible.take(NAMED_HOLDERS).map(|job| job.name.clone()).collect()
+    let mut names = Vec::with_capacity(entry.holders.len().min(NAMED_HOLDERS));
+    names.extend(visible.take(NAMED_HOLDERS).map(|job| job.name.clone()));
+    names
 }
 
-/// `: behind a, b and 3 more`.
-fn behind(holders: &[Name], all: usize) -> String {
+/// Says `: a, b and 3 more` behind what is held.
+fn behind(mut held: String, holders: &[Name], all: usize) -> String {
     const SHOWN: usize = 2;
-    let shown: Vec<_> = holders.iter().take(SHOWN).map(AsRef::as_ref).collect();
-    if shown.is_empty() {
-        return String::new();
+    let shown = &holders[..holders.len().min(SHOWN)];
+    for (holder, before) in shown.iter().zip([": ", ", "]) {
+        held.extend([before, holder]);
     }
     match all.saturating_sub(shown.len()) {
-        0 => format!(": {}", shown.join(", ")),
-        more => format!(": {} and {more} more", shown.join(", ")),
+        more if more > 0 && !shown.is_empty() => held + &format!(" and {more} more"),
+        _ => held,
     }
 }
 

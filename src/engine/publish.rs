@@ -1,15 +1,13 @@
 //! When statuses are written: nothing for a state that lasts less than two seconds, nothing twice,
 //! a bounded number on their way, and each computed when its turn comes, so that none is stale.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
-
 use super::wording::{blank, reason_of, suspended};
 use super::{Engine, Phase, Wake, WriteKind};
 use crate::admission::{JobNumber, Queue, QueueNumber, Rank};
 use crate::command::{Announcement, Command, Failure};
 use crate::index::{JobEntry, Said, Stage, Unsaid};
 use crate::lifecycle::{Errand, RETRY, Run};
-use crate::model::{Blocker, EndReason, JobState, JobStatus, ObjectKey, RunId, Span, Time, Uid};
+use crate::model::{EndReason, JobState, JobStatus, ObjectKey, RunId, Span, Time, Uid};
 
 /// Informational status writes on their way at once; ends are not counted.
 const INFORMATIONAL_AT_ONCE: usize = 16;
@@ -184,7 +182,7 @@ impl Engine {
             },
             Stage::New | Stage::Ended => return,
         };
-        let said = said(&status);
+        let said = self.jobs.said(&status);
         let same = entry
             .said
             .is_some_and(|known| known.headline == said.headline && (!details || known.details == said.details));
@@ -199,7 +197,7 @@ impl Engine {
     fn is_told(&self, entry: &JobEntry) -> bool {
         let Stage::Waiting(queue, _) = entry.stage else { return false };
         let (Some(queue), Some(said)) = (self.gate.queue(queue), entry.said) else { return false };
-        said.headline == Said::headline(entry.state, reason_of(entry, queue).as_str(), entry.job.generation)
+        said.headline == self.jobs.headline(entry.state, reason_of(entry, queue).as_str(), entry.job.generation)
     }
 
     fn wait_for_turn(&mut self, number: JobNumber, since: Time, unsaid: Unsaid) {
@@ -356,7 +354,7 @@ impl Engine {
             return;
         }
         if let Some(status) = entry.ending.clone() {
-            let said = said(&status);
+            let said = self.jobs.said(&status);
             self.say(number, *status, said, WriteKind::End);
         }
     }
@@ -375,14 +373,14 @@ impl Engine {
     pub(super) fn is_recorded(&self, number: JobNumber, run: &Run) -> bool {
         let Some(entry) = self.jobs.get(number) else { return false };
         let is_written = !self.writing.contains_key(&entry.job.uid);
-        is_written && entry.said.as_ref() == Some(&said(&self.status_of_run(entry, run)))
+        is_written && entry.said.as_ref() == Some(&self.jobs.said(&self.status_of_run(entry, run)))
     }
 
     fn write_record(&mut self, number: JobNumber, run: &Run) {
         self.jobs.set_state(number, JobState::Finishing, self.now);
         let Some(entry) = self.jobs.get(number) else { return };
         let status = self.status_of_run(entry, run);
-        let said = said(&status);
+        let said = self.jobs.said(&status);
         self.say(number, status, said, WriteKind::Record);
     }
 
@@ -405,21 +403,4 @@ impl Engine {
 
 fn unsaid(details: bool) -> Unsaid {
     if details { Unsaid::Words } else { Unsaid::Headline }
-}
-
-fn said(status: &JobStatus) -> Said {
-    let mut hasher = DefaultHasher::new();
-    status.message.hash(&mut hasher);
-    for run in &status.runs {
-        (run.number, &run.outcome, &run.result_uri).hash(&mut hasher);
-    }
-    if let Some(queue) = &status.queue {
-        queue.position.hash(&mut hasher);
-        queue.blockers.iter().for_each(|blocker: &Blocker| blocker.message.hash(&mut hasher));
-    }
-    Said {
-        state: status.state,
-        headline: Said::headline(status.state, status.reason, status.observed_generation),
-        details: Some(hasher.finish()),
-    }
 }

@@ -6,7 +6,7 @@ mod history;
 mod strangers;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::hash::{BuildHasher, DefaultHasher, Hash, Hasher};
+use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use hashbrown::{DefaultHashBuilder, HashMap, HashSet, HashTable};
@@ -93,16 +93,6 @@ pub struct Said {
     pub details: Option<u64>,
 }
 
-impl Said {
-    /// The hash of a headline.
-    #[must_use]
-    pub fn headline(state: JobState, reason: &str, generation: i64) -> u64 {
-        let mut hasher = DefaultHasher::new();
-        (state, reason, generation).hash(&mut hasher);
-        hasher.finish()
-    }
-}
-
 /// Texts that many jobs have in common, each kept once.
 #[derive(Debug)]
 struct Shared<T: ?Sized> {
@@ -179,6 +169,31 @@ impl Jobs {
         self.by_uid(uid).and_then(|number| self.get(number))
     }
 
+    /// What tells a status from others.
+    #[must_use]
+    pub fn said(&self, status: &JobStatus) -> Said {
+        let mut hasher = self.hasher.build_hasher();
+        status.message.hash(&mut hasher);
+        for run in &status.runs {
+            (run.number, &run.outcome, &run.result_uri).hash(&mut hasher);
+        }
+        if let Some(queue) = &status.queue {
+            queue.position.hash(&mut hasher);
+            queue.blockers.iter().for_each(|blocker| blocker.message.hash(&mut hasher));
+        }
+        Said {
+            state: status.state,
+            headline: self.headline(status.state, status.reason, status.observed_generation),
+            details: Some(hasher.finish()),
+        }
+    }
+
+    /// The hash of a headline.
+    #[must_use]
+    pub fn headline(&self, state: JobState, reason: &str, generation: i64) -> u64 {
+        self.hasher.hash_one((state, reason, generation))
+    }
+
     /// Every number in use.
     #[must_use]
     pub fn numbers(&self) -> Vec<JobNumber> {
@@ -204,7 +219,7 @@ impl Jobs {
         let reason = published.reason.as_deref().unwrap_or_default();
         let said = published.state.map(|state| Said {
             state,
-            headline: Said::headline(state, reason, published.observed_generation),
+            headline: self.headline(state, reason, published.observed_generation),
             details: None,
         });
         self.count(state, job.operation_key());
