@@ -271,6 +271,12 @@ impl ClusterEntry {
         self.declared.as_ref().is_some_and(|declared| declared.locks.contains_key(name))
     }
 
+    /// Whether nothing of it is kept for anybody, and nothing is as soon as somebody lacks room.
+    pub(super) fn keeps_nothing(&self) -> bool {
+        let is_plain = self.strategy() == Strategy::PriorityFifo && self.claim.is_none();
+        is_plain && self.vacancy.blocked_by.is_none() && self.vacancy.reservation.is_none()
+    }
+
     /// The claim of a job that ranks above.
     pub(super) fn claim_above(&self, rank: Rank) -> Option<&Claim> {
         self.claim.as_ref().filter(|claim| claim.rank < rank)

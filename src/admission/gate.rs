@@ -599,8 +599,7 @@ impl Gate {
 
     /// Queues whose reason is another one than before, and which one it was.
     pub fn settle(&mut self, now: Time) -> Vec<(QueueNumber, WaitReason)> {
-        self.now = now;
-        if self.is_quiet() {
+        if self.is_quiet(now) {
             return Vec::new();
         }
         self.settle_claims();
@@ -652,8 +651,9 @@ impl Gate {
 
     /// Whether nothing can start and nobody's reason can be another one: nothing has happened since both were settled, and no time
     /// has come. Most events are of that kind.
-    pub(super) fn is_quiet(&self) -> bool {
-        let has_come = |time: Option<Time>| time.is_some_and(|time| time <= self.now);
+    pub fn is_quiet(&mut self, now: Time) -> bool {
+        self.now = now;
+        let has_come = |time: Option<Time>| time.is_some_and(|time| time <= now);
         self.is_settled()
             && self.order.is_empty()
             && !self.pace.has_turned()

@@ -5,7 +5,7 @@
 
 use super::entry::{ClusterEntry, Reservation, Vacancy, Wanted};
 use super::gate::{Gate, Grant};
-use super::lane::{Candidate, ClusterNumber, LaneKey, LaneNumber};
+use super::lane::{Candidate, ClusterNumber, Fit, LaneKey, LaneNumber};
 use super::queue::{QueueNumber, Rank};
 use crate::model::{ExecutorBounds, Name, Resources, Strategy, Time, WaitReason};
 
@@ -26,8 +26,7 @@ impl Gate {
     /// The next job that may start, first in rank of all. The caller takes it off its queue and lets it
     /// [`take`](Self::take) its slots before asking again.
     pub fn next_start(&mut self, now: Time) -> Option<Grant> {
-        self.now = now;
-        if self.is_quiet() {
+        if self.is_quiet(now) {
             return None;
         }
         self.settle_claims();
@@ -98,7 +97,7 @@ impl Gate {
             best = best.into_iter().chain(may_start).min();
             let is_kept = place.standing == WaitReason::PendingEvaluation && may_start.is_none();
             let standing = if is_kept { WaitReason::HigherPriorityFirst } else { place.standing };
-            self.set_standing(place, standing);
+            self.set_standing(place.lane, place.at, standing);
         }
         self.set_best(number, best);
         if let Some(entry) = self.clusters.get_mut(number) {
@@ -207,7 +206,7 @@ impl Gate {
     }
 
     pub(super) fn set_best(&mut self, number: ClusterNumber, best: Option<(Rank, QueueNumber)>) {
-        let Some(entry) = self.clusters.get_mut(number) else { return };
+        let Some(entry) = self.clusters.get_mut(number).filter(|entry| entry.best != best) else { return };
         if let Some((rank, _)) = std::mem::replace(&mut entry.best, best) {
             self.order.remove(&(rank, number));
         }
@@ -215,12 +214,12 @@ impl Gate {
     }
 
     /// Where something else stands between a lane and a cluster than before, the lane's queues may have another reason.
-    fn set_standing(&mut self, place: &Place, standing: WaitReason) {
-        if let Some(lane) = self.lanes.get_mut(place.lane)
-            && lane.standings[place.at] != standing
+    fn set_standing(&mut self, number: LaneNumber, at: usize, standing: WaitReason) {
+        if let Some(lane) = self.lanes.get_mut(number)
+            && lane.standings[at] != standing
         {
-            lane.standings[place.at] = standing;
-            self.unsettled_lanes.insert(place.lane);
+            lane.standings[at] = standing;
+            self.unsettled_lanes.insert(number);
         }
     }
 
@@ -335,22 +334,45 @@ impl Gate {
 
     /// A queue's head in a lane is another one: clusters where that may matter are looked at anew. Where more than what is kept for
     /// others stands between the lane and a cluster, no head of it starts there.
-    pub(super) fn head_changed(&mut self, lane: LaneNumber, old: Option<Rank>, new: Option<Rank>) {
-        let Some(lane) = self.lanes.get(lane) else { return };
-        for (candidate, standing) in lane.key.candidates.iter().zip(&lane.standings) {
-            let Some(entry) = self.clusters.get(candidate.cluster) else { continue };
+    pub(super) fn head_changed(&mut self, number: LaneNumber, old: Option<Rank>, new: Option<Rank>) {
+        let candidates = self.lanes.get(number).map_or(0, |lane| lane.key.candidates.len());
+        for at in 0..candidates {
+            let Some(lane) = self.lanes.get(number) else { return };
+            let (candidate, standing) = (&lane.key.candidates[at], lane.standings[at]);
+            let cluster = candidate.cluster;
+            let Some(entry) = self.clusters.get(cluster) else { continue };
+            if candidate.fit != Fit::Fits || self.touched.contains(&cluster) {
+                continue;
+            }
+            let may_start = standing > WaitReason::SubmissionPaced;
+            let nothing_is_kept = entry.keeps_nothing() && (lane.key.locks.is_empty() || self.claims.is_empty());
+            if may_start && nothing_is_kept {
+                self.take_first(number, at, cluster);
+                continue;
+            }
             let best = entry.best.map(|(rank, _)| rank);
             let was_best = best.is_some() && best == old;
             let blocked = old.is_some() && entry.vacancy.blocked_by == old;
-            let may_start = *standing > WaitReason::SubmissionPaced;
-            let may_block = *standing == WaitReason::ClusterOccupied && entry.strategy() == Strategy::StrictFifo;
+            let may_block = standing == WaitReason::ClusterOccupied && entry.strategy() == Strategy::StrictFifo;
             let comes_first =
                 new.is_some_and(|new| best.map_or(may_start, |best| new < best && (may_start || may_block)));
             let may_reserve = entry.strategy() == Strategy::Backfill
                 && new.is_some_and(|new| entry.vacancy.blocked_by.is_none_or(|first| new < first));
             if was_best || blocked || comes_first || may_reserve {
-                self.touched.insert(candidate.cluster);
+                self.touched.insert(cluster);
             }
         }
+    }
+
+    /// The first of a lane is another one, and nothing stands between it and a cluster: what a look would find there, without one.
+    fn take_first(&mut self, number: LaneNumber, at: usize, cluster: ClusterNumber) {
+        let is_there = self.lanes.get(number).is_some_and(|lane| lane.first.is_some());
+        let standing = if is_there { WaitReason::PendingEvaluation } else { WaitReason::HigherPriorityFirst };
+        self.set_standing(number, at, standing);
+        let lanes = self.clusters.get(cluster).into_iter().flat_map(|entry| &entry.lanes);
+        let lanes = lanes.filter_map(|(number, at)| Some((self.lanes.get(*number)?, *at)));
+        let starting = lanes.filter(|(lane, at)| lane.standings[*at] == WaitReason::PendingEvaluation);
+        let best = starting.filter_map(|(lane, _)| lane.first).min();
+        self.set_best(cluster, best);
     }
 }

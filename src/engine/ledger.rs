@@ -57,7 +57,7 @@ impl Engine {
         self.unsettled &= self.version.as_ref() == Some(&version);
         self.version = Some(version);
         if ours && content.sequence >= self.acknowledged.sequence {
-            self.fenced(Arc::new(content));
+            self.fenced(&Arc::new(content));
         } else if !self.fenced {
             self.fence(content);
         } else if !ours && content.epoch >= self.epoch {
@@ -86,12 +86,12 @@ impl Engine {
     }
 
     /// The ledger carries our epoch: every older leader's compare-and-swap fails from here on.
-    fn fenced(&mut self, content: Arc<Ledger>) {
+    fn fenced(&mut self, content: &Arc<Ledger>) {
         self.fenced = true;
         self.rebuilding = false;
         self.acknowledged = content.clone();
         self.look_at_refused();
-        self.follow(&content);
+        self.follow(content);
         self.phase = Phase::Open;
         self.start_watches();
     }
@@ -246,7 +246,7 @@ impl Engine {
 
     fn land(&mut self, flight: Flight) {
         if self.phase == Phase::Fencing {
-            self.fenced(flight.content);
+            self.fenced(&flight.content);
             return;
         }
         self.fenced = true;
@@ -309,6 +309,11 @@ impl Engine {
     /// Takes releases, changed limits and new grants together into one write.
     pub(super) fn cycle(&mut self) {
         if self.phase != Phase::Open || !self.synced || self.flight.is_some() {
+            return;
+        }
+        let is_owed =
+            self.ledger_dirty || !self.ended.is_empty() || !self.comers.is_empty() || !self.unnamed.is_empty();
+        if !is_owed && self.gate.is_quiet(self.now) {
             return;
         }
         self.forget_unnamed();

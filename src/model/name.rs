@@ -128,7 +128,8 @@ pub fn child_name(job: &str, uid: impl fmt::Display, number: u32) -> String {
     }
     let stem = stem.trim_end_matches('-');
     let digest = Sha256::digest(uid.to_string());
-    let hash = digest.iter().take(HASH_DIGITS / 2).fold(String::new(), |hash, byte| hash + &format!("{byte:02x}"));
+    let digits = digest.iter().take(HASH_DIGITS / 2).flat_map(|byte| [byte >> 4, byte & 15]);
+    let hash: String = digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect();
     format!("{stem}-{hash}-{number}")
 }
 
