@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::model::{
     ApplicationSeen, Cluster, ClusterStatus, Holder, Job, JobState, JobStatus, Ledger, LedgerVersion, Name, ObjectKey,
-    Operation, OperationStatus, Placeholder, PodSeen, RunId, Settings, Stranger, Uid,
+    Operation, OperationStatus, Placeholder, PlaceholdersSeen, PodSeen, Resized, RunId, Settings, Stranger, Uid,
 };
 
 /// The kinds that are watched.
@@ -25,12 +25,28 @@ pub enum Kind {
     Stranger,
     /// Pods with our label.
     Pod,
+    /// What holds warm executors: Deployments in the keeper's namespace.
+    Placeholders,
 }
 
 impl Kind {
     /// Every watched kind.
-    pub const ALL: [Self; 7] =
-        [Self::Namespace, Self::Cluster, Self::Operation, Self::Job, Self::Application, Self::Stranger, Self::Pod];
+    pub const ALL: [Self; 8] = [
+        Self::Namespace,
+        Self::Cluster,
+        Self::Operation,
+        Self::Job,
+        Self::Application,
+        Self::Stranger,
+        Self::Pod,
+        Self::Placeholders,
+    ];
+
+    /// Whether nothing is decided before it was listed once. Jobs do not wait for what only holds room warm.
+    #[must_use]
+    pub fn is_awaited(self) -> bool {
+        self != Self::Placeholders
+    }
 }
 
 /// One object as a watch shows it.
@@ -73,6 +89,10 @@ pub enum Change {
     Pod(Box<PodSeen>),
     /// A pod is gone.
     PodGone(ObjectKey, Uid),
+    /// What holds a cluster's warm executors is there.
+    Placeholders(Box<PlaceholdersSeen>),
+    /// It is gone: the cluster.
+    PlaceholdersGone(Name),
 }
 
 /// Everything the engine can be told.
@@ -170,6 +190,24 @@ pub enum Command {
         /** What to say. */
         status: Box<ClusterStatus>,
     },
+    /// Let so many placeholders hold warm executors of a cluster; `None`: remove all that is there for it.
+    WritePool {
+        /** The cluster. */
+        cluster: Name,
+        /** Its UID. */
+        uid: Uid,
+        /** How many, and how many the pool holds with those that are taken. */
+        warm: Option<(u64, u64)>,
+    },
+    /// Tell people that a pool has another size; never answered, may be dropped under load.
+    AnnouncePool {
+        /** The cluster. */
+        cluster: Name,
+        /** Its UID. */
+        uid: Uid,
+        /** From, to and why. */
+        resized: Resized,
+    },
     /// Tell people about a transition of a job; never answered, may be dropped under load.
     Announce(Box<Announcement>),
     /// Tell people of an application that no job declared; never answered, may be dropped under load.
@@ -248,6 +286,13 @@ pub enum Receipt {
     OperationStatusWritten {
         /** The operation. */
         key: ObjectKey,
+        /** How. */
+        result: Result<(), Failure>,
+    },
+    /// A pool's placeholders were written, or removed.
+    PoolWritten {
+        /** The cluster. */
+        cluster: Name,
         /** How. */
         result: Result<(), Failure>,
     },

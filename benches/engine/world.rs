@@ -254,7 +254,10 @@ impl World {
                 self.answer(Receipt::ClusterStatusWritten { name, result: Ok(()) });
                 self.show(WATCHED, Change::Cluster(Box::new(cluster)));
             }
-            Command::Announce(_) | Command::ReportStranger { .. } => {}
+            Command::Announce(_)
+            | Command::AnnouncePool { .. }
+            | Command::WritePool { .. }
+            | Command::ReportStranger { .. } => {}
             Command::ConfirmRun { .. } | Command::DeleteApplication { .. } | Command::StepDown => {
                 unreachable!("nothing goes wrong here, but: {command:?}")
             }

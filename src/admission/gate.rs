@@ -100,6 +100,8 @@ pub struct Gate {
     pub(super) now: Time,
     /// Clusters that have to be looked at anew.
     pub(super) touched: BTreeSet<ClusterNumber>,
+    /// Clusters of which something else may be taken than before.
+    reloaded: BTreeSet<ClusterNumber>,
     /// Who may start on each cluster, the first in rank first.
     pub(super) order: BTreeSet<(Rank, ClusterNumber)>,
     /// When the clock of each cluster has to be looked at.
@@ -145,6 +147,7 @@ impl Gate {
             retold: BTreeSet::new(),
             now: Time::default(),
             touched: BTreeSet::new(),
+            reloaded: BTreeSet::new(),
             order: BTreeSet::new(),
             edges: BTreeSet::new(),
             unsettled: BTreeSet::new(),
@@ -639,6 +642,12 @@ impl Gate {
         std::mem::take(&mut self.retold)
     }
 
+    /// Clusters of which something else may be taken than when this was asked last, or that were edited.
+    pub fn take_reloaded(&mut self) -> Vec<Name> {
+        let numbers = std::mem::take(&mut self.reloaded);
+        numbers.into_iter().filter_map(|number| Some(self.clusters.get(number)?.name.clone())).collect()
+    }
+
     /// Whether reasons are those of what is known: nothing has happened since [`settle`](Self::settle).
     #[must_use]
     pub fn is_settled(&self) -> bool {
@@ -708,6 +717,7 @@ impl Gate {
         if let Some(entry) = self.clusters.get_mut(number) {
             entry.least_need = None;
             self.touched.insert(number);
+            self.reloaded.insert(number);
             self.seeking.insert(number);
             self.doubtful.insert(number);
         }
@@ -720,6 +730,7 @@ impl Gate {
                 entry.least_need = None;
             }
             self.touched.insert(number);
+            self.reloaded.insert(number);
         }
     }
 

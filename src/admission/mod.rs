@@ -18,7 +18,7 @@ mod slab;
 
 pub use entry::{ClusterEntry, OperationEntry, Reservation, ShareUse, Vacancy};
 pub use gate::{Gate, Grant};
-pub use pool::{Cause, Pool, PoolRules, Resized};
+pub use pool::Pool;
 pub use queue::{JobNumber, Queue, QueueKey, QueueNumber, Rank};
 pub use reason::held_words;
 pub(crate) use slab::Slab;

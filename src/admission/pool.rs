@@ -2,141 +2,42 @@
 //!
 //! Everything is counted in units of the pool. Pure: what has to be remembered is in [`Pool`], the time comes from outside.
 
-use std::fmt;
-
-use crate::model::{Span, Time};
-
-/// What a cluster says of its pool.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PoolRules {
-    /// It holds so many always.
-    pub min: u64,
-    /// And so many at most.
-    pub max: u64,
-    /// So many are held beside those that are taken, while the pool is not idle.
-    pub warm: u64,
-    /// It grows when more than this percentage of it is taken.
-    pub grow_above: u32,
-    /// It shrinks when less than this percentage of it has been taken for [`stabilization`](Self::stabilization).
-    pub shrink_below: u32,
-    /// How long it has to have been too large before it shrinks.
-    pub stabilization: Span,
-    /// How long nothing has to have been taken before it holds the minimum only.
-    pub idle: Span,
-}
-
-impl PoolRules {
-    /// The size that suits a load: room for as many warm ones as are to be held, and no fuller than it may be.
-    #[must_use]
-    pub fn wanted(&self, load: u64) -> u64 {
-        let filled = u128::from(load) * 100;
-        let roomy = u64::try_from(filled.div_ceil(u128::from(self.grow_above.max(1)))).unwrap_or(u64::MAX);
-        self.bounded(roomy.max(load.saturating_add(self.warm)))
-    }
-
-    fn bounded(&self, size: u64) -> u64 {
-        size.max(self.min).min(self.max)
-    }
-
-    fn is_above(load: u64, percent: u32, size: u64) -> bool {
-        u128::from(load) * 100 > u128::from(percent) * u128::from(size)
-    }
-
-    fn is_below(load: u64, percent: u32, size: u64) -> bool {
-        u128::from(load) * 100 < u128::from(percent) * u128::from(size)
-    }
-}
-
-/// Why a pool has another size than before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cause {
-    /// More of it is taken than it may be.
-    Full,
-    /// Fewer are left beside those that are taken than are to be warm.
-    WarmTaken,
-    /// Its bounds are others.
-    Bounds,
-    /// Too little of it was taken for long enough.
-    Oversized,
-    /// Nothing was taken for long enough.
-    Idle,
-}
-
-impl Cause {
-    /// The word in conditions, events and metrics.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Full => "PoolFull",
-            Self::WarmTaken => "WarmTaken",
-            Self::Bounds => "BoundsChanged",
-            Self::Oversized => "PoolOversized",
-            Self::Idle => "PoolIdle",
-        }
-    }
-}
-
-/// A pool has another size.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Resized {
-    /// Before.
-    pub from: u64,
-    /// From now on.
-    pub to: u64,
-    /// Why.
-    pub cause: Cause,
-    /// How many were taken when it was decided.
-    pub load: u64,
-    /// By these rules.
-    pub rules: PoolRules,
-}
-
-/// `from 4 to 6 executors: 4 taken are more than 80 % of 4`.
-impl fmt::Display for Resized {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { from, to, load, rules, .. } = self;
-        write!(f, "from {from} to {to} executors: ")?;
-        match self.cause {
-            Cause::Full => write!(f, "{load} taken are more than {} % of {from}", rules.grow_above),
-            Cause::WarmTaken => write!(f, "{load} taken and {} warm are more than {from}", rules.warm),
-            Cause::Bounds => write!(f, "it holds {} to {}", rules.min, rules.max),
-            Cause::Oversized => {
-                let (percent, seconds) = (rules.shrink_below, rules.stabilization.0 / 1000);
-                write!(f, "less than {percent} % of {from} taken for {seconds} s")
-            }
-            Cause::Idle => write!(f, "none taken for {} s", rules.idle.0 / 1000),
-        }
-    }
-}
+use crate::model::{Cause, Load, PoolRules, Resized, Time};
 
 /// A pool, and since when it has been too large.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pool {
     rules: PoolRules,
     desired: u64,
-    /// It does not shrink before this: it grew.
+    /// Before this it grows only where more is taken than it holds: it has just changed.
+    may_grow: Time,
+    /// It does not shrink before this.
     may_shrink: Time,
-    /// Since when too little of it has been taken, and the most that was wanted since.
+    /// Since when it has been larger than it need be, and the most that was wanted since.
     low: Option<(Time, u64)>,
-    /// Since when nothing has been taken; the pool is idle when that is long ago.
+    /// Since when no run has been alive; the pool is idle when that is long ago.
     empty: Option<Time>,
+    /// Its rules are others than when it changed last: it need not be nearly empty to be too large.
+    is_revised: bool,
     /// Its rules are others than at the last look.
-    edited: bool,
+    is_edited: bool,
 }
 
 impl Pool {
     /// A pool as it was left, or a new one. Whatever it waited for, it waits for anew: but one that was idle still is.
     #[must_use]
-    pub fn resume(rules: PoolRules, desired: Option<u64>, load: u64, now: Time) -> Self {
-        let was_idle = load == 0 && desired.is_some_and(|desired| desired <= rules.min);
+    pub fn resume(rules: PoolRules, desired: Option<u64>, load: Load, now: Time) -> Self {
+        let was_idle = !load.has_runs && desired.is_some_and(|desired| desired <= rules.min);
         let since = if was_idle { Time(now.0.saturating_sub(rules.idle.0)) } else { now };
         Self {
             rules,
             desired: desired.map_or(rules.wanted(load), |desired| rules.bounded(desired)),
+            may_grow: now,
             may_shrink: now,
             low: None,
-            empty: (load == 0).then_some(since),
-            edited: false,
+            empty: (!load.has_runs).then_some(since),
+            is_revised: false,
+            is_edited: false,
         }
     }
 
@@ -148,8 +49,8 @@ impl Pool {
 
     /// How many of them are warm.
     #[must_use]
-    pub fn warm(&self, load: u64) -> u64 {
-        self.desired.saturating_sub(load)
+    pub fn warm(&self, load: Load) -> u64 {
+        self.desired.saturating_sub(load.taken)
     }
 
     /// Somebody edited it: that is a sign of life.
@@ -158,66 +59,85 @@ impl Pool {
             self.rules = rules;
             self.low = None;
             self.empty = self.empty.map(|_| now);
-            self.edited = true;
+            (self.is_edited, self.is_revised) = (true, true);
         }
     }
 
-    /// The pool at this time, with so many taken. To be called when that changes, and at [`next_change`](Self::next_change).
-    pub fn size(&mut self, load: u64, now: Time) -> Option<Resized> {
+    /// The pool at this time, with this load. To be called when that changes, and at [`next_change`](Self::next_change).
+    pub fn size(&mut self, load: Load, now: Time) -> Option<Resized> {
         self.watch(load, now);
-        let rules = self.rules;
         let decided = self.decide(load, now);
-        self.edited = false;
+        self.is_edited = false;
         let (to, cause) = decided?;
-        let resized = Resized { from: self.desired, to, cause, load, rules };
+        let resized = Resized { from: self.desired, to, cause, load: load.taken, rules: self.rules };
+        let window = self.rules.stabilization;
+        self.may_grow = now + window;
+        self.may_shrink = now + window;
         if to > self.desired {
-            self.may_shrink = now + rules.stabilization + rules.stabilization;
+            self.may_shrink = self.may_shrink + window;
         }
         self.desired = to;
-        self.low = None;
+        (self.low, self.is_revised) = (None, false);
         self.watch(load, now);
         Some(resized)
     }
 
-    /// When it may shrink, if the load stays as it is.
+    /// When it may change, if the load stays as it is.
     #[must_use]
-    pub fn next_change(&self) -> Option<Time> {
-        let idles = self.empty.filter(|_| self.desired > self.rules.min).map(|since| since + self.rules.idle);
-        let shrinks = self.low.filter(|_| self.empty.is_none()).map(|(since, _)| since + self.rules.stabilization);
-        idles.or(shrinks).map(|time| time.max(self.may_shrink))
+    pub fn next_change(&self, load: Load) -> Option<Time> {
+        let idles = self.empty.filter(|_| self.desired > self.least(load)).map(|since| since + self.rules.idle);
+        let shrinks =
+            self.low.filter(|_| load.has_runs || load.taken > 0).map(|(since, _)| since + self.rules.stabilization);
+        let shrinks = idles.into_iter().chain(shrinks).min().map(|time| time.max(self.may_shrink));
+        let grows = self.grows(load).map(|_| self.may_grow);
+        shrinks.into_iter().chain(grows).min()
     }
 
-    fn watch(&mut self, load: u64, now: Time) {
-        self.empty = if load == 0 { self.empty.or(Some(now)) } else { None };
+    fn watch(&mut self, load: Load, now: Time) {
+        self.empty = if load.has_runs { None } else { self.empty.or(Some(now)) };
         let wanted = self.rules.wanted(load);
-        let is_low = wanted < self.desired && PoolRules::is_below(load, self.rules.shrink_below, self.desired);
+        let is_low = wanted < self.desired && (self.is_revised || self.rules.is_too_large(self.desired, load.taken));
         self.low = is_low.then(|| match self.low {
             Some((since, most)) => (since, most.max(wanted)),
             None => (now, wanted),
         });
     }
 
-    fn decide(&self, load: u64, now: Time) -> Option<(u64, Cause)> {
+    /// What it holds when it is idle.
+    fn least(&self, load: Load) -> u64 {
+        self.rules.bounded(load.taken)
+    }
+
+    /// Why it should be larger, if it should.
+    fn grows(&self, load: Load) -> Option<Cause> {
+        let Self { rules, desired, .. } = self;
+        // What is idle holds what is taken, and no more for it to be roomy.
+        let is_alive = load.has_runs || self.is_edited || load.taken > *desired;
+        if rules.wanted(load) <= *desired || !is_alive {
+            return None;
+        }
+        let lacks_warm = load.taken.saturating_add(rules.warm_for(load)) > *desired;
+        if rules.is_too_full(*desired, load.taken) { Some(Cause::Full) } else { lacks_warm.then_some(Cause::WarmTaken) }
+    }
+
+    fn decide(&self, load: Load, now: Time) -> Option<(u64, Cause)> {
         let Self { rules, desired, .. } = *self;
         if rules.bounded(desired) != desired {
             return Some((rules.bounded(desired), Cause::Bounds));
         }
-        let is_idle = self.empty.is_some_and(|since| now >= since + rules.idle);
-        let wanted = rules.wanted(load);
-        if wanted > desired && PoolRules::is_above(load, rules.grow_above, desired) {
-            return Some((wanted, Cause::Full));
-        }
-        if wanted > desired && (load > 0 || self.edited) && load.saturating_add(rules.warm) > desired {
-            return Some((wanted, Cause::WarmTaken));
+        if let Some(cause) = self.grows(load) {
+            let is_time = now >= self.may_grow || self.is_edited || load.taken > desired;
+            return is_time.then(|| (rules.wanted(load), cause));
         }
         if now < self.may_shrink {
-            None
-        } else if is_idle {
-            (desired > rules.min).then_some((rules.min, Cause::Idle))
-        } else {
-            let (since, most) = self.low.filter(|_| load > 0)?;
-            (now >= since + rules.stabilization).then_some((most, Cause::Oversized))
+            return None;
         }
+        if self.empty.is_some_and(|since| now >= since + rules.idle) && desired > self.least(load) {
+            return Some((self.least(load), Cause::Idle));
+        }
+        // With nothing taken at all it is idle, or about to be: one step, not two.
+        let (since, most) = self.low.filter(|_| load.has_runs || load.taken > 0)?;
+        (now >= since + rules.stabilization).then_some((most, Cause::Oversized))
     }
 }
 
@@ -226,6 +146,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::model::Span;
 
     const MINUTE: i64 = 60_000;
 
@@ -241,6 +162,11 @@ mod tests {
         }
     }
 
+    /// So many taken, by runs.
+    fn of(taken: u64) -> Load {
+        Load { taken, has_runs: taken > 0, is_shut: false }
+    }
+
     /// A pool and the clock: what happens to it when the load is so much for so long, woken as it asks for.
     struct Life {
         pool: Pool,
@@ -250,24 +176,24 @@ mod tests {
 
     impl Life {
         fn of(rules: PoolRules) -> Self {
-            Self { pool: Pool::resume(rules, None, 0, Time(0)), now: Time(0), changes: Vec::new() }
+            Self { pool: Pool::resume(rules, None, of(0), Time(0)), now: Time(0), changes: Vec::new() }
         }
 
         fn look(&mut self, load: u64) {
             let before = self.pool.desired();
-            if let Some(resized) = self.pool.size(load, self.now) {
+            if let Some(resized) = self.pool.size(of(load), self.now) {
                 assert_eq!((resized.from, resized.to), (before, self.pool.desired()));
                 assert_ne!(resized.from, resized.to, "{resized}");
                 self.changes.push((self.now, resized));
             }
-            assert_eq!(self.pool.size(load, self.now), None, "one step is the whole way");
-            assert!(self.pool.next_change().is_none_or(|next| next > self.now));
+            assert_eq!(self.pool.size(of(load), self.now), None, "one step is the whole way");
+            assert!(self.pool.next_change(of(load)).is_none_or(|next| next > self.now));
         }
 
         fn bear(&mut self, load: u64, time: i64) -> &mut Self {
             let until = Time(self.now.0 + time);
             self.look(load);
-            while let Some(next) = self.pool.next_change().filter(|next| *next <= until) {
+            while let Some(next) = self.pool.next_change(of(load)).filter(|next| *next <= until) {
                 self.now = next;
                 self.look(load);
             }
@@ -289,7 +215,7 @@ mod tests {
             [
                 "1: PoolFull from 2 to 10 executors: 8 taken are more than 80 % of 2",
                 "26: PoolOversized from 10 to 4 executors: less than 40 % of 10 taken for 300 s",
-                "61: PoolIdle from 4 to 1 executors: none taken for 600 s",
+                "61: PoolIdle from 4 to 1 executors: no run for 600 s",
                 "81: PoolFull from 1 to 3 executors: 1 taken are more than 80 % of 1",
             ]
         );
@@ -312,14 +238,50 @@ mod tests {
         let mut life = Life::of(rules());
         life.bear(5, 3 * MINUTE);
         for load in [5, 0] {
-            let mut other = Pool::resume(rules(), Some(life.pool.desired()), load, life.now);
-            assert_eq!(other.size(load, life.now), None);
+            let mut other = Pool::resume(rules(), Some(life.pool.desired()), of(load), life.now);
+            assert_eq!(other.size(of(load), life.now), None);
         }
         life.bear(0, 60 * MINUTE);
         assert_eq!(life.pool.desired(), 1);
-        let mut other = Pool::resume(rules(), Some(1), 0, life.now);
-        assert_eq!(other.size(0, life.now), None, "it was idle, and still is");
-        assert_eq!(Pool::resume(rules(), None, 30, life.now).desired(), 20);
+        let mut other = Pool::resume(rules(), Some(1), of(0), life.now);
+        assert_eq!(other.size(of(0), life.now), None, "it was idle, and still is");
+        assert_eq!(Pool::resume(rules(), None, of(30), life.now).desired(), 20);
+    }
+
+    #[test]
+    fn what_outgrows_it_makes_it_grow_at_once_and_the_rest_waits_for_a_window() {
+        let mut life = Life::of(PoolRules { min: 0, warm: 2, ..rules() });
+        life.bear(0, 60 * MINUTE);
+        for load in 1..=7 {
+            life.bear(load, 1000);
+        }
+        let sizes: Vec<_> = life.changes.iter().map(|(_, it)| (it.load, it.to)).collect();
+        assert_eq!(sizes, [(0, 0), (1, 3), (4, 6), (7, 9)]);
+        life.bear(8, 60 * MINUTE);
+        assert_eq!((life.pool.desired(), life.changes.len()), (10, 5));
+    }
+
+    #[test]
+    fn nothing_is_warm_while_nothing_can_start_and_strangers_keep_it_from_no_rest() {
+        let mut pool = Pool::resume(rules(), None, of(4), Time(0));
+        assert_eq!(pool.desired(), 6);
+        let shut = Load { is_shut: true, ..of(4) };
+        assert_eq!(pool.next_change(shut), None);
+        let strangers = Load { taken: 4, ..Load::default() };
+        assert_eq!(pool.size(strangers, Time(0)), None);
+        let idle = pool.next_change(strangers).unwrap();
+        assert_eq!(pool.size(strangers, idle).map(|it| (it.to, it.cause)), Some((4, Cause::Idle)));
+        assert_eq!(pool.next_change(strangers), None);
+    }
+
+    #[test]
+    fn what_an_edit_makes_needless_goes_after_a_window() {
+        let mut life = Life::of(PoolRules { warm: 15, max: 50, ..rules() });
+        life.bear(20, 60 * MINUTE);
+        assert_eq!(life.pool.desired(), 35);
+        life.pool.set_rules(PoolRules { warm: 0, max: 50, ..rules() }, life.now);
+        life.bear(20, 60 * MINUTE);
+        assert_eq!(life.pool.desired(), 25);
     }
 
     fn any_rules() -> impl Strategy<Value = PoolRules> {
@@ -357,7 +319,7 @@ mod tests {
             rules in any_rules(), desired in prop::option::of(0..50_u64), load in 0..60_u64,
         ) {
             let mut life = Life::of(rules);
-            life.pool = Pool::resume(rules, desired.map(|desired| rules.bounded(desired)), load, life.now);
+            life.pool = Pool::resume(rules, desired.map(|desired| rules.bounded(desired)), of(load), life.now);
             life.bear(load, 1000 * MINUTE);
             prop_assert!(life.changes.len() <= 1, "{:?}", life.told());
         }

@@ -5,8 +5,9 @@
 
 use std::time::Duration;
 
+use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::coordination::v1::Lease;
-use kube::api::{Api, ListParams, Patch, PatchParams};
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams};
 use kube::{Client, Config, ResourceExt};
 use serde_json::json;
 
@@ -15,7 +16,7 @@ use crate::config::Settings;
 use crate::lease::seize;
 use crate::model::ApplicationState;
 use crate::spark::SparkApplication;
-use crate::spark::marks::{JOB_UID_LABEL, RUN_FINALIZER};
+use crate::spark::marks::{JOB_UID_LABEL, POOL_LABEL, RUN_FINALIZER};
 
 /// Why draining failed. It can be tried again at any time.
 #[derive(Debug, thiserror::Error)]
@@ -82,6 +83,7 @@ pub async fn drain(settings: &Settings, say: impl Fn(String)) -> Result<Drained,
         drained.applications += round.let_go;
         drained.alive += round.alive;
         if round == Round::default() {
+            drain.remove_placeholders(&namespace).await?;
             // Until the keeper itself is gone nobody shall lead again.
             drain.hold_lease().await?;
             return Ok(drained);
@@ -116,6 +118,20 @@ impl Drain {
     /// Holds the lease for another while; says who held it before.
     async fn hold_lease(&self) -> Result<Option<String>, DrainError> {
         seize(&self.leases, &self.lease_name, "drain", HELD).await.map_err(refused("the lease cannot be taken"))
+    }
+
+    /// Nobody lets go of nodes that are held warm once no keeper is there.
+    async fn remove_placeholders(&self, namespace: &str) -> Result<(), DrainError> {
+        let deployments: Api<Deployment> = Api::namespaced(self.client.clone(), namespace);
+        let ours = ListParams::default().labels(POOL_LABEL);
+        let found = deployments.list_metadata(&ours).await.map_err(refused("placeholders cannot be listed"))?;
+        for deployment in found.items {
+            match deployments.delete(&deployment.name_any(), &DeleteParams::background()).await {
+                Err(kube::Error::Api(status)) if status.code == 404 => {}
+                other => _ = other.map_err(refused("placeholders cannot be deleted"))?,
+            }
+        }
+        Ok(())
     }
 
     /// One round: every application that carries our finalizer loses it. With `patient`, but for those in submission.

@@ -100,8 +100,12 @@ impl Leader {
     fn writer(&self, receipts: UnboundedSender<Receipt>) -> Writer<Executor> {
         let Shared { settings, clock, metrics, fence, client, identity, namespace, .. } = &self.shared;
         let caller = Caller::new(*clock, fence.clone(), settings.request_time(), metrics.clone());
-        let names =
-            Names { namespace: namespace.clone(), ledger: settings.ledger.name.clone(), instance: identity.clone() };
+        let names = Names {
+            namespace: namespace.clone(),
+            ledger: settings.ledger.name.clone(),
+            instance: identity.clone(),
+            placeholders: settings.placeholders.clone(),
+        };
         let executor = Executor::new(client.clone(), caller, names, self.catalog.clone(), *clock, metrics.clone());
         Writer::new(executor, settings.writer.in_flight, *clock, metrics.clone(), receipts)
     }
@@ -196,10 +200,10 @@ impl OneTerm {
 
     /// Starts the watches, or drops them with all that they still had to say, and starts them anew.
     fn start_watches(&mut self) {
-        let Shared { watching, health, metrics, .. } = &self.leader.shared;
+        let Shared { watching, namespace, health, metrics, .. } = &self.leader.shared;
         self.watches = None;
         let catalog = self.leader.catalog.clone();
-        self.watches = Some(Watches::start(watching, health.restarted(), metrics.clone(), catalog));
+        self.watches = Some(Watches::start(watching, namespace, health.restarted(), metrics.clone(), catalog));
     }
 
     fn report(&mut self) {

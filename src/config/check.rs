@@ -94,6 +94,10 @@ fn texts(settings: &Settings) -> Result<(), ConfigError> {
     let hold = &settings.admission.hold;
     require(hold.chars().count() <= 200, "admission.hold", hold, "a text of at most 200 characters")?;
     require(is_name(&settings.ledger.name), "ledger.name", &settings.ledger.name, NAME)?;
+    let placeholders = &settings.placeholders;
+    let class = &placeholders.priority_class_name;
+    require(is_name(class), "placeholders.priorityClassName", class, NAME)?;
+    require(!placeholders.image.is_empty(), "placeholders.image", &placeholders.image, "the name of an image")?;
     let address = &settings.http.address;
     require(address.parse::<SocketAddr>().is_ok(), "http.address", address, "an address and a port: 0.0.0.0:8080")?;
     let level = &settings.log.level;

@@ -62,6 +62,8 @@ pub struct Settings {
     pub undeclared: Undeclared,
     /// What happens to runs.
     pub runs: Runs,
+    /// What holds warm executors.
+    pub placeholders: PlaceholderSettings,
     /// How long closed runs' applications stay.
     pub tombstones: Tombstones,
     /// How the API server is written to.
@@ -170,6 +172,22 @@ pub struct Runs {
 impl Default for Runs {
     fn default() -> Self {
         Self { lingering_seconds: 10, start_timeout_seconds: 600, operator_absent_seconds: 60 }
+    }
+}
+
+/// What holds warm executors: pods that do nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct PlaceholderSettings {
+    /// Their image: anything that waits for ever and ends when it is told to.
+    pub image: String,
+    /// Their `PriorityClass`. Its value is to be below that of whatever is real, and not below the cluster-autoscaler's cut-off.
+    pub priority_class_name: String,
+}
+
+impl Default for PlaceholderSettings {
+    fn default() -> Self {
+        Self { image: "registry.k8s.io/pause:3.10".into(), priority_class_name: "slowlane-placeholder".into() }
     }
 }
 

@@ -1,7 +1,9 @@
 //! The statuses of operations and clusters: written when they differ from what was said, one write at a time each. And how long
 //! runs of an operation are expected to take, which stands in its status, too.
 
+use super::pools::PoolEntry;
 use super::{Engine, Wake};
+use crate::admission::Pool;
 use crate::command::{Command, Failure};
 use crate::index::{History, stepped};
 use crate::lifecycle::{RETRY, Run};
@@ -64,6 +66,8 @@ impl Engine {
     fn publish_cluster(&mut self, name: &Name) {
         let Some(entry) = self.gate.cluster(name) else { return };
         let Some(declared) = &entry.declared else { return };
+        let pools = self.pools.get(name);
+        let (pool, warm) = (pools.and_then(|it| it.pool.as_ref()), pools.and_then(PoolEntry::ready));
         let bounded = |most: u64| (most != u64::MAX).then_some(most);
         let status = ClusterStatus {
             observed_generation: declared.generation,
@@ -71,6 +75,10 @@ impl Engine {
             queued: u32::try_from(self.gate.queued_for(entry)).unwrap_or(u32::MAX),
             executors_in_use: entry.in_use().executors,
             executors_max: bounded(declared.capacity.executors),
+            executors_desired: pool.map(Pool::desired),
+            executors_ready: self.executors_running(entry) + warm.unwrap_or(0),
+            executors_warm: warm.filter(|_| declared.holds_placeholders),
+            sized: pools.and_then(|pools| pools.words(entry, declared, self.now)),
             strangers: self.settings.counts_undeclared.then_some(entry.strangers.executors),
             undeclared: self.strangers_at(entry),
             occupancy_percent: occupancy(entry.occupied(), declared.capacity),

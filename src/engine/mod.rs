@@ -4,7 +4,7 @@
 //! what is declared beside the holders, `watched` takes in what the watches show, `jobs` puts jobs where they belong and
 //! `sightings` applications and pods with their runs, `runs` brings each run to its end by what `intent` says is wanted of it,
 //! `publish` says when statuses are written, `wording` what stands in a job's, and `declared` what stands in those of operations
-//! and clusters; `comers` refuses jobs, `strangers` counts what nobody declared, and `figures` is what metrics are told.
+//! and clusters; `pools` says how large clusters' pools are, `comers` refuses jobs, `strangers` counts what nobody declared, and `figures` is what metrics are told.
 
 mod comers;
 mod declared;
@@ -13,6 +13,7 @@ mod intent;
 mod jobs;
 mod ledger;
 mod limits;
+mod pools;
 mod publish;
 mod runs;
 mod sightings;
@@ -24,6 +25,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 pub use figures::Figures;
+
+use pools::PoolEntry;
 
 use crate::admission::{Gate, JobNumber, QueueNumber, Rank};
 use crate::command::{Command, Input, Receipt};
@@ -51,6 +54,8 @@ enum Wake {
     Clusters,
     End(JobNumber),
     Queue(QueueNumber),
+    /// A pool may shrink, or its placeholders are to be written again.
+    Pool(Name),
     /// A window opens or closes.
     Edge,
     /// Somebody has waited for the bound, or the spark-operator has left an application alone for long.
@@ -172,6 +177,9 @@ pub struct Engine {
     history: BTreeMap<ObjectKey, History>,
     expectations: Expectations,
     clusters: BTreeMap<Name, Publication<ClusterStatus>>,
+    pools: BTreeMap<Name, PoolEntry>,
+    /// Pools whose load, rules or placeholders may have changed.
+    dirty_pools: BTreeSet<Name>,
     /// Job status writes on their way, by the job's UID.
     writing: BTreeMap<Uid, WriteKind>,
     informational: usize,
@@ -224,6 +232,8 @@ impl Engine {
             history: BTreeMap::new(),
             expectations: Expectations::default(),
             clusters: BTreeMap::new(),
+            pools: BTreeMap::new(),
+            dirty_pools: BTreeSet::new(),
             writing: BTreeMap::new(),
             informational: 0,
             backlog: BTreeSet::new(),
@@ -299,6 +309,7 @@ impl Engine {
                 break;
             }
         }
+        self.look_at_pools();
         self.publish_backlog();
     }
 
@@ -322,6 +333,7 @@ impl Engine {
                 Wake::Clusters => self.publish_clusters(),
                 Wake::End(number) => self.write_end(number),
                 Wake::Queue(number) => self.publish_queue(number),
+                Wake::Pool(name) => _ = self.dirty_pools.insert(name),
                 Wake::Edge => self.windows_changed(),
                 // What is kept, and for whom, and who is not waited for any more is settled with the decision that follows.
                 Wake::Decide => {}
@@ -340,6 +352,7 @@ impl Engine {
             Receipt::JobStatusWritten { uid, result } => self.job_status_written(&uid, &result),
             Receipt::OperationStatusWritten { key, result } => self.operation_status_written(&key, &result),
             Receipt::ClusterStatusWritten { name, result } => self.cluster_status_written(&name, &result),
+            Receipt::PoolWritten { cluster, result } => self.pool_written(&cluster, &result),
         }
     }
 }

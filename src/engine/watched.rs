@@ -55,6 +55,11 @@ impl Engine {
                 self.pod_seen(*pod);
             }
             Change::PodGone(key, uid) => self.pod_gone(&key, &uid),
+            Change::Placeholders(seen) => {
+                self.relists.name(Kind::Placeholders, &cluster_key(&seen.cluster));
+                self.placeholders_seen(*seen);
+            }
+            Change::PlaceholdersGone(cluster) => self.placeholders_gone(&cluster),
         }
     }
 
@@ -104,6 +109,10 @@ impl Engine {
             Kind::Pod => {
                 let gone: Vec<_> = self.sightings.pod_keys().filter(|(key, _)| !named.contains(key)).collect();
                 gone.iter().for_each(|(key, uid)| self.pod_gone(key, uid));
+            }
+            Kind::Placeholders => {
+                let gone = self.pools.keys().filter(|name| !named.contains(&cluster_key(name)));
+                gone.cloned().collect::<Vec<_>>().iter().for_each(|name| self.placeholders_gone(name));
             }
         }
         if !self.synced && self.relists.is_synced() {
@@ -174,6 +183,7 @@ impl Engine {
         self.gate.remove_cluster(name);
         self.clusters.remove(name);
         self.compose_anew = true;
+        self.pools.remove(name);
     }
 
     fn operation_seen(&mut self, mut operation: Box<Operation>) {

@@ -30,10 +30,11 @@ enum Act {
     WriteJobStatus,
     WriteOperationStatus,
     WriteClusterStatus,
+    WritePool,
     Announce,
 }
 
-const ACTS: [Act; 11] = [
+const ACTS: [Act; 12] = [
     Act::Election,
     Act::ReadLedger,
     Act::WriteLedger,
@@ -44,6 +45,7 @@ const ACTS: [Act; 11] = [
     Act::WriteJobStatus,
     Act::WriteOperationStatus,
     Act::WriteClusterStatus,
+    Act::WritePool,
     Act::Announce,
 ];
 
@@ -142,6 +144,8 @@ impl Act {
             ],
             Self::WriteOperationStatus => vec![right(Everywhere, OURS, "operations/status", &[Patch])],
             Self::WriteClusterStatus => vec![right(Everywhere, OURS, "computeclusters/status", &[Patch])],
+            // Applied on the server: a Deployment that is not there yet is created by it.
+            Self::WritePool => vec![right(Own, "apps", "deployments", &[Create, Patch, Delete])],
             Self::Announce => vec![right(Everywhere, "events.k8s.io", "events", &[Create])],
         }
     }
@@ -156,6 +160,7 @@ fn watched(kind: Kind) -> Right {
         Kind::Job => (OURS, "managedjobs"),
         Kind::Application | Kind::Stranger => (SPARK, "sparkapplications"),
         Kind::Pod => ("", "pods"),
+        Kind::Placeholders => return right(Place::Own, "apps", "deployments", WATCH),
     };
     right(Place::Everywhere, group, resource, WATCH)
 }
@@ -283,7 +288,8 @@ mod tests {
             Command::WriteJobStatus { .. } => Some(Act::WriteJobStatus),
             Command::WriteOperationStatus { .. } => Some(Act::WriteOperationStatus),
             Command::WriteClusterStatus { .. } => Some(Act::WriteClusterStatus),
-            Command::Announce(_) | Command::ReportStranger { .. } => Some(Act::Announce),
+            Command::WritePool { .. } => Some(Act::WritePool),
+            Command::Announce(_) | Command::AnnouncePool { .. } | Command::ReportStranger { .. } => Some(Act::Announce),
             // What they start are the watches; and the end of the process needs nobody's leave.
             Command::StartWatches | Command::StepDown => None,
         }

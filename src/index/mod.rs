@@ -498,10 +498,16 @@ impl Relists {
         self.named.contains_key(&kind)
     }
 
+    /// Whether a kind was listed once.
+    #[must_use]
+    pub fn was_listed(&self, kind: Kind) -> bool {
+        self.synced.contains(&kind)
+    }
+
     /// Whether every kind was listed once.
     #[must_use]
     pub fn is_synced(&self) -> bool {
-        Kind::ALL.iter().all(|kind| self.synced.contains(kind))
+        Kind::ALL.iter().filter(|kind| kind.is_awaited()).all(|kind| self.synced.contains(kind))
     }
 }
 

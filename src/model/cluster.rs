@@ -3,15 +3,17 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::name::{Name, ObjectKey};
-use super::resources::{ExecutorBounds, ExecutorChoice, Resources};
-use super::{ClusterStatus, Hold, Outline, PodSizing, Priority, Window};
+use super::name::{Name, ObjectKey, Uid};
+use super::resources::{ExecutorBounds, ExecutorChoice, PodSize, Resources};
+use super::{ClusterStatus, Hold, Outline, PodSizing, PoolRules, Priority, Window};
 
 /// A `ComputeCluster`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Cluster {
     /// Its name.
     pub name: Name,
+    /// Its UID.
+    pub uid: Uid,
     /// `metadata.generation`.
     pub generation: i64,
     /// Its labels, by which jobs may select it.
@@ -32,6 +34,14 @@ pub struct Cluster {
     pub strategy: Strategy,
     /// What it holds. A dimension that nobody declared is unbounded.
     pub capacity: Resources,
+    /// How its pool grows and shrinks; `None`: it has no size.
+    pub pool: Option<PoolRules>,
+    /// What is wrong with its pool's bounds, and what holds instead.
+    pub pool_defect: Option<Box<str>>,
+    /// What each executor of the pool is; `None`: they are counted only.
+    pub unit: Option<PodSize>,
+    /// Warm executors are held by placeholders.
+    pub holds_placeholders: bool,
     /// Nothing starts on it while this is set.
     pub held: bool,
     /// Who set it, where that is known.
@@ -57,6 +67,7 @@ impl Default for Cluster {
     fn default() -> Self {
         Self {
             name: Name::default(),
+            uid: Uid::from(""),
             generation: 0,
             labels: BTreeMap::new(),
             selector: None,
@@ -67,6 +78,10 @@ impl Default for Cluster {
             max_pending: None,
             strategy: Strategy::default(),
             capacity: Resources::UNBOUNDED,
+            pool: None,
+            pool_defect: None,
+            unit: None,
+            holds_placeholders: false,
             held: false,
             hold: None,
             windows: Vec::new(),

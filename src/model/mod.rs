@@ -9,6 +9,7 @@ mod ledger;
 mod name;
 mod operation;
 mod outline;
+mod pool;
 mod reason;
 mod resources;
 mod run;
@@ -26,6 +27,7 @@ pub use ledger::{Holder, Ledger, LedgerVersion};
 pub use name::{Name, ObjectKey, Uid, child_name, is_label};
 pub use operation::{Defaults, Locks, MOST_PERMITS, Operation, are_in_order};
 pub use outline::{Essentials, Language, MainFile, Outline, PodMakeup, PodSizing, Problem};
+pub use pool::{Cause, Load, PlaceholdersSeen, PoolRules, Resized, units};
 pub use reason::{EndReason, WaitReason};
 pub use resources::{ExecutorBounds, ExecutorChoice, Footprint, PodSize, Resources};
 pub use run::{
@@ -34,7 +36,8 @@ pub use run::{
 };
 pub use settings::Settings;
 pub use status::{
-    Blocker, ClusterStatus, JobState, JobStatus, OperationStatus, QueueStatus, ResultSource, RunStatus, RunTimes,
+    Blocker, ClusterStatus, JobState, JobStatus, OperationStatus, PoolWords, QueueStatus, ResultSource, RunStatus,
+    RunTimes,
 };
 pub use stranger::Stranger;
 pub use time::{Span, Time};

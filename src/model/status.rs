@@ -215,6 +215,17 @@ pub struct RunTimes {
     pub p95: u32,
 }
 
+/// What is said of a pool.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct PoolWords {
+    /// Its placeholders are yet to come or to go.
+    pub is_changing: bool,
+    /// One word.
+    pub reason: Box<str>,
+    /// In words.
+    pub message: Box<str>,
+}
+
 /// The status of a cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct ClusterStatus {
@@ -228,6 +239,14 @@ pub struct ClusterStatus {
     pub executors_in_use: u64,
     /// Executors that it may have; `None` = unbounded.
     pub executors_max: Option<u64>,
+    /// Executors that its pool holds, taken and warm; `None` = it has no pool.
+    pub executors_desired: Option<u64>,
+    /// Executors that run, placeholders included.
+    pub executors_ready: u64,
+    /// Placeholders that run; `None` = it has none.
+    pub executors_warm: Option<u64>,
+    /// How its pool came to be as large as it is.
+    pub sized: Option<PoolWords>,
     /// Executors that applications take which no job declared; `None` = they are not counted.
     pub strangers: Option<u64>,
     /// Those applications in words, if there are any.

@@ -9,7 +9,7 @@ use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 
 use crate::command::Announcement;
-use crate::model::{ObjectKey, Uid};
+use crate::model::{Name, ObjectKey, Resized, Uid};
 use crate::spark;
 use crate::spark::marks::CORRELATION_ANNOTATION;
 use crate::text::clean;
@@ -49,6 +49,24 @@ pub fn stranger_event(key: &ObjectKey, uid: &Uid, message: &str, instance: &str,
         action: Some("Counted".into()),
         ..said(about(&version, spark::KIND, key, uid, &format!("undeclared-{uid}")), message, instance, now)
     }
+}
+
+/// Where Kubernetes keeps events of what has no namespace.
+pub const NAMESPACE_OF_CLUSTER_EVENTS: &str = "default";
+
+/// The event of a pool that has another size.
+#[must_use]
+pub fn pool_event(cluster: &Name, uid: &Uid, resized: &Resized, instance: &str, now: Timestamp, serial: u64) -> Event {
+    let key = ObjectKey::new(NAMESPACE_OF_CLUSTER_EVENTS, cluster.clone());
+    let suffix = format!("{:x}{:04x}", now.as_microsecond(), serial & 0xffff);
+    let mut event =
+        said(about("slowlane.dev/v1alpha1", "ComputeCluster", &key, uid, &suffix), &resized.to_string(), instance, now);
+    if let Some(regarding) = &mut event.regarding {
+        regarding.namespace = None;
+    }
+    let action = if resized.to > resized.from { "ScaledUp" } else { "ScaledDown" };
+    let reason = Some(resized.cause.as_str().into());
+    Event { type_: Some("Normal".into()), reason, action: Some(action.into()), ..event }
 }
 
 /// An event about an object, which is named after it.

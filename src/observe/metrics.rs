@@ -44,6 +44,8 @@ pub struct Metrics {
     pub terms: IntCounter,
     /// Watches that had to start again, by kind.
     pub watch_restarts: IntCounterVec,
+    /// Pools that were made larger or smaller, by cluster and reason.
+    pub pool_changes: IntCounterVec,
     /// Objects that could not be understood, by kind.
     pub malformed: IntCounterVec,
     /// Events that were dropped because too many waited.
@@ -106,6 +108,11 @@ impl Metrics {
             ),
             leading: room.gauge("slowlane_leading", "1 while this process leads."),
             terms: room.counter("slowlane_terms_total", "Times that this process came to lead."),
+            pool_changes: room.counters(
+                "slowlane_pool_changes_total",
+                "Pools that were made larger or smaller.",
+                &["cluster", "reason"],
+            ),
             watch_restarts: room.counters(
                 "slowlane_watch_restarts_total",
                 "Watches that failed and started again.",

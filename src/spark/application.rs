@@ -7,6 +7,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use k8s_openapi::api::core::v1::Toleration;
+
 use crate::api::v1alpha1::{ApplicationSpec, ApplicationType, Dependencies, SizeSpec, SparkPod, SparkPodSize};
 use crate::model::Outline;
 
@@ -302,6 +304,11 @@ fn joined(user: Vec<String>, mut admin: Vec<String>) -> Vec<String> {
     admin
 }
 
+fn joined_tolerations(user: Vec<Toleration>, mut admin: Vec<Toleration>) -> Vec<Toleration> {
+    admin.extend(user.into_iter().filter(|it| !admin.contains(it)).collect::<Vec<_>>());
+    admin
+}
+
 fn merged_pods(user: SparkPod, admin: SparkPod) -> SparkPod {
     SparkPod {
         cores: admin.cores.or(user.cores),
@@ -309,6 +316,8 @@ fn merged_pods(user: SparkPod, admin: SparkPod) -> SparkPod {
         memory_overhead: admin.memory_overhead.or(user.memory_overhead),
         core_request: admin.core_request.or(user.core_request),
         core_limit: admin.core_limit.or(user.core_limit),
+        node_selector: merged_maps(user.node_selector, admin.node_selector),
+        tolerations: joined_tolerations(user.tolerations, admin.tolerations),
         labels: merged_maps(user.labels, admin.labels),
         annotations: merged_maps(user.annotations, admin.annotations),
     }

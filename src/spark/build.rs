@@ -81,7 +81,13 @@ pub fn build(input: &BuildInput<'_>) -> Result<Value, BuildError> {
     let arguments = arguments(input, result_uri.as_deref())?;
     let env = environment(input, result_uri.as_deref())?;
     let pod_annotations = pod_annotations(&input.run);
-    let pods = Pods { env: &env, annotations: &pod_annotations };
+    let declared = input.application.spec();
+    let pods = Pods {
+        env: &env,
+        annotations: &pod_annotations,
+        driver: declared.driver.as_ref(),
+        executor: declared.executor.as_ref(),
+    };
     let mut spec = common(input.application);
     if !arguments.is_empty() {
         spec.insert("arguments".into(), json!(arguments));

@@ -17,6 +17,10 @@ pub const RUN_LABEL: &str = "slowlane.dev/run";
 pub const OPERATION_LABEL: &str = "slowlane.dev/operation";
 /// Label: the cluster, as [`label_value`] writes it.
 pub const CLUSTER_LABEL: &str = "slowlane.dev/cluster";
+/// Label: the cluster whose warm executors a Deployment and its pods hold, as [`label_value`] writes it.
+pub const POOL_LABEL: &str = "slowlane.dev/pool";
+/// Annotation: how many executors that cluster's pool holds, taken and warm.
+pub const DESIRED_ANNOTATION: &str = "slowlane.dev/desired";
 /// Label: who made it.
 pub const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
 /// Value of [`MANAGED_BY_LABEL`].

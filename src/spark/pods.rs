@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::substitute::for_kubelet;
+use crate::api::v1alpha1::SparkPod;
 
 /// User of Spark's images, the official ones as well as those made with Spark's own Dockerfile.
 const SPARK_USER: u32 = 185;
@@ -24,21 +25,25 @@ pub(super) struct Pods<'a> {
     pub env: &'a BTreeMap<String, String>,
     /// Annotations of both.
     pub annotations: &'a BTreeMap<String, String>,
+    /// The driver as declared.
+    pub driver: Option<&'a SparkPod>,
+    /// The executor as declared.
+    pub executor: Option<&'a SparkPod>,
 }
 
 impl Pods<'_> {
     /// The driver's template. It keeps its token: it asks the API server for executors.
     pub(super) fn driver(&self) -> Value {
-        self.template(DRIVER_CONTAINER, true)
+        self.template(DRIVER_CONTAINER, true, self.driver)
     }
 
     /// The executors' template, without a token: an executor talks to its driver only.
     pub(super) fn executor(&self) -> Value {
-        self.template(EXECUTOR_CONTAINER, false)
+        self.template(EXECUTOR_CONTAINER, false, self.executor)
     }
 
-    fn template(&self, container: &str, token: bool) -> Value {
-        json!({
+    fn template(&self, container: &str, token: bool, declared: Option<&SparkPod>) -> Value {
+        let mut template = json!({
             "metadata": {"annotations": self.annotations},
             "spec": {
                 "automountServiceAccountToken": token,
@@ -60,7 +65,17 @@ impl Pods<'_> {
                     },
                 }],
             },
-        })
+        });
+        // Where it may run is said in the template: the operator would need its webhook for it.
+        if let Some(declared) = declared {
+            if !declared.node_selector.is_empty() {
+                template["spec"]["nodeSelector"] = json!(declared.node_selector);
+            }
+            if !declared.tolerations.is_empty() {
+                template["spec"]["tolerations"] = json!(declared.tolerations);
+            }
+        }
+        template
     }
 
     fn env_list(&self) -> Vec<Value> {

@@ -36,6 +36,10 @@ pub(super) trait Translate: Send + 'static {
     /// Only objects with this label (or, after `!`, without it) are watched.
     const LABEL: Option<&'static str> = None;
 
+    /// The only namespace in which it is watched; `None`: all.
+    fn namespace(&self) -> Option<&str> {
+        None
+    }
     /// Waits until it makes sense to list.
     fn may_list(&mut self) -> impl Future<Output = ()> + Send {
         std::future::ready(())
@@ -97,7 +101,11 @@ impl<T: Translate> Follow<T> {
         if let Some(label) = T::LABEL {
             config = config.labels(label);
         }
-        let mut stream = watcher(Api::<Object<T::View>>::all(client), config).boxed();
+        let objects: Api<Object<T::View>> = match self.translate.namespace() {
+            Some(namespace) => Api::namespaced(client, namespace),
+            None => Api::all(client),
+        };
+        let mut stream = watcher(objects, config).boxed();
         loop {
             let event = tokio::select! {
                 event = stream.next() => event,

@@ -1,5 +1,6 @@
 //! The kinds: how each is read, and what the engine is told of it.
 
+use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::PodStatus;
 use kube::core::ObjectMeta;
 use serde::de::DeserializeOwned;
@@ -18,7 +19,7 @@ use crate::api::{GROUP, VERSION};
 use crate::command::{Change, Kind};
 use crate::model::{Job, Name, PodSeen, PodSize};
 use crate::spark;
-use crate::spark::marks::{JOB_UID_LABEL, NO_JOB_UID_LABEL};
+use crate::spark::marks::{JOB_UID_LABEL, NO_JOB_UID_LABEL, POOL_LABEL};
 
 fn name(meta: &ObjectMeta) -> Name {
     convert::key(meta).name
@@ -362,5 +363,45 @@ impl Translate for Pods {
 
     fn gone(&self, object: &Object<PodView>) -> Option<Change> {
         Some(Change::PodGone(convert::key(&object.metadata), convert::uid(&object.metadata)))
+    }
+}
+
+// ---- placeholders ---------------------------------------------------------------------------------------------------
+
+/// Deployments that hold warm executors, in the keeper's namespace.
+pub(super) struct Placeholders {
+    pub(super) namespace: String,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct PlaceholdersView(Box<Deployment>);
+
+impl View for PlaceholdersView {
+    const GROUP: &'static str = "apps";
+    const VERSION: &'static str = "v1";
+    const KIND: &'static str = "Deployment";
+    const PLURAL: &'static str = "deployments";
+
+    fn read(spec: &str, status: &str) -> Result<Self, String> {
+        Ok(Self(Box::new(Deployment { spec: strict(spec)?, status: lenient(status), ..Deployment::default() })))
+    }
+}
+
+impl Translate for Placeholders {
+    type View = PlaceholdersView;
+    const KIND: Kind = Kind::Placeholders;
+    const WORD: &'static str = "Deployment";
+    const LABEL: Option<&'static str> = Some(POOL_LABEL);
+
+    fn namespace(&self) -> Option<&str> {
+        Some(&self.namespace)
+    }
+
+    fn there(&self, meta: &ObjectMeta, view: &PlaceholdersView) -> Option<Change> {
+        convert::placeholders(meta, &view.0).map(Box::new).map(Change::Placeholders)
+    }
+
+    fn gone(&self, object: &Object<PlaceholdersView>) -> Option<Change> {
+        convert::cluster_of_placeholders(&object.metadata).map(Change::PlaceholdersGone)
     }
 }

@@ -44,9 +44,9 @@ pub struct Watches {
 }
 
 impl Watches {
-    /// Lists and watches every kind.
+    /// Lists and watches every kind; `namespace` is the keeper's own.
     #[must_use]
-    pub fn start(client: &Client, health: Health, metrics: Metrics, catalog: Catalog) -> Self {
+    pub fn start(client: &Client, namespace: &str, health: Health, metrics: Metrics, catalog: Catalog) -> Self {
         let (sender, inputs) = mpsc::channel(INPUTS);
         let outlets = Outlets { inputs: sender, health, metrics };
         let mut running = JoinSet::new();
@@ -60,6 +60,7 @@ impl Watches {
         follow.start(kinds::Applications);
         follow.start(kinds::Strangers);
         follow.start(kinds::Pods);
+        follow.start(kinds::Placeholders { namespace: namespace.to_owned() });
         Self { running, inputs }
     }
 

@@ -33,16 +33,18 @@ impl Lane {
     pub(super) fn of(command: &Command) -> Self {
         match command {
             Command::ReadLedger | Command::WriteLedger { .. } => Self::Ledger,
-            Command::CreateApplication { .. } | Command::ConfirmRun { .. } => Self::Run,
+            Command::CreateApplication { .. } | Command::ConfirmRun { .. } | Command::WritePool { .. } => Self::Run,
             Command::WriteJobStatus { status, .. } if status.state.is_terminal() => Self::Terminal,
             Command::DeleteApplication { .. } => Self::Delete,
             Command::WriteJobStatus { .. }
             | Command::WriteOperationStatus { .. }
             | Command::WriteClusterStatus { .. } => Self::Informational,
             Command::DropTombstone { .. } => Self::Tidy,
-            Command::Announce(_) | Command::ReportStranger { .. } | Command::StartWatches | Command::StepDown => {
-                Self::Event
-            }
+            Command::Announce(_)
+            | Command::AnnouncePool { .. }
+            | Command::ReportStranger { .. }
+            | Command::StartWatches
+            | Command::StepDown => Self::Event,
         }
     }
 
@@ -69,6 +71,7 @@ pub(super) enum Slot {
     Job(Uid),
     Operation(ObjectKey),
     Cluster(Name),
+    Pool(Name),
 }
 
 impl Slot {
@@ -85,7 +88,12 @@ impl Slot {
             Command::WriteJobStatus { uid, .. } => Some(Self::Job(uid.clone())),
             Command::WriteOperationStatus { key, .. } => Some(Self::Operation(key.clone())),
             Command::WriteClusterStatus { name, .. } => Some(Self::Cluster(name.clone())),
-            Command::Announce(_) | Command::ReportStranger { .. } | Command::StartWatches | Command::StepDown => None,
+            Command::WritePool { cluster, .. } => Some(Self::Pool(cluster.clone())),
+            Command::Announce(_)
+            | Command::AnnouncePool { .. }
+            | Command::ReportStranger { .. }
+            | Command::StartWatches
+            | Command::StepDown => None,
         }
     }
 }

@@ -97,16 +97,16 @@ async fn operations_say_their_limit_and_what_is_alive() {
 async fn clusters_say_how_full_they_are() {
     let server = Server::connect().await;
     let spec = json!({"executors": {"max": 20}});
-    let status = json!({"executors": {"inUse": 5, "max": 20}, "jobs": {"running": 2, "queued": 1},
+    let status = json!({"executors": {"desired": 8, "ready": 8, "inUse": 5, "warm": 3, "max": 20}, "jobs": {"running": 2, "queued": 1},
         "occupancyPercent": 25, "conditions": [condition("Ready", "True")]});
     stored(&server, "", "", Kind::Cluster, &spec, &status).await;
     let table = server.table(&Kind::Cluster.path("")).await;
     assert_eq!(
         headers(&table),
-        ["Name", "Ready", "Reason", "Running", "Queued", "Executors", "Max", "Occupancy", "Age"]
+        ["Name", "Ready", "Reason", "Running", "Queued", "Executors", "Desired", "Max", "Occupancy", "Age"]
     );
-    let full = ["True", "Because", "2", "1", "5", "20", "25"];
-    assert!(lines(&table).iter().any(|line| line[1..8] == full), "{table:#}");
+    let full = ["True", "Because", "2", "1", "5", "8", "20", "25"];
+    assert!(lines(&table).iter().any(|line| line[1..9] == full), "{table:#}");
 }
 
 #[tokio::test]

@@ -31,9 +31,13 @@ pub(crate) fn spec(kind: Kind) -> Value {
                 "maxConcurrentJobs": 10, "perNamespace": {"maxConcurrentJobs": 3, "maxExecutors": 12},
                 "locks": {"lake": 4},
             },
-            "executors": {"max": 20},
+            "executors": {"min": 1, "max": 20, "warm": 2},
             "executor": {"cores": 2, "memory": "4Gi"},
-            "occupancy": {"admitBelowPercent": 90},
+            "occupancy": {
+                "admitBelowPercent": 90, "scaleUpAbovePercent": 85, "scaleDownBelowPercent": 30,
+                "stabilizationSeconds": 120, "idleSeconds": 900,
+            },
+            "warmCapacity": "Placeholder",
             "ordering": {"strategy": "StrictFifo"},
             "submission": {"maxPending": 20},
             "stopPolicy": "Hold",
@@ -87,7 +91,7 @@ pub(crate) fn status(kind: Kind) -> Option<Value> {
             "observedGeneration": 1, "runs": {"alive": 1, "queued": 2}, "runSeconds": {"p50": 60, "p95": 90}, "conditions": [condition("Ready", "True")],
         })),
         Kind::Cluster => Some(json!({
-            "observedGeneration": 1, "executors": {"inUse": 3, "strangers": 2, "max": 20}, "jobs": {"running": 1, "queued": 2},
+            "observedGeneration": 1, "executors": {"desired": 8, "ready": 7, "inUse": 3, "warm": 4, "strangers": 2, "max": 20}, "jobs": {"running": 1, "queued": 2},
             "occupancyPercent": 15, "nextWindow": {"name": "day", "opens": "2026-11-22T10:00:00Z"},
             "conditions": [condition("Ready", "True")],
         })),
@@ -180,6 +184,8 @@ fn pod() -> Value {
     let mut pod = pod_size();
     pod["labels"] = json!({"team": "data"});
     pod["annotations"] = json!({"note": "none"});
+    pod["nodeSelector"] = json!({"pool": "spark"});
+    pod["tolerations"] = json!([{"key": "spark", "operator": "Exists", "effect": "NoSchedule"}]);
     pod
 }
 

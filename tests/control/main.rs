@@ -22,6 +22,7 @@ mod meddling;
 mod operator;
 mod outage;
 mod places;
+mod pools;
 mod proxy;
 mod scenarios;
 mod scene;

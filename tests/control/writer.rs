@@ -12,6 +12,7 @@ use serde_json::json;
 use slowlane::api::v1alpha1::{ManagedJob, RunLedger};
 use slowlane::clock::Clock;
 use slowlane::command::{Announcement, Command, Failure, Receipt};
+use slowlane::config::PlaceholderSettings;
 use slowlane::lease::{Fence, Leadership};
 use slowlane::model::{
     ApplicationSeen, Footprint, Holder, JobState, JobStatus, Ledger, LedgerVersion, Locks, ObjectKey, Placeholder,
@@ -119,7 +120,12 @@ impl Bench {
 fn executor(client: &Client, namespace: &str, clock: Clock, leadership: watch::Receiver<Leadership>) -> Executor {
     let metrics = Metrics::new();
     let caller = Caller::new(clock, Fence::new(leadership), SHORT, metrics.clone());
-    let names = Names { namespace: namespace.into(), ledger: "slowlane".into(), instance: "test".into() };
+    let names = Names {
+        namespace: namespace.into(),
+        ledger: "slowlane".into(),
+        instance: "test".into(),
+        placeholders: PlaceholderSettings::default(),
+    };
     Executor::new(client.clone(), caller, names, Catalog::default(), clock, metrics)
 }
 

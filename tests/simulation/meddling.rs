@@ -1,7 +1,7 @@
 //! Who deletes, strips, squats and copies what the keeper made.
 
 use slowlane::command::{Command, Kind};
-use slowlane::model::{Footprint, Holder, Job, Locks, ObjectKey, Placeholder, PodPhase, RunId};
+use slowlane::model::{Footprint, Holder, Job, Locks, Name, ObjectKey, Placeholder, PodPhase, RunId};
 
 use crate::keeper::Keeper;
 use crate::mutants::Mutant;
@@ -15,6 +15,7 @@ impl Simulation {
         match self.rng.below(12) {
             0 => return self.squat(),
             1 => return self.mimic(),
+            2 => return self.rescale(),
             _ => {}
         }
         let ours = self.world.apps.values().filter(|app| !app.foreign);
@@ -31,6 +32,17 @@ impl Simulation {
             }
             _ => {}
         }
+    }
+
+    /// Somebody scales what holds warm executors, or deletes it.
+    fn rescale(&mut self) {
+        let clusters: Vec<Name> = self.world.placeholders.keys().cloned().collect();
+        let Some(cluster) = self.rng.pick(&clusters).cloned() else { return };
+        let desired = self.world.placeholders.get(&cluster).and_then(|seen| seen.desired).unwrap_or_default();
+        let replicas = self.rng.below(9) as u64;
+        let warm = self.rng.chance(700).then_some((replicas, desired));
+        self.note(|| format!("somebody scales what is warm in {cluster}: {warm:?}"));
+        self.world.set_placeholders(&cluster, warm);
     }
 
     /// Somebody makes an application under the name that a waiting job's run will derive.

@@ -6,9 +6,9 @@ use std::num::NonZeroU32;
 use slowlane::command::Input;
 use slowlane::model::{
     Accept, Answer, Answers, Cluster, ClusterChoice, Cron, Defaults, Essentials, ExecutorBounds, ExecutorChoice, Hold,
-    Job, Language, Locks, MainFile, Name, ObjectKey, Operation, Outline, PodSizing, Priority, Recurrence, Requirement,
-    RequirementOperator, Resources, Selector, Settings, Share, Size, Span, Stranger, Strategy, Time, TimeLimits, Uid,
-    Window, Zone,
+    Job, Language, Locks, MainFile, Name, ObjectKey, Operation, Outline, PodSize, PodSizing, PoolRules, Priority,
+    Recurrence, Requirement, RequirementOperator, Resources, Selector, Settings, Share, Size, Span, Stranger, Strategy,
+    Time, TimeLimits, Uid, Window, Zone,
 };
 
 use crate::objects::JobObject;
@@ -246,6 +246,21 @@ impl Simulation {
         Outline { essentials, driver: pod(1), executor: pod(cores), ..Outline::default() }
     }
 
+    /// Mostly it has one; all of it happens within a minute.
+    fn drawn_pool(&mut self) -> Option<PoolRules> {
+        let rng = &mut self.rng;
+        let rules = PoolRules {
+            min: rng.below(2) as u64,
+            max: 6,
+            warm: rng.below(3) as u64,
+            grow_above: 80,
+            shrink_below: 40,
+            stabilization: Span::seconds(5),
+            idle: Span::seconds(20),
+        };
+        rng.chance(800).then_some(rules)
+    }
+
     pub(crate) fn drawn_cluster(&mut self, name: &str) -> Cluster {
         let cores = [4, 6, 10][self.rng.below(3)] * 1000;
         let capacity = Resources { executors: 6, milli_cores: cores, memory_mib: u64::MAX };
@@ -281,6 +296,9 @@ impl Simulation {
             strategy: STRATEGIES[self.rng.below(STRATEGIES.len())],
             held: self.rng.chance(50),
             capacity,
+            pool: self.drawn_pool(),
+            unit: Some(PodSize { milli_cores: 2000, memory_mib: 2048 }),
+            holds_placeholders: self.rng.chance(500),
             windows: if restricts { vec![window] } else { Vec::new() },
             accept: if restricts { vec![urgent, at_times, small] } else { Vec::new() },
             cancels_at_window_end: restricts,

@@ -85,9 +85,19 @@ impl World {
                 });
                 Receipt::ClusterStatusWritten { name, result }
             }
-            Command::Announce(_) | Command::ReportStranger { .. } | Command::StartWatches | Command::StepDown => {
-                return None;
+            Command::WritePool { cluster, warm, .. } => {
+                let is_there = self.clusters.contains_key(&cluster);
+                let result = if is_there || warm.is_none() { Ok(()) } else { Err(Failure::Gone) };
+                if result.is_ok() {
+                    self.set_placeholders(&cluster, warm);
+                }
+                Receipt::PoolWritten { cluster, result }
             }
+            Command::Announce(_)
+            | Command::AnnouncePool { .. }
+            | Command::ReportStranger { .. }
+            | Command::StartWatches
+            | Command::StepDown => return None,
         })
     }
 
@@ -309,5 +319,6 @@ fn outcome_word(receipt: &Receipt) -> String {
         Receipt::JobStatusWritten { result, .. } => word("job told", result),
         Receipt::OperationStatusWritten { result, .. } => word("operation told", result),
         Receipt::ClusterStatusWritten { result, .. } => word("cluster told", result),
+        Receipt::PoolWritten { result, .. } => word("pool written", result),
     }
 }

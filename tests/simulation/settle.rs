@@ -230,7 +230,29 @@ impl Simulation {
         if let Some(pod) = self.world.pods.values().find(|pod| !pod.foreign) {
             return Err(format!("a pod stays for ever: {pod:?}"));
         }
+        self.check_pools()?;
         self.check_quiet()
+    }
+
+    /// What is held warm is what the pools say.
+    fn check_pools(&self) -> Result<(), String> {
+        for cluster in self.world.clusters.values() {
+            let (pool, seen) =
+                (cluster.pool.filter(|_| cluster.holds_placeholders), self.world.placeholders.get(&cluster.name));
+            let said = cluster.published.as_ref();
+            let desired = said.and_then(|said| said.executors_desired);
+            let fault = match (pool, seen) {
+                (Some(pool), Some(seen)) => {
+                    // Nothing is taken any more: all of it is warm.
+                    seen.desired != desired || desired != Some(seen.replicas) || seen.replicas > pool.max
+                }
+                (wanted, held) => wanted.is_some() != held.is_some(),
+            };
+            if fault {
+                return Err(format!("the pool of {}: {seen:?} is held, {desired:?} is said", cluster.name));
+            }
+        }
+        Ok(())
     }
 
     fn check_quiet(&mut self) -> Result<(), String> {

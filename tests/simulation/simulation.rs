@@ -387,9 +387,12 @@ fn failed(command: &Command, failure: Failure) -> Option<Receipt> {
         Command::WriteJobStatus { uid, .. } => Receipt::JobStatusWritten { uid, result: Err(failure) },
         Command::WriteOperationStatus { key, .. } => Receipt::OperationStatusWritten { key, result: Err(failure) },
         Command::WriteClusterStatus { name, .. } => Receipt::ClusterStatusWritten { name, result: Err(failure) },
-        Command::StartWatches | Command::Announce(_) | Command::ReportStranger { .. } | Command::StepDown => {
-            return None;
-        }
+        Command::WritePool { cluster, .. } => Receipt::PoolWritten { cluster, result: Err(failure) },
+        Command::StartWatches
+        | Command::Announce(_)
+        | Command::AnnouncePool { .. }
+        | Command::ReportStranger { .. }
+        | Command::StepDown => return None,
     })
 }
 

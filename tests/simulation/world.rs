@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use slowlane::command::{Change, Kind};
 use slowlane::model::{
-    Cluster, JobState, JobStatus, Ledger, LedgerVersion, Name, ObjectKey, Operation, PodPhase, PodRole, PodSeen,
-    Resources, RunId, Stranger, Time, Uid,
+    Cluster, JobState, JobStatus, Ledger, LedgerVersion, Name, ObjectKey, Operation, PlaceholdersSeen, PodPhase,
+    PodRole, PodSeen, Resources, RunId, Stranger, Time, Uid,
 };
 
 use crate::auditor::Auditor;
@@ -34,6 +34,8 @@ pub(crate) struct World {
     pub(crate) pods: BTreeMap<ObjectKey, Pod>,
     /// Applications that nobody declared.
     pub(crate) strangers: BTreeMap<ObjectKey, Stranger>,
+    /// What holds warm executors, by cluster.
+    pub(crate) placeholders: BTreeMap<Name, PlaceholdersSeen>,
     pub(crate) ledger: Option<(LedgerVersion, Ledger)>,
     /// Namespaces with a quota that refuses applications.
     pub(crate) quota: BTreeSet<Name>,
@@ -70,6 +72,9 @@ impl World {
             Kind::Application => self.apps.values().map(|it| Change::Application(Box::new(it.seen()))).collect(),
             Kind::Stranger => self.strangers.values().map(|it| Change::Stranger(Box::new(it.clone()))).collect(),
             Kind::Pod => self.pods.values().map(|it| Change::Pod(Box::new(it.seen()))).collect(),
+            Kind::Placeholders => {
+                self.placeholders.values().map(|it| Change::Placeholders(Box::new(it.clone()))).collect()
+            }
         }
     }
 
@@ -77,6 +82,23 @@ impl World {
         let object = self.namespaces.get(name)?;
         let (labels, terminating) = (object.labels.clone(), object.terminating);
         Some(Change::Namespace { name: name.clone(), labels, terminating })
+    }
+
+    // ---- what is held warm ------------------------------------------------------------------------------------
+
+    /// The Deployment of a cluster's placeholders; its pods come at once. It goes with its cluster, which owns it.
+    pub(crate) fn set_placeholders(&mut self, cluster: &Name, warm: Option<(u64, u64)>) {
+        let Some((replicas, desired)) = warm else {
+            if self.placeholders.remove(cluster).is_some() {
+                self.emit(Kind::Placeholders, Change::PlaceholdersGone(cluster.clone()));
+            }
+            return;
+        };
+        let desired = Some(desired);
+        let seen = PlaceholdersSeen { cluster: cluster.clone(), replicas, ready: replicas, desired, refused: None };
+        if self.placeholders.insert(cluster.clone(), seen.clone()) != Some(seen.clone()) {
+            self.emit(Kind::Placeholders, Change::Placeholders(Box::new(seen)));
+        }
     }
 
     // ---- what nobody declares ---------------------------------------------------------------------------------

@@ -11,14 +11,14 @@ use super::job::bounds;
 use super::operation::keep_times;
 use super::patch::status_patch;
 use super::window::{accept, windows};
-use super::{api_time, count, labels, model_time, name, written};
+use super::{api_time, count, labels, model_time, name, uid, written};
 use crate::api::v1alpha1::{
-    self as api, ComputeClusterSpec, ComputeClusterStatus, ExecutorCounts, JobCounts, NamespaceLimits, NextWindow,
-    OnWindowEnd, OrderingStrategy, SizeSpec, StopPolicy,
+    self as api, ComputeClusterSpec, ComputeClusterStatus, ExecutorCounts, ExecutorUnit, JobCounts, NamespaceLimits,
+    NextWindow, OnWindowEnd, OrderingStrategy, SizeSpec, StopPolicy, WarmCapacity,
 };
 use crate::model::{
-    Accept, Cluster, ClusterStatus, Name, Outline, Requirement, RequirementOperator, Resources, Selector, Share, Size,
-    Strategy, Time, Window, is_label,
+    Accept, Cluster, ClusterStatus, Name, Outline, PodSize, PoolRules, PoolWords, Requirement, RequirementOperator,
+    Resources, Selector, Share, Size, Span, Strategy, Time, Window, is_label,
 };
 use crate::spark::{BuildError, Place, check, check_size, cpu_quantity, memory_quantity, outline, size_outline};
 
@@ -29,6 +29,7 @@ pub fn cluster(meta: &ObjectMeta, spec: &ComputeClusterSpec, status: Option<&Com
     let conditions = status.map(|status| &status.conditions);
     let bare = Cluster {
         name: name(meta),
+        uid: uid(meta),
         generation: meta.generation.unwrap_or(0),
         labels: labels(meta),
         selector: None,
@@ -39,6 +40,10 @@ pub fn cluster(meta: &ObjectMeta, spec: &ComputeClusterSpec, status: Option<&Com
         max_pending: spec.submission.and_then(|submission| submission.max_pending).map(count),
         strategy: spec.ordering.map(|ordering| strategy(ordering.strategy)).unwrap_or_default(),
         capacity: Resources::UNBOUNDED,
+        pool: pool(spec),
+        pool_defect: pool_defect(spec).map(Into::into),
+        unit: None,
+        holds_placeholders: spec.warm_capacity == WarmCapacity::Placeholder,
         windows: Vec::new(),
         accept: Vec::new(),
         cancels_at_window_end: spec.on_window_end == OnWindowEnd::Cancel,
@@ -53,6 +58,7 @@ pub fn cluster(meta: &ObjectMeta, spec: &ComputeClusterSpec, status: Option<&Com
         Ok(read) => Cluster {
             selector: read.selector,
             capacity: read.capacity,
+            unit: read.unit,
             locks: read.locks,
             windows: read.windows,
             accept: read.accept,
@@ -73,6 +79,7 @@ pub fn is_cluster_held(spec: &ComputeClusterSpec) -> bool {
 struct Checked {
     selector: Option<Selector>,
     capacity: Resources,
+    unit: Option<PodSize>,
     locks: BTreeMap<Name, u32>,
     windows: Vec<Window>,
     accept: Vec<Accept>,
@@ -88,6 +95,7 @@ fn checked(spec: &ComputeClusterSpec) -> Result<Checked, String> {
     Ok(Checked {
         selector: spec.namespace_selector.as_ref().map(|it| selector("namespaceSelector", it)).transpose()?,
         capacity: capacity(spec).map_err(words)?,
+        unit: spec.executor.as_ref().map(unit).transpose().map_err(words)?,
         locks: locks(spec)?,
         accept: accept(spec, &windows)?,
         windows,
@@ -157,19 +165,64 @@ pub(super) fn selector(field: &str, selector: &LabelSelector) -> Result<Selector
 fn capacity(spec: &ComputeClusterSpec) -> Result<Resources, BuildError> {
     let Some(most) = spec.executors.as_ref().and_then(|pool| pool.max) else { return Ok(Resources::UNBOUNDED) };
     let executors = u64::from(count(most));
-    let Some(unit) = &spec.executor else { return Ok(Resources { executors, ..Resources::UNBOUNDED }) };
-    let milli_cores = cpu_quantity("executor.cores", &unit.cores.0)?;
-    // Rounded down: a unit holds no more than it has.
-    let memory_mib = memory_quantity("executor.memory", &unit.memory.0)? >> 20;
+    let Some(each) = &spec.executor else { return Ok(Resources { executors, ..Resources::UNBOUNDED }) };
+    let PodSize { milli_cores, memory_mib } = unit(each)?;
     let times = |each: u64| executors.saturating_mul(each);
     Ok(Resources { executors, milli_cores: times(milli_cores), memory_mib: times(memory_mib) })
 }
+
+fn unit(unit: &ExecutorUnit) -> Result<PodSize, BuildError> {
+    let milli_cores = cpu_quantity("executor.cores", &unit.cores.0)?;
+    // Rounded down: a unit holds no more than it has.
+    let memory_mib = memory_quantity("executor.memory", &unit.memory.0)? >> 20;
+    Ok(PodSize { milli_cores, memory_mib })
+}
+
+/// How it grows and shrinks, with what is left out; the schema's rules hold for whatever comes in.
+fn pool(spec: &ComputeClusterSpec) -> Option<PoolRules> {
+    let bounds = spec.executors?;
+    let occupancy = spec.occupancy.unwrap_or_default();
+    let max = u64::from(count(bounds.max?));
+    let of = |number: Option<i32>| number.map_or(0, |number| u64::from(count(number))).min(max);
+    let seconds = |seconds: Option<i32>, default: u32| Span::seconds(seconds.map_or(default, count).into());
+    let grow_above = occupancy.scale_up_above_percent.map_or(GROW_ABOVE, count).clamp(1, 100);
+    let shrink_below = occupancy.scale_down_below_percent.map_or(SHRINK_BELOW, count).min(grow_above - 1);
+    Some(PoolRules {
+        min: of(bounds.min),
+        max,
+        warm: of(bounds.warm),
+        grow_above,
+        shrink_below,
+        stabilization: seconds(occupancy.stabilization_seconds, STABILIZATION_SECONDS),
+        idle: seconds(occupancy.idle_seconds, IDLE_SECONDS),
+    })
+}
+
+/// What of the pool cannot be had.
+fn pool_defect(spec: &ComputeClusterSpec) -> Option<String> {
+    let pool = spec.executors?;
+    let max = pool.max?;
+    let above = |(_, number): &(&str, i32)| *number > max;
+    let bounds = [("min", pool.min), ("warm", pool.warm)].map(|(field, number)| (field, number.unwrap_or(0)));
+    let (field, number) = bounds.into_iter().find(above)?;
+    Some(format!(
+        "spec.executors.{field} is {number}, above max, which is {max}: {max} holds; raise max or lower {field}"
+    ))
+}
+
+// What the definitions say of fields that are left out.
+const GROW_ABOVE: u32 = 80;
+const SHRINK_BELOW: u32 = 40;
+const STABILIZATION_SECONDS: u32 = 300;
+const IDLE_SECONDS: u32 = 600;
 
 const READY: &str = "Ready";
 const SATURATED: &str = "Saturated";
 const WITHIN: &str = "WithinWindow";
 const OPERATOR: &str = "SparkOperatorAvailable";
 const UNDECLARED: &str = "UndeclaredApplication";
+/// Its pool is as large as it is to be.
+const SCALED: &str = "Scaled";
 const INVALID: &str = "InvalidSpec";
 
 fn published(status: &ComputeClusterStatus) -> Option<ClusterStatus> {
@@ -183,6 +236,14 @@ fn published(status: &ComputeClusterStatus) -> Option<ClusterStatus> {
         queued: count(jobs.queued),
         executors_in_use: u64::from(count(executors.in_use)),
         executors_max: executors.max.map(|most| u64::from(count(most))),
+        executors_desired: executors.desired.map(|desired| u64::from(count(desired))),
+        executors_ready: u64::from(count(executors.ready)),
+        executors_warm: executors.warm.map(|warm| u64::from(count(warm))),
+        sized: find(SCALED).map(|condition| PoolWords {
+            is_changing: condition.status != "True",
+            reason: condition.reason.as_str().into(),
+            message: condition.message.as_str().into(),
+        }),
         strangers: executors.strangers.map(|executors| u64::from(count(executors))),
         undeclared: find(UNDECLARED)
             .filter(|condition| condition.status == "True")
@@ -228,13 +289,17 @@ pub fn cluster_status(status: &ClusterStatus, before: Option<&ComputeClusterStat
         (Some(_), Some(words)) => Some(say(UNDECLARED, true, "Undeclared", words)),
         (Some(_), None) => Some(say(UNDECLARED, false, "AllDeclared", ALL_DECLARED)),
     });
+    conditions.extend(status.sized.as_ref().map(|it| say(SCALED, !it.is_changing, &it.reason, &it.message)));
     if status.defect.is_some() {
         conditions.push(say("Stalled", true, reason, words));
     }
     let said = api::ComputeClusterStatus {
         observed_generation: Some(generation),
         executors: Some(ExecutorCounts {
+            desired: status.executors_desired.map(written),
+            ready: written(status.executors_ready),
             in_use: written(status.executors_in_use),
+            warm: status.executors_warm.map(written),
             strangers: status.strangers.map(written),
             max: status.executors_max.map(written),
         }),

@@ -10,6 +10,7 @@ mod job_status;
 mod ledger;
 mod operation;
 mod patch;
+mod placeholders;
 mod pod;
 mod stranger;
 mod window;
@@ -20,6 +21,7 @@ pub use job::{is_job_held, job};
 pub use job_status::job_status;
 pub use ledger::{MalformedLedger, read_ledger, write_ledger};
 pub use operation::{is_operation_held, operation, operation_status};
+pub use placeholders::{cluster_of_placeholders, deployment, placeholders, placeholders_name};
 pub use pod::{pod, pod_request};
 pub use stranger::stranger;
 

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::api::core::v1::Toleration;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kube::KubeSchema;
 use schemars::JsonSchema;
@@ -128,8 +129,8 @@ pub struct Dependencies {
     pub archives: Vec<String>,
 }
 
-/// Size and labels of a driver or of each executor.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+/// Size, labels and nodes of a driver or of each executor.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SparkPod {
     /// Cores as Spark counts them: tasks that run at once in an executor. At least 1.
@@ -157,6 +158,17 @@ pub struct SparkPod {
     #[schemars(schema_with = "schema::cpu")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub core_limit: Option<Quantity>,
+
+    /// Labels that the pod's node has to have.
+    #[schemars(schema_with = "schema::texts::<16, 63>")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub node_selector: BTreeMap<String, String>,
+
+    /// Taints of nodes that the pod bears, as in a pod's own `tolerations`.
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tolerations: Vec<Toleration>,
 
     /// Labels of the pod. Keys under `slowlane.dev/` and of Spark and its operator are theirs.
     #[schemars(schema_with = "schema::texts::<64, 63>")]

@@ -32,6 +32,16 @@ pub enum OnWindowEnd {
     Cancel,
 }
 
+/// How warm executors are held.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum WarmCapacity {
+    /// Not at all.
+    #[default]
+    None,
+    /// By pods that do nothing and that anything real displaces.
+    Placeholder,
+}
+
 /// Who goes first where not all fit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum OrderingStrategy {
@@ -56,6 +66,7 @@ pub enum OrderingStrategy {
     derive = "PartialEq",
     shortname = "ccl",
     category = "slowlane",
+    scale(spec_replicas_path = ".spec.executors.max", status_replicas_path = ".status.executors.ready"),
     printcolumn(
         name = "Ready",
         type_ = "string",
@@ -87,6 +98,12 @@ pub enum OrderingStrategy {
         description = "Executors reserved"
     ),
     printcolumn(
+        name = "Desired",
+        type_ = "integer",
+        json_path = ".status.executors.desired",
+        description = "Executors that its pool holds, taken and warm"
+    ),
+    printcolumn(
         name = "Max",
         type_ = "integer",
         json_path = ".spec.executors.max",
@@ -108,7 +125,16 @@ pub enum OrderingStrategy {
          || (has(self.executors) && has(self.executors.max))"
     )
     .field_path(".occupancy")
-    .message("admitBelowPercent is a share of executors.max: say how many executors the cluster has")
+    .message("admitBelowPercent is a share of executors.max: say how many executors the cluster has"),
+    validation = rules::pool_has_max("min"),
+    validation = rules::pool_has_max("warm"),
+    validation = rules::shrinks_below_growing(),
+    validation = Rule::new(
+        "!has(self.warmCapacity) || self.warmCapacity != 'Placeholder' \
+         || (has(self.executors) && has(self.executors.max) && has(self.executor))"
+    )
+    .field_path(".warmCapacity")
+    .message("placeholders stand for executors of the pool: say how many it holds (executors.max) and what one is (executor)")
 )]
 #[serde(rename_all = "camelCase")]
 pub struct ComputeClusterSpec {
@@ -145,6 +171,11 @@ pub struct ComputeClusterSpec {
     /// `Hold`: nothing starts in it, what runs goes on. Default `None`.
     #[serde(default)]
     pub stop_policy: StopPolicy,
+
+    /// How warm executors are held. `Placeholder`: by pods that do nothing, in the keeper's namespace, each as large as
+    /// `executor`; whatever is real displaces them. `None`: not at all; the pool has a size, and nothing holds it. Default `None`.
+    #[serde(default)]
+    pub warm_capacity: WarmCapacity,
 
     /// Named recurring times, such as business hours. They do nothing by themselves: `accept` says what they mean.
     #[schemars(length(max = 16))]
@@ -241,6 +272,29 @@ pub struct OccupancySpec {
     #[schemars(range(min = 1, max = 100))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub admit_below_percent: Option<i32>,
+
+    /// The pool grows when more than this percentage of the executors that it holds is taken, to the size at which it is not.
+    /// Drivers and strangers count. Default 80.
+    #[schemars(range(min = 1, max = 100))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scale_up_above_percent: Option<i32>,
+
+    /// The pool shrinks when less than this percentage of the executors that it holds has been taken for
+    /// `stabilizationSeconds`. Default 40.
+    #[schemars(range(min = 0, max = 99))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scale_down_below_percent: Option<i32>,
+
+    /// For how many seconds the pool has to have been too large before it shrinks; after it grew, it does not shrink for twice
+    /// as long. Default 300.
+    #[schemars(range(min = 0, max = 86_400))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stabilization_seconds: Option<i32>,
+
+    /// For how many seconds nothing has to have been taken before the pool shrinks to `executors.min`. Default 600.
+    #[schemars(range(min = 0, max = 604_800))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle_seconds: Option<i32>,
 }
 
 /// In which order a cluster's jobs start: by priority, then by age.
@@ -272,10 +326,23 @@ pub struct SubmissionSpec {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ExecutorPool {
-    /// Executors that it holds at most. Left out: no bound; 0: none.
+    /// Executors that it holds at all times, taken or warm. Default 0. Where it is above `max`, `max` holds, and a condition says so:
+    /// `kubectl scale` may lower `max` at any time.
+    #[schemars(range(min = 0, max = 1_000_000))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min: Option<i32>,
+
+    /// Executors that it holds at most. Left out: no bound, and the pool is not scaled; 0: none. `kubectl scale` sets it. Lowering it
+    /// ends no run.
     #[schemars(range(min = 0, max = 1_000_000))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max: Option<i32>,
+
+    /// Executors that it holds beside those that are taken, while it is not idle, not held and within its windows. Default 0. Where
+    /// it is above `max`, `max` holds, and a condition says so.
+    #[schemars(range(min = 0, max = 1_000_000))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warm: Option<i32>,
 }
 
 /// What one executor pod requests, overhead included.
@@ -342,6 +409,21 @@ pub struct NextWindow {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ExecutorCounts {
+    /// Executors that its pool holds, taken and warm: it is scaled to this. Absent: it has no `executors.max`.
+    #[schemars(range(min = 0))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub desired: Option<i32>,
+
+    /// Executors that run: those of its runs, and placeholders.
+    #[schemars(range(min = 0))]
+    #[serde(default)]
+    pub ready: i32,
+
+    /// Placeholders that run. Absent: its `warmCapacity` is `None`.
+    #[schemars(range(min = 0))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warm: Option<i32>,
+
     /// Executors reserved by runs alive, or really there where a run has more.
     #[schemars(range(min = 0))]
     pub in_use: i32,

@@ -23,7 +23,7 @@ pub use application::{ApplicationSpec, ApplicationType, Dependencies, SparkPod, 
 pub use compute_cluster::{
     ClusterLimits, ComputeCluster, ComputeClusterSpec, ComputeClusterStatus, ExecutorCounts, ExecutorPool,
     ExecutorUnit, JobCounts, NamespaceLimits, NextWindow, OccupancySpec, OnWindowEnd, OrderingSpec, OrderingStrategy,
-    SizeSpec, StopPolicy, SubmissionSpec,
+    SizeSpec, StopPolicy, SubmissionSpec, WarmCapacity,
 };
 pub use definitions::definitions;
 pub use managed_job::{ExecutorBounds, ExecutorChoice, ManagedJob, ManagedJobSpec, Priority, ResultTarget};

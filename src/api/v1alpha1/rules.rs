@@ -110,6 +110,27 @@ pub(super) fn windows_exist(field: &str) -> Rule {
         .message(format!("{field} of an entry names a window that is not among spec.windows of this cluster").as_str())
 }
 
+/// What a pool holds besides its `max` needs one.
+pub(super) fn pool_has_max(field: &str) -> Rule {
+    Rule::new(format!("!has(self.executors) || !has(self.executors.{field}) || has(self.executors.max)"))
+        .field_path(".executors")
+        .message(format!("{field} is a part of what the pool holds at most: set executors.max as well").as_str())
+}
+
+/// A pool that shrinks where it grows would never rest.
+pub(super) fn shrinks_below_growing() -> Rule {
+    let part = |field: &str, default: u32| {
+        let own = format!("self.occupancy.{field}");
+        format!("(has(self.occupancy) && has({own}) ? {own} : {default})")
+    };
+    let (below, above) = (part("scaleDownBelowPercent", 40), part("scaleUpAbovePercent", 80));
+    let message = format!(
+        "'scaleDownBelowPercent is %d, and has to be below scaleUpAbovePercent, which is %d (40 and 80 where left out)'\
+         .format([{below}, {above}])"
+    );
+    rule(".occupancy", &format!("{below} < {above}"), &message)
+}
+
 /// A rule whose message is computed: it names what was asked for.
 pub(super) fn rule(path: &str, condition: &str, message: &str) -> Rule {
     Rule::new(condition).field_path(path).message(Message::Expression(message.to_owned()))

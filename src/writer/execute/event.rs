@@ -8,8 +8,8 @@ use kube::api::{Api, PostParams};
 
 use super::{Executor, MANAGER};
 use crate::command::{Announcement, Failure};
-use crate::model::{ObjectKey, Uid};
-use crate::observe::{event, stranger_event};
+use crate::model::{Name, ObjectKey, Resized, Uid};
+use crate::observe::{NAMESPACE_OF_CLUSTER_EVENTS, event, pool_event, stranger_event};
 use crate::text::clean;
 
 impl Executor {
@@ -33,6 +33,21 @@ impl Executor {
         let api: Api<Event> = Api::namespaced(self.client.clone(), &key.namespace);
         let params = PostParams { field_manager: Some(MANAGER.into()), dry_run: false };
         self.caller.create("Event", api.create(&params, &event)).await.map(|_| ())
+    }
+}
+
+impl Executor {
+    /// A pool has another size.
+    pub(super) async fn announce_pool(&self, cluster: &Name, uid: &Uid, resized: &Resized) -> Result<(), Failure> {
+        let reason = resized.cause.as_str();
+        tracing::info!(cluster = &**cluster, reason, detail = %resized, "a pool has another size");
+        self.metrics.pool_changes.with_label_values(&[cluster, reason]).inc();
+        let serial = self.events.fetch_add(1, Ordering::Relaxed);
+        let now = Timestamp::from_millisecond(self.clock.now().0).unwrap_or_default();
+        let event = pool_event(cluster, uid, resized, &self.names.instance, now, serial);
+        let api: Api<Event> = Api::namespaced(self.client.clone(), NAMESPACE_OF_CLUSTER_EVENTS);
+        let params = PostParams { field_manager: Some(MANAGER.into()), dry_run: false };
+        self.caller.call("create", "Event", api.create(&params, &event)).await.map(|_| ())
     }
 }
 

@@ -4,6 +4,7 @@
 mod application;
 mod event;
 mod ledger;
+mod pool;
 mod status;
 
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use super::Execute;
 use super::call::{Caller, failure_word};
 use crate::clock::Clock;
 use crate::command::{Command, Failure, Receipt};
+use crate::config::PlaceholderSettings;
 use crate::model::Uid;
 use crate::observe::Metrics;
 use crate::text::clean;
@@ -32,6 +34,8 @@ pub struct Names {
     pub ledger: String,
     /// This process, in events.
     pub instance: String,
+    /// What holds warm executors.
+    pub placeholders: PlaceholderSettings,
 }
 
 /// Carries out commands on an API server. Cheap to clone.
@@ -149,6 +153,19 @@ impl Execute for Executor {
                 let result = self.write_cluster_status(&name, &status).await;
                 self.count("WriteClusterStatus", &name, None, &result);
                 Receipt::ClusterStatusWritten { name, result }
+            }
+            Command::WritePool { cluster, uid, warm } => {
+                let result = match warm {
+                    Some(warm) => self.hold_warm(&cluster, &uid, warm).await,
+                    None => self.hold_none(&cluster).await,
+                };
+                self.count("WritePool", &cluster, None, &result);
+                Receipt::PoolWritten { cluster, result }
+            }
+            Command::AnnouncePool { cluster, uid, resized } => {
+                let result = self.announce_pool(&cluster, &uid, &resized).await;
+                self.count("AnnouncePool", &cluster, None, &result);
+                return None;
             }
             Command::Announce(announcement) => {
                 let result = self.announce(&announcement).await;

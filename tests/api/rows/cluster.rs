@@ -69,6 +69,50 @@ fn capacity() -> Vec<Row> {
         ]),
         created("held from the start", json!({"stopPolicy": "Hold"})),
         created("no executor at all", json!({"executors": {"max": 0}})),
+        created(
+            "more at least than at most, which kubectl scale may bring about",
+            json!({"executors": {"min": 3, "max": 1}}),
+        ),
+        created("a least without a most", json!({"executors": {"min": 3}}))
+            .refused(&["spec.executors", "set executors.max"]),
+        created("warm ones without a most", json!({"executors": {"warm": 3}}))
+            .refused(&["spec.executors", "set executors.max"]),
+        created("a least below zero", json!({"executors": {"min": -1, "max": 3}})).refused(&["spec.executors.min"]),
+        created("warm ones below zero", json!({"executors": {"warm": -1, "max": 3}})).refused(&["spec.executors.warm"]),
+        created(
+            "shrinking where it grows",
+            json!({"executors": {"max": 3}, "occupancy": {"scaleDownBelowPercent": 50, "scaleUpAbovePercent": 50}}),
+        )
+        .refused(&[
+            "spec.occupancy",
+            "scaleDownBelowPercent is 50, and has to be below scaleUpAbovePercent, which is 50",
+        ]),
+        created(
+            "shrinking above where it grows by default",
+            json!({"executors": {"max": 3}, "occupancy": {"scaleDownBelowPercent": 80}}),
+        )
+        .refused(&["spec.occupancy", "scaleDownBelowPercent is 80"]),
+        created(
+            "no time to settle",
+            json!({"executors": {"max": 3}, "occupancy": {"stabilizationSeconds": 0, "idleSeconds": 0}}),
+        ),
+        created("a time below zero", json!({"executors": {"max": 3}, "occupancy": {"idleSeconds": -1}}))
+            .refused(&["spec.occupancy.idleSeconds"]),
+        created("a percentage above all", json!({"executors": {"max": 3}, "occupancy": {"scaleUpAbovePercent": 101}}))
+            .refused(&["spec.occupancy.scaleUpAbovePercent"]),
+        created(
+            "placeholders of a size",
+            json!({"executors": {"max": 3}, "executor": {"cores": 1, "memory": "1Gi"}, "warmCapacity": "Placeholder"}),
+        ),
+        created("placeholders of no size", json!({"executors": {"max": 3}, "warmCapacity": "Placeholder"}))
+            .refused(&["spec.warmCapacity", "what one is (executor)"]),
+        created(
+            "placeholders of no pool",
+            json!({"executor": {"cores": 1, "memory": "1Gi"}, "warmCapacity": "Placeholder"}),
+        )
+        .refused(&["spec.warmCapacity", "how many it holds (executors.max)"]),
+        created("warm in another way", json!({"executors": {"max": 3}, "warmCapacity": "CapacityBuffer"}))
+            .refused(&["CapacityBuffer"]),
         created("no job at all", json!({"limits": {"maxConcurrentJobs": 0}})),
     ]
 }

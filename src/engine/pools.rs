@@ -1,0 +1,209 @@
+//! How large the pools of clusters are, and who holds what is warm in them. See `docs/decisions/0014-the-pool.md`.
+
+use super::{Engine, Phase, Wake};
+use crate::admission::{ClusterEntry, Pool};
+use crate::command::{Command, Failure, Kind};
+use crate::lifecycle::RETRY;
+use crate::model::{
+    Cluster, Load, Name, PlaceholdersSeen, PodPhase, PodRole, PoolWords, Resized, RunId, Span, Time, Uid, units,
+};
+
+/// How long placeholders may take to come: an autoscaler needs some minutes for a node, and people are told before.
+const PENDING: Span = Span::seconds(60);
+
+/// A cluster's pool, and its placeholders as far as the engine has to do with them.
+#[derive(Debug, Default)]
+pub(super) struct PoolEntry {
+    /// `None`: the cluster has no pool.
+    pub(super) pool: Option<Pool>,
+    /// Its last change, since this keeper leads.
+    pub(super) last: Option<Resized>,
+    /// The placeholders as they are.
+    pub(super) seen: Option<PlaceholdersSeen>,
+    /// Since when fewer of them run than are to be there.
+    pending: Option<Time>,
+    /// Why the last write failed for good.
+    pub(super) refused: Option<Box<str>>,
+    /// What was written last, unless it failed or somebody undid it.
+    written: Option<Written>,
+    writing: bool,
+}
+
+impl PoolEntry {
+    /// Placeholders that run.
+    pub(super) fn ready(&self) -> Option<u64> {
+        self.seen.as_ref().map(|seen| seen.ready)
+    }
+
+    /// How the pool came to be as large as it is, and what keeps its placeholders from coming.
+    pub(super) fn words(&self, entry: &ClusterEntry, cluster: &Cluster, now: Time) -> Option<PoolWords> {
+        let pool = self.pool.as_ref()?;
+        let wanted = wanted(cluster, Some(pool), load_of(entry)?).map(|(warm, _)| warm);
+        let refused = self.refused.as_ref().or(self.seen.as_ref().and_then(|seen| seen.refused.as_ref()));
+        let ready = self.ready().unwrap_or(0);
+        let lacks = wanted.filter(|wanted| *wanted > ready);
+        let (reason, message) = if let Some(words) = refused.filter(|_| lacks.is_some()) {
+            let cure = "raise its quota, relax its Pod Security, or set spec.warmCapacity to None";
+            (
+                "PlaceholdersRefused",
+                format!("placeholders cannot be created in the keeper's namespace ({cure}): {words}"),
+            )
+        } else if let Some(words) = &cluster.pool_defect {
+            ("BoundsConflict", words.to_string())
+        } else if let Some((wanted, since)) = lacks.zip(self.pending.filter(|since| now >= *since + PENDING)) {
+            let where_to = "spec.template.executor's nodeSelector and tolerations say where they may";
+            (
+                "PlaceholdersPending",
+                format!("{ready} of {wanted} placeholders run since {since}: no node takes the others; {where_to}"),
+            )
+        } else if let Some(last) = &self.last {
+            (last.cause.as_str(), last.to_string())
+        } else {
+            ("Steady", format!("{} executors", pool.desired()))
+        };
+        let is_changing = wanted.is_some_and(|wanted| ready != wanted);
+        Some(PoolWords { is_changing, reason: reason.into(), message: message.into() })
+    }
+}
+
+/// How many placeholders there are to be, and how many executors the pool holds (`None`: no trace of them), for which generation of
+/// the cluster.
+type Written = (Option<(u64, u64)>, i64);
+
+impl Engine {
+    /// Pools whose load or rules may have changed are looked at: at the end of each step.
+    pub(super) fn look_at_pools(&mut self) {
+        // Before the runs are known it would look as if nothing were taken.
+        if !self.synced || self.phase != Phase::Open || !self.relists.was_listed(Kind::Placeholders) {
+            return;
+        }
+        let reloaded = self.gate.take_reloaded();
+        self.dirty_pools.extend(reloaded);
+        for name in std::mem::take(&mut self.dirty_pools) {
+            self.look_at_pool(&name);
+        }
+    }
+
+    fn look_at_pool(&mut self, name: &Name) {
+        let cluster = self.gate.cluster(name).and_then(|entry| Some((entry.declared.as_ref()?, load_of(entry)?)));
+        let Some((cluster, load)) = cluster else {
+            // Its placeholders go with it: it owns them.
+            self.pools.remove(name);
+            return;
+        };
+        let now = self.now;
+        if cluster.pool.is_none() && !self.pools.contains_key(name) {
+            return;
+        }
+        let entry = self.pools.entry(name.clone()).or_default();
+        let uid = cluster.uid.clone();
+        let resized = match (cluster.pool, &mut entry.pool) {
+            (None, _) => {
+                entry.pool = None;
+                None
+            }
+            (Some(rules), Some(pool)) => {
+                pool.set_rules(rules, now);
+                pool.size(load, now)
+            }
+            (Some(rules), none) => {
+                let said = self.clusters.get(name).and_then(|publication| publication.said.as_ref());
+                // What was written with the placeholders is newer than what the status says.
+                let written = entry.seen.as_ref().and_then(|seen| seen.desired);
+                let before = written.or(said.and_then(|said| said.executors_desired));
+                none.insert(Pool::resume(rules, before, load, now)).size(load, now)
+            }
+        };
+        if let Some(next) = entry.pool.as_ref().and_then(|pool| pool.next_change(load)) {
+            self.wakes.set(Wake::Pool(name.clone()), next);
+        }
+        let wanted = (wanted(cluster, entry.pool.as_ref(), load), cluster.generation);
+        if let Some(resized) = resized {
+            entry.last = Some(resized);
+            self.out.push(Command::AnnouncePool { cluster: name.clone(), uid: cluster.uid.clone(), resized });
+            self.clusters_changed();
+        }
+        self.hold_warm(name, uid, wanted);
+    }
+
+    /// So many placeholders are to be there. Whatever changes while a write is on its way is looked at when it ends.
+    fn hold_warm(&mut self, name: &Name, uid: Uid, wanted: Written) {
+        let Some(entry) = self.pools.get_mut(name) else { return };
+        let none_to_remove =
+            wanted.0.is_none() && entry.seen.is_none() && entry.written.is_none_or(|(it, _)| it.is_none());
+        if entry.writing || none_to_remove || entry.written == Some(wanted) {
+            return;
+        }
+        (entry.writing, entry.written) = (true, Some(wanted));
+        self.out.push(Command::WritePool { cluster: name.clone(), uid, warm: wanted.0 });
+    }
+
+    /// Executors of runs that run on a cluster.
+    pub(super) fn executors_running(&self, entry: &ClusterEntry) -> u64 {
+        entry.holders.iter().map(|(run, job)| self.executors_of(run, &job.namespace)).sum()
+    }
+
+    /// Executors of a run that run.
+    fn executors_of(&self, run: &RunId, namespace: &Name) -> u64 {
+        let pods = self.sightings.pods_of(run, namespace).into_iter().flat_map(|pods| pods.values());
+        pods.filter(|pod| pod.role == PodRole::Executor && pod.phase == PodPhase::Running).count() as u64
+    }
+
+    pub(super) fn pool_written(&mut self, name: &Name, result: &Result<(), Failure>) {
+        let Some(entry) = self.pools.get_mut(name) else { return };
+        entry.writing = false;
+        let refused = match result {
+            Err(Failure::Denied(words)) => Some(words.clone()),
+            _ => None,
+        };
+        if result.is_err() {
+            entry.written = None;
+            self.wakes.set(Wake::Pool(name.clone()), self.now + RETRY);
+        } else {
+            self.dirty_pools.insert(name.clone());
+        }
+        if entry.refused != refused {
+            entry.refused = refused;
+            self.clusters_changed();
+        }
+    }
+
+    pub(super) fn placeholders_seen(&mut self, seen: PlaceholdersSeen) {
+        let name = seen.cluster.clone();
+        let entry = self.pools.entry(name.clone()).or_default();
+        // Somebody else says how many there are to be; or it is an old word, and then writing again costs little.
+        let is_other = |(written, _): &Written| written.map(|(warm, _)| warm) != Some(seen.replicas);
+        entry.written = entry.written.filter(|written| entry.writing || !is_other(written));
+        entry.pending = (seen.ready < seen.replicas).then(|| entry.pending.unwrap_or(self.now));
+        if let Some(since) = entry.pending.filter(|since| self.now < *since + PENDING) {
+            self.wakes.set(Wake::Clusters, since + PENDING);
+        }
+        entry.seen = Some(seen);
+        self.dirty_pools.insert(name);
+        self.clusters_changed();
+    }
+
+    pub(super) fn placeholders_gone(&mut self, name: &Name) {
+        let Some(entry) = self.pools.get_mut(name) else { return };
+        (entry.seen, entry.pending) = (None, None);
+        entry.written = entry.written.filter(|(written, _)| entry.writing || written.is_none());
+        self.dirty_pools.insert(name.clone());
+        self.clusters_changed();
+    }
+}
+
+/// What is asked of a cluster's pool.
+fn load_of(entry: &ClusterEntry) -> Option<Load> {
+    let declared = entry.declared.as_ref()?;
+    Some(Load {
+        taken: units(entry.occupied(), declared.unit),
+        has_runs: entry.alive() > 0,
+        is_shut: declared.held || !entry.is_within_window(),
+    })
+}
+
+/// How many placeholders are to be there; `None`: it holds none, and needs nothing for it.
+fn wanted(cluster: &Cluster, pool: Option<&Pool>, load: Load) -> Option<(u64, u64)> {
+    let pool = pool.filter(|_| cluster.holds_placeholders && cluster.unit.is_some() && cluster.defect.is_none())?;
+    Some((pool.warm(load), pool.desired()))
+}
