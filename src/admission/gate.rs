@@ -729,8 +729,10 @@ impl Gate {
             if entry.declared.as_ref().is_some_and(|declared| declared.share.is_bounded()) {
                 entry.least_need = None;
             }
+            if entry.declared.as_ref().is_some_and(|declared| declared.pool.is_some()) {
+                self.reloaded.insert(number);
+            }
             self.touched.insert(number);
-            self.reloaded.insert(number);
         }
     }
 
