@@ -26,8 +26,6 @@ use std::sync::Arc;
 
 pub use figures::Figures;
 
-use pools::PoolEntry;
-
 use crate::admission::{Gate, JobNumber, QueueNumber, Rank};
 use crate::command::{Command, Input, Receipt};
 use crate::index::{Expectations, History, Jobs, Relists, Sightings, Strangers, Tombstones, Wakes};
@@ -177,7 +175,7 @@ pub struct Engine {
     history: BTreeMap<ObjectKey, History>,
     expectations: Expectations,
     clusters: BTreeMap<Name, Publication<ClusterStatus>>,
-    pools: BTreeMap<Name, PoolEntry>,
+    pools: BTreeMap<Name, pools::PoolEntry>,
     /// Pools whose load, rules or placeholders may have changed.
     dirty_pools: BTreeSet<Name>,
     /// Job status writes on their way, by the job's UID.
