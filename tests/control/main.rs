@@ -15,15 +15,19 @@ mod hostile;
 mod input;
 #[path = "../harness/install.rs"]
 mod install;
+mod judge;
 mod keeper;
+mod kwok;
 mod lease;
 mod limits;
 mod meddling;
+mod observer;
 mod operator;
 mod outage;
 mod places;
 mod pools;
 mod proxy;
+mod scale;
 mod scenarios;
 mod scene;
 #[path = "../harness/spark.rs"]

@@ -6,6 +6,7 @@ use std::future::Future;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use futures::{StreamExt, stream};
 use k8s_openapi::api::core::v1::{Namespace, Pod};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
@@ -24,6 +25,9 @@ static TURN: Mutex<()> = Mutex::const_new(());
 static SERVER: RwLock<()> = RwLock::const_new(());
 static INSTALLED: OnceCell<()> = OnceCell::const_new();
 static NAMES: AtomicU32 = AtomicU32::new(0);
+
+/// Requests at once where there are many.
+pub(crate) const AT_ONCE: usize = 16;
 
 /// How long anything may take that should happen.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -214,10 +218,12 @@ async fn clear(client: &Client) {
     let clusters: Api<ComputeCluster> = Api::all(client.clone());
     let _ = clusters.delete_collection(&none, &all).await;
     let jobs: Api<ManagedJob> = Api::all(client.clone());
-    for job in jobs.list(&all).await.map(|list| list.items).unwrap_or_default() {
+    let jobs = jobs.list(&all).await.map(|list| list.items).unwrap_or_default();
+    let delete = async |job: ManagedJob| {
         let jobs: Api<ManagedJob> = Api::namespaced(client.clone(), &job.namespace().unwrap_or_default());
-        let _ = jobs.delete(&job.name_any(), &none).await;
-    }
+        let _ = jobs.delete(&job.name_any(), &DeleteParams::default()).await;
+    };
+    stream::iter(jobs).for_each_concurrent(AT_ONCE, delete).await;
     release_names(client, &Api::all_with(client.clone(), &api_resource())).await;
     let namespaces: Api<Namespace> = Api::all(client.clone());
     for namespace in namespaces.list(&all.labels("test")).await.map(|list| list.items).unwrap_or_default() {
@@ -227,12 +233,14 @@ async fn clear(client: &Client) {
 
 /// Takes the finalizers off every application: what earlier tests have left would hold up whoever waits for them to go.
 pub(crate) async fn release_names(client: &Client, all: &Api<DynamicObject>) {
-    for application in all.list(&ListParams::default()).await.map(|list| list.items).unwrap_or_default() {
+    let applications = all.list(&ListParams::default()).await.map(|list| list.items).unwrap_or_default();
+    let release = async |application: DynamicObject| {
         let namespace = application.namespace().unwrap_or_default();
         let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), &namespace, &api_resource());
         let patch = Patch::Merge(json!({"metadata": {"finalizers": null}}));
         let _ = api.patch(&application.name_any(), &PatchParams::default(), &patch).await;
-    }
+    };
+    stream::iter(applications).for_each_concurrent(AT_ONCE, release).await;
 }
 
 /// What a job's status says of its state.
