@@ -25,7 +25,7 @@ const REPORT: &str = "s3a://lake/apps/daily_report.py";
 #[tokio::test(flavor = "multi_thread")]
 async fn three_jobs_of_one_operation_take_turns_and_each_answers_with_its_uri() {
     let world = World::connect().await;
-    let observer = Observer::start(&world, "take-turns").await;
+    let observer = Observer::start(&world, &["take-turns"]).await;
     world.operation("take-turns", Some(1), report(&["--rows", "1000"])).await;
     let jobs = ["turn-a", "turn-b", "turn-c"];
     for job in jobs {
@@ -53,25 +53,53 @@ async fn three_jobs_of_one_operation_take_turns_and_each_answers_with_its_uri() 
         assert_eq!(condition(&ended, "Succeeded"), "True");
         assert!(world.lake(&format!("reports/{job}/")).contains(".parquet"), "its files lie in the lake");
     }
-    assert_eq!(observer.peak(), 1, "never two at once: {}", observer.history());
+    assert_eq!(observer.peak("take-turns"), 1, "never two at once: {}", observer.history());
     assert_eq!(observer.started(), 3, "each ran once: {}", observer.history());
 }
 
+/// Two operations write into one store. Its lock has two permits: a load takes one of them, an export both.
 #[tokio::test(flavor = "multi_thread")]
-async fn four_jobs_at_limit_two_run_two_at_once_and_never_three() {
+async fn three_jobs_at_limit_two_run_two_at_once_and_one_of_another_operation_waits_for_their_lock() {
     let world = World::connect().await;
-    let observer = Observer::start(&world, "two-lanes").await;
-    world.operation("two-lanes", Some(2), report(&["--rows", "1000"])).await;
-    let jobs: Vec<String> = (1..=4).map(|number| format!("lane-{number}")).collect();
-    for job in &jobs {
-        world.job(job, json!({"operation": "two-lanes"})).await;
+    let observer = Observer::start(&world, &["loads", "exports"]).await;
+    let cluster = "store";
+    let accept = json!([{"operations": ["jobs/loads", "jobs/exports"]}]);
+    world.cluster(cluster, json!({"limits": {"locks": {"orders": 2}}, "accept": accept})).await;
+    let operation = |permits: u32| {
+        json!({"application": report(&["--rows", "1000"]), "defaults": {"clusterName": cluster},
+            "locks": [{"name": "orders", "permits": permits}]})
+    };
+    let mut loads = operation(1);
+    loads["maxConcurrentRuns"] = 2.into();
+    world.declare("loads", loads).await;
+    world.declare("exports", operation(2)).await;
+    let jobs = ["load-1", "load-2", "load-3"];
+    for job in jobs {
+        world.job(job, json!({"operation": "loads"})).await;
     }
-    for job in &jobs {
+    for job in ["load-1", "load-2"] {
+        world.wait_for(job, PATIENCE, "has a slot", |job| condition(job, "Admitted") == "True").await;
+    }
+    world.wait_for("load-3", PATIENCE, "waits", |job| job["status"]["reason"] == "OperationLimitReached").await;
+    world.job("export-1", json!({"operation": "exports"})).await;
+    let waits = world
+        .wait_for("export-1", PATIENCE, "says who has the lock", |job| {
+            let first = &job["status"]["queue"]["blockers"][0];
+            first["reason"] == "LockTaken" && first["holders"].as_array().is_some_and(|holders| holders.len() == 2)
+        })
+        .await;
+    assert_eq!(waits["status"]["reason"], "LockTaken", "{waits:#}");
+    let message = waits["status"]["message"].as_str().unwrap_or_default();
+    assert!(message.starts_with("lock orders: 2 of 2 permits taken, needs 2: load-"), "{message}");
+
+    for job in jobs.into_iter().chain(["export-1"]) {
         let ended = world.end_of(job, PATIENCE).await;
         assert_eq!(ended["status"]["state"], "Succeeded", "{ended:#}");
     }
-    assert_eq!(observer.peak(), 2, "two at once, never three: {}", observer.history());
+    assert_eq!(observer.peak("loads"), 2, "two at once, never three: {}", observer.history());
+    assert_eq!(observer.together(), 1, "an export never beside a load: {}", observer.history());
     assert_eq!(observer.started(), 4, "each ran once: {}", observer.history());
+    world.clusters().delete(cluster, &kube::api::DeleteParams::default()).await.expect("it goes");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -110,7 +138,7 @@ async fn a_failure_says_what_spark_said() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_keeper_is_killed_upgraded_removed_and_installed_in_mid_run_and_the_result_arrives_all_the_same() {
     let world = World::connect().await;
-    let observer = Observer::start(&world, "survives").await;
+    let observer = Observer::start(&world, &["survives"]).await;
     let application = json!({
         "type": "Java", "mainClass": "RegionTotals", "mainApplicationFile": "s3a://lake/apps/region-totals.jar",
         "arguments": ["s3a://lake/totals/$(job.name)", "1000", "150"],

@@ -23,18 +23,30 @@ struct Seen {
     unfinished: BTreeSet<String>,
     /// Whether each driver pod is alive, by the application's name and the pod's UID.
     drivers: BTreeMap<(String, String), bool>,
-    ours: BTreeSet<String>,
+    /// Applications of the operations that are watched, and whose they are.
+    ours: BTreeMap<String, &'static str>,
     old: BTreeSet<String>,
-    peak: usize,
+    /// The most runs of each operation at once.
+    peaks: BTreeMap<&'static str, usize>,
+    /// The most operations that had a run at once.
+    together: usize,
     history: Vec<String>,
 }
 
 impl Seen {
     fn judge(&mut self, because: &str) {
         let living_drivers = self.drivers.iter().filter(|(_, alive)| **alive).map(|((name, _), _)| name);
-        let living_drivers = living_drivers.filter(|name| self.ours.contains(*name));
+        let living_drivers = living_drivers.filter(|name| self.ours.contains_key(*name));
         let alive: BTreeSet<&String> = self.unfinished.iter().chain(living_drivers).collect();
-        self.peak = self.peak.max(alive.len());
+        let mut runs = BTreeMap::<&'static str, usize>::new();
+        for operation in alive.iter().filter_map(|name| self.ours.get(*name)) {
+            *runs.entry(operation).or_default() += 1;
+        }
+        self.together = self.together.max(runs.len());
+        for (operation, runs) in runs {
+            let peak = self.peaks.entry(operation).or_default();
+            *peak = runs.max(*peak);
+        }
         self.history.push(format!("{because}: {} alive {alive:?}", alive.len()));
     }
 }
@@ -51,8 +63,8 @@ impl Drop for Observer {
 }
 
 impl Observer {
-    /// Watches the runs of one operation from now on; what an earlier run of the suite left is left out.
-    pub(crate) async fn start(world: &World, operation: &'static str) -> Self {
+    /// Watches the runs of these operations from now on; what an earlier run of the suite left is left out.
+    pub(crate) async fn start(world: &World, operations: &'static [&'static str]) -> Self {
         let applications = world.api("sparkoperator.k8s.io", "v1beta2", "SparkApplication", "sparkapplications");
         let old = applications.list(&kube::api::ListParams::default()).await.expect("the spark-operator is installed");
         let seen = Arc::new(Mutex::new(Seen {
@@ -60,20 +72,26 @@ impl Observer {
             ..Seen::default()
         }));
         let tasks = [
-            tokio::spawn(watch_applications(applications, world.client.clone(), operation, seen.clone())),
+            tokio::spawn(watch_applications(applications, world.client.clone(), operations, seen.clone())),
             tokio::spawn(watch_drivers(Api::namespaced(world.client.clone(), NAMESPACE), seen.clone())),
         ];
         Self { seen, tasks }
     }
 
-    pub(crate) fn peak(&self) -> usize {
-        self.seen.lock().expect("no observer panics").peak
+    /// The most runs of an operation that were alive at once.
+    pub(crate) fn peak(&self, operation: &str) -> usize {
+        self.seen.lock().expect("no observer panics").peaks.get(operation).copied().unwrap_or(0)
+    }
+
+    /// The most operations that had a run alive at once.
+    pub(crate) fn together(&self) -> usize {
+        self.seen.lock().expect("no observer panics").together
     }
 
     /// Driver pods that there ever were: an application that is submitted twice counts twice.
     pub(crate) fn started(&self) -> usize {
         let seen = self.seen.lock().expect("no observer panics");
-        seen.drivers.keys().filter(|(application, _)| seen.ours.contains(application)).count()
+        seen.drivers.keys().filter(|(application, _)| seen.ours.contains_key(application)).count()
     }
 
     pub(crate) fn history(&self) -> String {
@@ -84,7 +102,7 @@ impl Observer {
 async fn watch_applications(
     applications: Api<DynamicObject>,
     client: kube::Client,
-    operation: &'static str,
+    operations: &'static [&'static str],
     seen: Arc<Mutex<Seen>>,
 ) {
     let world = World { client };
@@ -99,15 +117,19 @@ async fn watch_applications(
         if seen.lock().expect("no observer panics").old.contains(&name) {
             continue;
         }
-        let known = seen.lock().expect("no observer panics").ours.contains(&name);
+        let known = seen.lock().expect("no observer panics").ours.get(&name).copied();
         let Some(job) = owner_of(&application) else { continue };
-        if !known && world.operation_of(&job).await.as_deref() != Some(operation) {
-            continue;
-        }
+        let operation = match known {
+            Some(operation) => operation,
+            None => match world.operation_of(&job).await.and_then(|of| operations.iter().find(|it| **it == of)) {
+                Some(operation) => operation,
+                None => continue,
+            },
+        };
         let state = application.data["status"]["applicationState"]["state"].as_str().unwrap_or_default().to_owned();
         let ended = gone || matches!(state.as_str(), "COMPLETED" | "FAILED");
         let mut seen = seen.lock().expect("no observer panics");
-        seen.ours.insert(name.clone());
+        seen.ours.insert(name.clone(), operation);
         if ended {
             seen.unfinished.remove(&name)
         } else {

@@ -36,10 +36,17 @@ impl World {
 
     /// Declares an operation, over whatever an earlier run of the suite left.
     pub(crate) async fn operation(&self, name: &str, limit: Option<u32>, application: Value) {
-        let mut spec = json!({"application": application, "description": "of the acceptance tests"});
+        let mut spec = json!({"application": application});
         if let Some(limit) = limit {
             spec["maxConcurrentRuns"] = limit.into();
         }
+        self.declare(name, spec).await;
+    }
+
+    /// The same with a whole spec.
+    pub(crate) async fn declare(&self, name: &str, spec: Value) {
+        let mut spec = spec;
+        spec["description"] = "of the acceptance tests".into();
         let operation = json!({"apiVersion": "slowlane.dev/v1alpha1", "kind": "Operation",
             "metadata": {"name": name, "namespace": NAMESPACE}, "spec": spec});
         let operations = self.api("slowlane.dev", "v1alpha1", "Operation", "operations");
