@@ -5,7 +5,7 @@
 
 use std::thread;
 
-use cel::common::ast::{ComprehensionExpr, EntryExpr, Expr};
+use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr};
 use cel::objects::Key;
 use cel::{Context, ExecutionError, Program, Value};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -19,9 +19,14 @@ use crate::text::clean;
 const JOB: &str = "job";
 /// Levels that an expression may have; evaluating recurses as deep.
 const MOST_LEVELS: usize = 32;
+/// Bytes that a job may have, as JSON: what an expression compares for each entry of a list is bounded by their square.
+const MOST_BYTES: usize = 32 << 10;
+/// How the library calls the operator `in`.
+const IN: &str = "@in";
 /// Parsing recurses deeper than the stack of a worker thread bears.
 const PARSER_STACK: usize = 64 << 20;
 const MOST_WORDS: usize = 200;
+const TOO_LARGE: &str = "the job has more than 32 KiB";
 
 /// An expression that can be evaluated.
 #[derive(Debug)]
@@ -60,7 +65,8 @@ impl Expression {
     /// What it says of a job.
     #[must_use]
     pub fn of(&self, job: &Subject) -> Answer {
-        match self.program.execute(&job.0) {
+        let Some(job) = &job.0 else { return Answer::Failed(TOO_LARGE.into()) };
+        match self.program.execute(job) {
             Ok(Value::Bool(true)) => Answer::Yes,
             Ok(Value::Bool(false)) => Answer::No,
             Ok(other) => Answer::Failed(format!("it is neither true nor false but a {}", other.type_of()).into()),
@@ -86,8 +92,8 @@ impl Expression {
     }
 }
 
-/// A job as expressions see it.
-pub struct Subject(Context<'static, 'static>);
+/// A job as expressions see it; `None`: it is too large to be asked.
+pub struct Subject(Option<Context<'static, 'static>>);
 
 impl Subject {
     /// `job.metadata` (name, namespace, labels, annotations) and `job.spec`, as they stand in the API: what a job leaves out is
@@ -101,9 +107,12 @@ impl Subject {
             "annotations": meta.annotations.clone().unwrap_or_default(),
         });
         let job = json!({"metadata": metadata, "spec": serde_json::to_value(spec).unwrap_or_default()});
+        if serde_json::to_string(&job).map_or(0, |text| text.len()) > MOST_BYTES {
+            return Self(None);
+        }
         let mut context = Context::default();
         context.add_variable_from_value(JOB, value(job));
-        Self(context)
+        Self(Some(context))
     }
 }
 
@@ -127,30 +136,36 @@ fn value(json: Json) -> Value {
 
 /// Refuses what could recurse too deep, take more than linear time, or knows of more than the job.
 fn check(program: &Program) -> Result<(), String> {
-    let mut waiting: Vec<(&Expr, usize, Option<&ComprehensionExpr>)> = vec![(&program.expression().expr, 1, None)];
-    while let Some((expr, level, in_loop)) = waiting.pop() {
+    let mut waiting: Vec<(&Expr, usize, Within<'_>)> = vec![(&program.expression().expr, 1, Within::Nothing)];
+    while let Some((expr, level, within)) = waiting.pop() {
         if level > MOST_LEVELS {
             return Err(format!("has more than {MOST_LEVELS} levels: write it flatter, or as several entries"));
         }
-        let mut push = |expr, in_loop| waiting.push((expr, level + 1, in_loop));
+        let mut push = |expr, within| waiting.push((expr, level + 1, within));
         match expr {
-            Expr::Comprehension(_) if in_loop.is_some() => {
-                return Err("has a macro (all, exists, map, filter) within another: it could take too long".to_owned());
+            Expr::Comprehension(_) if within != Within::Nothing => {
+                return Err(
+                    "has a macro (all, exists, map, filter) within or after another: it could take too long".to_owned()
+                );
             }
             Expr::Comprehension(it) => {
-                push(&it.iter_range.expr, None);
+                // What a macro makes could be large: no other is applied to it.
+                push(&it.iter_range.expr, Within::Range);
                 let parts = [&it.accu_init, &it.loop_cond, &it.loop_step, &it.result];
-                parts.into_iter().for_each(|part| push(&part.expr, Some(it)));
+                parts.into_iter().for_each(|part| push(&part.expr, Within::Loop(it)));
+            }
+            Expr::Call(call) if call.func_name == IN && matches!(within, Within::Loop(_)) && !is_listed(call) => {
+                return Err("looks for each entry among others: it could take too long".to_owned());
             }
             Expr::Call(call) => {
                 let parts = call.target.as_deref().into_iter().chain(&call.args);
-                parts.for_each(|part| push(&part.expr, in_loop));
+                parts.for_each(|part| push(&part.expr, within));
             }
-            Expr::Select(select) => push(&select.operand.expr, in_loop),
-            Expr::List(list) => list.elements.iter().for_each(|part| push(&part.expr, in_loop)),
-            Expr::Map(map) => map.entries.iter().for_each(|entry| entry_parts(&entry.expr, |it| push(it, in_loop))),
-            Expr::Struct(it) => it.entries.iter().for_each(|entry| entry_parts(&entry.expr, |it| push(it, in_loop))),
-            Expr::Ident(name) if name != JOB && !in_loop.is_some_and(|it| is_of(it, name)) => {
+            Expr::Select(select) => push(&select.operand.expr, within),
+            Expr::List(list) => list.elements.iter().for_each(|part| push(&part.expr, within)),
+            Expr::Map(map) => map.entries.iter().for_each(|entry| entry_parts(&entry.expr, |it| push(it, within))),
+            Expr::Struct(it) => it.entries.iter().for_each(|entry| entry_parts(&entry.expr, |it| push(it, within))),
+            Expr::Ident(name) if name != JOB && !within.has(name) => {
                 return Err(format!("refers to {name:?}: only {JOB:?} is there ({JOB}.metadata, {JOB}.spec)"));
             }
             Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) => {}
@@ -159,9 +174,27 @@ fn check(program: &Program) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether it is a variable of this loop.
-fn is_of(it: &ComprehensionExpr, name: &str) -> bool {
-    [Some(&it.iter_var), it.iter_var2.as_ref(), Some(&it.accu_var)].into_iter().flatten().any(|own| own == name)
+/// Where a part of an expression stands.
+#[derive(Clone, Copy, PartialEq)]
+enum Within<'a> {
+    Nothing,
+    /// It is what a macro goes through.
+    Range,
+    /// It is done for each entry.
+    Loop(&'a ComprehensionExpr),
+}
+
+impl Within<'_> {
+    /// Whether it is a variable of this loop.
+    fn has(&self, name: &str) -> bool {
+        let Self::Loop(it) = self else { return false };
+        [Some(&it.iter_var), it.iter_var2.as_ref(), Some(&it.accu_var)].into_iter().flatten().any(|own| own == name)
+    }
+}
+
+/// Whether it looks for something in a list that the expression itself writes down.
+fn is_listed(call: &CallExpr) -> bool {
+    call.args.last().is_some_and(|list| matches!(list.expr, Expr::List(_)))
 }
 
 fn entry_parts<'a>(entry: &'a EntryExpr, mut push: impl FnMut(&'a Expr)) {
@@ -196,6 +229,7 @@ mod tests {
             "has(job.spec.priority) && job.spec.priority in ['High', 'Critical']",
             "!has(job.spec.clusterName) || job.spec.clusterName == 'night'",
             "job.spec.parameters.regions.exists(region, region == 'south')",
+            "job.spec.parameters.regions.all(region, region in ['north', 'south', 'east'])",
             "size(job.spec.parameters.regions) == 2 && job.metadata.annotations == {}",
             "job.spec.context.tenant.matches('^t[0-9]+$')",
         ] {
@@ -221,12 +255,25 @@ mod tests {
     }
 
     #[test]
+    fn a_job_that_is_too_large_is_not_asked() {
+        let spec = json!({"parameters": {"text": "x".repeat(MOST_BYTES)}});
+        let large = Subject::new(&ObjectMeta::default(), &spec);
+        let said = Expression::compile("has(job.spec.parameters)").unwrap().of(&large);
+        assert_eq!(said, Answer::Failed("the job has more than 32 KiB".into()));
+    }
+
+    #[test]
     fn what_is_no_expression_or_could_take_too_long_is_refused() {
         for (text, words) in [
             ("job.spec.rows >", "is no CEL expression: Syntax error: "),
             ("", "is no CEL expression: "),
             ("jobs.spec.rows > 1", "refers to \"jobs\": only \"job\" is there (job.metadata, job.spec)"),
-            ("job.a.all(x, job.b.exists(y, x == y))", "has a macro (all, exists, map, filter) within another"),
+            ("job.a.all(x, job.b.exists(y, x == y))", "has a macro (all, exists, map, filter) within or after another"),
+            (
+                "[job.a].map(v, v + v).map(v, v + v)[0] == ''",
+                "has a macro (all, exists, map, filter) within or after another",
+            ),
+            ("job.a.all(x, x in job.b)", "looks for each entry among others"),
             (&format!("1{} > 0", "+1".repeat(400)), "has more than 32 levels"),
             (&format!("job{} == 1", "[0]".repeat(300)), "has more than 32 levels"),
             (&"(".repeat(1000), "is no CEL expression"),

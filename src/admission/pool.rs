@@ -96,7 +96,9 @@ impl Pool {
     fn watch(&mut self, load: Load, now: Time) {
         self.empty = if load.has_runs { None } else { self.empty.or(Some(now)) };
         let wanted = self.rules.wanted(load);
-        let is_low = wanted < self.desired && (self.is_revised || self.rules.is_too_large(self.desired, load.taken));
+        self.is_revised &= wanted < self.desired;
+        let is_low = wanted < self.desired
+            && (self.is_revised || load.is_shut || self.rules.is_too_large(self.desired, load.taken));
         self.low = is_low.then(|| match self.low {
             Some((since, most)) => (since, most.max(wanted)),
             None => (now, wanted),
@@ -266,7 +268,10 @@ mod tests {
         let mut pool = Pool::resume(rules(), None, of(4), Time(0));
         assert_eq!(pool.desired(), 6);
         let shut = Load { is_shut: true, ..of(4) };
-        assert_eq!(pool.next_change(shut), None);
+        assert_eq!(pool.size(shut, Time(0)), None);
+        let later = pool.next_change(shut).unwrap();
+        assert_eq!((later, pool.size(shut, later).map(|it| it.to)), (Time(5 * MINUTE), Some(5)));
+        let mut pool = Pool::resume(rules(), None, of(4), Time(0));
         let strangers = Load { taken: 4, ..Load::default() };
         assert_eq!(pool.size(strangers, Time(0)), None);
         let idle = pool.next_change(strangers).unwrap();

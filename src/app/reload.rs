@@ -44,6 +44,7 @@ fn say_what_needs_a_restart(before: &Settings, after: &Settings) {
     let parts = [
         ("leaderElection", before.leader_election == after.leader_election),
         ("ledger.name", before.ledger.name == after.ledger.name),
+        ("placeholders", before.placeholders == after.placeholders),
         ("writer", before.writer == after.writer),
         ("http", before.http == after.http),
         ("log", before.log == after.log),

@@ -24,12 +24,36 @@ pub(super) struct PoolEntry {
     pending: Option<Time>,
     /// Why the last write failed for good.
     pub(super) refused: Option<Box<str>>,
+    /// Why the last write failed otherwise.
+    failed: Option<Box<str>>,
+    /// It has failed: nothing is written before this.
+    not_before: Time,
+    /// Somebody undid what is being written, as far as can be told.
+    undone: bool,
+    /// That they are pending was told.
+    is_told: bool,
     /// What was written last, unless it failed or somebody undid it.
     written: Option<Written>,
     writing: bool,
 }
 
 impl PoolEntry {
+    /// Fewer of them run than are to be there, from now on or for some time already.
+    fn wait(&mut self, now: Time) {
+        if self.pending.is_none() {
+            (self.pending, self.is_told) = (Some(now), false);
+        }
+    }
+
+    /// What is seen is not what was written.
+    fn is_undone(&mut self, is_other: bool) {
+        if self.writing {
+            self.undone |= is_other;
+        } else if is_other {
+            self.written = None;
+        }
+    }
+
     /// Placeholders that run.
     pub(super) fn ready(&self) -> Option<u64> {
         self.seen.as_ref().map(|seen| seen.ready)
@@ -51,6 +75,14 @@ impl PoolEntry {
         } else if let Some(words) = &cluster.pool_defect {
             ("BoundsConflict", words.to_string())
         } else if let Some((wanted, since)) = lacks.zip(self.pending.filter(|since| now >= *since + PENDING)) {
+            if let Some(words) = &self.failed {
+                let message = format!("placeholders cannot be written: {words}");
+                return Some(PoolWords {
+                    is_changing: true,
+                    reason: "PlaceholdersRefused".into(),
+                    message: message.into(),
+                });
+            }
             let where_to = "spec.template.executor's nodeSelector and tolerations say where they may";
             (
                 "PlaceholdersPending",
@@ -86,11 +118,11 @@ impl Engine {
 
     fn look_at_pool(&mut self, name: &Name) {
         let cluster = self.gate.cluster(name).and_then(|entry| Some((entry.declared.as_ref()?, load_of(entry)?)));
-        let Some((cluster, load)) = cluster else {
-            // Its placeholders go with it: it owns them.
-            self.pools.remove(name);
+        let Some((cluster, load)) = cluster else { return self.pool_gone(name) };
+        // Until it is mended, what is there stays: nodes are sooner lost than back.
+        if cluster.defect.is_some() {
             return;
-        };
+        }
         let now = self.now;
         if cluster.pool.is_none() && !self.pools.contains_key(name) {
             return;
@@ -114,7 +146,13 @@ impl Engine {
                 none.insert(Pool::resume(rules, before, load, now)).size(load, now)
             }
         };
-        if let Some(next) = entry.pool.as_ref().and_then(|pool| pool.next_change(load)) {
+        let is_due = entry.pending.is_some_and(|since| now >= since + PENDING);
+        let due = entry.pending.map(|since| since + PENDING).filter(|_| !is_due);
+        if is_due && !std::mem::replace(&mut entry.is_told, true) {
+            self.wakes.set(Wake::Clusters, now);
+        }
+        let next = entry.pool.as_ref().and_then(|pool| pool.next_change(load));
+        if let Some(next) = next.into_iter().chain(due).min() {
             self.wakes.set(Wake::Pool(name.clone()), next);
         }
         let wanted = (wanted(cluster, entry.pool.as_ref(), load), cluster.generation);
@@ -132,6 +170,10 @@ impl Engine {
         let none_to_remove =
             wanted.0.is_none() && entry.seen.is_none() && entry.written.is_none_or(|(it, _)| it.is_none());
         if entry.writing || none_to_remove || entry.written == Some(wanted) {
+            return;
+        }
+        if self.now < entry.not_before {
+            self.wakes.set(Wake::Pool(name.clone()), entry.not_before);
             return;
         }
         (entry.writing, entry.written) = (true, Some(wanted));
@@ -152,19 +194,32 @@ impl Engine {
     pub(super) fn pool_written(&mut self, name: &Name, result: &Result<(), Failure>) {
         let Some(entry) = self.pools.get_mut(name) else { return };
         entry.writing = false;
-        let refused = match result {
-            Err(Failure::Denied(words)) => Some(words.clone()),
+        let is_denied = matches!(result, Err(Failure::Denied(_)));
+        let words = match result {
+            Err(Failure::Denied(words) | Failure::NotSent(words) | Failure::Unknown(words)) => Some(words.clone()),
             _ => None,
         };
         if result.is_err() {
             entry.written = None;
-            self.wakes.set(Wake::Pool(name.clone()), self.now + RETRY);
-        } else {
-            self.dirty_pools.insert(name.clone());
+            entry.not_before = self.now + RETRY;
+            entry.wait(self.now);
+        } else if std::mem::take(&mut entry.undone) {
+            entry.written = None;
         }
+        let (refused, failed) = if is_denied { (words, None) } else { (None, words) };
+        entry.failed = failed;
+        self.dirty_pools.insert(name.clone());
         if entry.refused != refused {
             entry.refused = refused;
             self.clusters_changed();
+        }
+    }
+
+    /// Its placeholders go with it: it owns them. Until they do they are remembered.
+    pub(super) fn pool_gone(&mut self, name: &Name) {
+        let seen = self.pools.remove(name).and_then(|entry| entry.seen);
+        if seen.is_some() {
+            self.pools.insert(name.clone(), PoolEntry { seen, ..PoolEntry::default() });
         }
     }
 
@@ -172,11 +227,12 @@ impl Engine {
         let name = seen.cluster.clone();
         let entry = self.pools.entry(name.clone()).or_default();
         // Somebody else says how many there are to be; or it is an old word, and then writing again costs little.
-        let is_other = |(written, _): &Written| written.map(|(warm, _)| warm) != Some(seen.replicas);
-        entry.written = entry.written.filter(|written| entry.writing || !is_other(written));
-        entry.pending = (seen.ready < seen.replicas).then(|| entry.pending.unwrap_or(self.now));
-        if let Some(since) = entry.pending.filter(|since| self.now < *since + PENDING) {
-            self.wakes.set(Wake::Clusters, since + PENDING);
+        let is_other = entry.written.is_none_or(|(written, _)| written.map(|(warm, _)| warm) != Some(seen.replicas));
+        entry.is_undone(is_other);
+        if seen.ready < seen.replicas {
+            entry.wait(self.now);
+        } else {
+            entry.pending = None;
         }
         entry.seen = Some(seen);
         self.dirty_pools.insert(name);
@@ -186,7 +242,10 @@ impl Engine {
     pub(super) fn placeholders_gone(&mut self, name: &Name) {
         let Some(entry) = self.pools.get_mut(name) else { return };
         (entry.seen, entry.pending) = (None, None);
-        entry.written = entry.written.filter(|(written, _)| entry.writing || written.is_none());
+        entry.is_undone(entry.written.is_none_or(|(written, _)| written.is_some()));
+        if self.gate.cluster(name).is_none_or(|entry| entry.declared.is_none()) {
+            self.pools.remove(name);
+        }
         self.dirty_pools.insert(name.clone());
         self.clusters_changed();
     }
@@ -204,6 +263,6 @@ fn load_of(entry: &ClusterEntry) -> Option<Load> {
 
 /// How many placeholders are to be there; `None`: it holds none, and needs nothing for it.
 fn wanted(cluster: &Cluster, pool: Option<&Pool>, load: Load) -> Option<(u64, u64)> {
-    let pool = pool.filter(|_| cluster.holds_placeholders && cluster.unit.is_some() && cluster.defect.is_none())?;
+    let pool = pool.filter(|_| cluster.holds_placeholders && cluster.unit.is_some())?;
     Some((pool.warm(load), pool.desired()))
 }

@@ -8,8 +8,8 @@ use crate::admission::JobNumber;
 use crate::index::Stage;
 use crate::lifecycle::Errand;
 use crate::model::{
-    ApplicationSeen, ApplicationState, Footprint, Holder, Locks, Name, ObjectKey, Placeholder, PodSeen, RunId, Span,
-    Time, Uid, child_name,
+    ApplicationSeen, ApplicationState, Footprint, Holder, Locks, Name, ObjectKey, Placeholder, PodRole, PodSeen, RunId,
+    Span, Time, Uid, child_name,
 };
 
 impl Engine {
@@ -95,6 +95,9 @@ impl Engine {
         let run = pod.run.clone();
         let known = self.sightings.pods_of(&run, &pod.key.namespace).and_then(|pods| pods.get(&pod.key.name));
         let is_new_word = known.and_then(|known| known.waiting.as_ref()) != pod.waiting.as_ref();
+        if pod.role == PodRole::Executor && known.map(|known| known.phase) != Some(pod.phase) {
+            self.clusters_changed();
+        }
         self.sightings.set_pod(pod);
         if is_new_word && let Some(number) = self.jobs.by_uid(&run.job) {
             self.job_changed(number);
@@ -106,6 +109,7 @@ impl Engine {
 
     pub(super) fn pod_gone(&mut self, key: &ObjectKey, uid: &Uid) {
         if let Some(run) = self.sightings.remove_pod(key, uid) {
+            self.clusters_changed();
             self.pods_changed(run);
         }
     }

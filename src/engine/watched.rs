@@ -183,7 +183,7 @@ impl Engine {
         self.gate.remove_cluster(name);
         self.clusters.remove(name);
         self.compose_anew = true;
-        self.pools.remove(name);
+        self.pool_gone(name);
     }
 
     fn operation_seen(&mut self, mut operation: Box<Operation>) {

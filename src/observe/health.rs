@@ -95,8 +95,11 @@ impl Health {
 
     fn all_synced(&self) -> Result<(), NotReady> {
         let synced = self.reports.synced.load(Ordering::Relaxed);
-        let missing: Vec<String> =
-            Kind::ALL.into_iter().filter(|kind| synced & bit(*kind) == 0).map(|kind| format!("{kind:?}")).collect();
+        let missing: Vec<String> = Kind::ALL
+            .into_iter()
+            .filter(|kind| kind.is_awaited() && synced & bit(*kind) == 0)
+            .map(|kind| format!("{kind:?}"))
+            .collect();
         if missing.is_empty() { Ok(()) } else { Err(NotReady::Syncing(missing.join(", "))) }
     }
 

@@ -49,8 +49,9 @@ impl Expressions {
         self.change(|shelves| {
             for (number, text) in &all {
                 if !shelves.compiled.contains_key(*text) {
-                    shelves.compiled.insert((*text).into(), Expression::compile(text).map(Arc::new));
-                    shelves.news += 1;
+                    let compiled = Expression::compile(text).map(Arc::new);
+                    shelves.news += u64::from(compiled.is_ok());
+                    shelves.compiled.insert((*text).into(), compiled);
                 }
                 if let Some(Err(words)) = shelves.compiled.get(*text) {
                     error.get_or_insert(format!("spec.accept[{number}].when: {words}"));

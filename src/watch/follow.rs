@@ -109,7 +109,8 @@ impl<T: Translate> Follow<T> {
         loop {
             let event = tokio::select! {
                 event = stream.next() => event,
-                () = self.translate.outdated() => return Ok(()),
+                // A list that is under way is ended first, or one edit after the other could keep it from ever being.
+                () = self.translate.outdated(), if !self.listing => return Ok(()),
             };
             match event {
                 None => return Ok(()),

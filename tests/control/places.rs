@@ -199,10 +199,10 @@ async fn jobs_go_where_the_expression_of_a_cluster_wants_them() {
     let large = format!("{}-large", world.cluster);
     let spec = world.clusters().get(&world.cluster).await.unwrap().spec;
     world.clusters().create(&PostParams::default(), &ComputeCluster::new(&large, spec)).await.unwrap();
-    edit(&world, "", json!({"accept": [{"when": "job.spec.parameters.rows < 1000"}]})).await;
-    edit(&world, "-large", json!({"accept": [{"when": "job.spec.parameters.rows >= 1000"}]})).await;
     world.operation("report", json!({})).await;
     let (keeper, operator) = (Keeper::start(&world), Operator::start(&world));
+    edit(&world, "", json!({"accept": [{"when": "job.spec.parameters.rows < 1000"}]})).await;
+    edit(&world, "-large", json!({"accept": [{"when": "job.spec.parameters.rows >= 1000"}]})).await;
     for (job, rows, cluster) in [("small", 10, &world.cluster), ("big", 5000, &large)] {
         world.job(job, "report", json!({"parameters": {"rows": rows}})).await;
         let done = world.job_in(job, JobState::Succeeded).await;

@@ -433,6 +433,13 @@ mod tests {
             },
             ClusterStatus { strangers: Some(0), ..plain.clone() },
             ClusterStatus {
+                executors_desired: Some(6),
+                executors_ready: 5,
+                executors_warm: Some(2),
+                sized: Some(PoolWords { is_changing: true, reason: "PoolFull".into(), message: "from 4 to 6".into() }),
+                ..plain.clone()
+            },
+            ClusterStatus {
                 strangers: Some(4),
                 undeclared: Some("2 that no ManagedJob declared".into()),
                 ..plain.clone()
