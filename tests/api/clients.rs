@@ -160,7 +160,7 @@ async fn a_held_cluster_and_the_default_are_told_apart() {
     let mut object = Kind::Cluster.object(&json!({}));
     object["metadata"]["name"] = json!(unique("plain"));
     let made = server.create(&Kind::Cluster.path(""), &object, Fields::Strict, true).await.accepted();
-    assert_eq!(made["spec"], json!({"stopPolicy": "None", "onWindowEnd": "Finish"}));
+    assert_eq!(made["spec"], json!({"stopPolicy": "None", "warmCapacity": "None", "onWindowEnd": "Finish"}));
 }
 
 #[tokio::test]

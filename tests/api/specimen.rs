@@ -185,7 +185,9 @@ fn pod() -> Value {
     pod["labels"] = json!({"team": "data"});
     pod["annotations"] = json!({"note": "none"});
     pod["nodeSelector"] = json!({"pool": "spark"});
-    pod["tolerations"] = json!([{"key": "spark", "operator": "Exists", "effect": "NoSchedule"}]);
+    pod["tolerations"] = json!([
+        {"key": "spark", "operator": "Equal", "value": "yes", "effect": "NoExecute", "tolerationSeconds": 60},
+    ]);
     pod
 }
 
