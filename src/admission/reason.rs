@@ -319,7 +319,10 @@ impl Gate {
         let all = mine.clone().count();
         let visible = mine.filter(|holder| &*holder.job.namespace == reader).take(NAMED_HOLDERS);
         let holders = visible.map(|holder| holder.job.name.clone()).collect();
-        let (permits, used) = at_cluster.map_or((lock.permits?, lock.used), |permits| (permits, there));
+        let (permits, used) = match at_cluster {
+            Some(permits) => (permits, there),
+            None => (lock.permits?, lock.used),
+        };
         Some((permits, used, holders, all))
     }
 }
