@@ -424,3 +424,16 @@ fn a_first_run_goes_by_what_is_known_of_others() {
     let (_, words) = case.told(all);
     assert_eq!(words, "needs 4 executors, cluster-0 has free: 3; expected at 2023-11-14 22:33 UTC");
 }
+
+#[test]
+fn who_waits_for_a_lock_that_only_a_cluster_declares_is_told_so() {
+    let locked = || Operation { locks: vec![(0, 1)], ..Operation::default() };
+    let cluster = Cluster { locks: [Some(1), None], ..of_executors(10) };
+    let mut case = Case::new(world(vec![locked(), locked()], vec![cluster]));
+    let holder = case.comes(0, None, 1, 1);
+    let waits = case.comes(1, None, 1, 1);
+    assert!(case.runs(holder));
+    let (reason, words) = case.told(waits);
+    assert_eq!(reason, WaitReason::LockTaken);
+    assert!(words.ends_with(": 1 of 1 permits taken, needs 1: job-0"), "{words}");
+}

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use slowlane::admission::{Gate, QueueKey, QueueNumber, Rank};
 use slowlane::model::{
-    Accept, Answer, Answers, Blocker, Cluster, ClusterChoice, Cron, Essentials, ExecutorBounds, ExecutorChoice, Hold,
-    Holder, Language, MainFile, Name, ObjectKey, Operation, Outline, PodSizing, Priority, Recurrence, Requirement,
+    Accept, Answer, Answers, Cluster, ClusterChoice, Cron, Essentials, ExecutorBounds, ExecutorChoice, Hold, Holder,
+    Language, MainFile, Name, ObjectKey, Operation, Outline, PodSizing, Priority, Recurrence, Requirement,
     RequirementOperator, Resources, RunId, Selector, Settings, Share, Size, Span, Strategy, Time, WaitReason, Window,
     Zone,
 };
@@ -85,8 +85,6 @@ pub(crate) fn compare(seed: u64, told: bool) -> Seen {
         for job in &world.jobs {
             let (said, ruled) = (driven.reason(job.number), world.reason(job));
             assert_eq!(said, ruled, "seed {seed}, after {event:?}: reason of {job:?}");
-            let words = driven.words(job.number, world.now);
-            assert!(words.is_ok(), "seed {seed}, after {event:?}: {said} of {job:?}, and what is told is {words:?}");
             *met.0.entry(ruled).or_default() += 1;
         }
     }
@@ -195,20 +193,6 @@ impl Driven {
 
     fn reason(&self, job: u32) -> &'static str {
         self.gate.queue(self.waiting[&job].0).unwrap().reason.as_str()
-    }
-
-    /// What a waiting job is told, if that is of its reason, whether it is told that alone or all that holds it.
-    fn words(&self, job: u32, now: i64) -> Result<String, [Option<Blocker>; 2]> {
-        let queue = self.gate.queue(self.waiting[&job].0).unwrap();
-        let all = self.gate.blockers(queue, Time(now)).into_iter().next();
-        match [self.gate.first_blocker(queue, Time(now)), all] {
-            [Some(first), Some(other)]
-                if first == other && first.reason == queue.reason && !first.message.is_empty() =>
-            {
-                Ok(first.message)
-            }
-            told => Err(told),
-        }
     }
 
     fn show_namespace(&mut self, number: usize, world: &World) {
