@@ -211,7 +211,7 @@ impl Gate {
                 plain(reason, "the spark-operator is not installed (no SparkApplication kind)".to_owned())
             }
             WaitReason::ClusterHeld => plain(reason, cluster_held(declared)),
-            WaitReason::OutsideWindow => plain(reason, outside_window(entry, &queue.key, candidate, opens)),
+            WaitReason::OutsideWindow => plain(reason, outside_window(declared, &queue.key, candidate, opens)),
             WaitReason::NamespaceLimitReached => {
                 let (message, limit, in_use) = share_taken(entry, declared.share, candidate.need.executors, reader);
                 counted(message, limit, in_use, visible_holders(entry, reader))
@@ -381,9 +381,8 @@ fn share_taken(entry: &ClusterEntry, share: Share, executors: u64, namespace: &N
 }
 
 /// When the cluster accepts these jobs again: `business accepts it from 2026-11-30 08:00 Europe/Berlin`.
-fn outside_window(entry: &ClusterEntry, key: &QueueKey, candidate: &Candidate, opens: Option<Time>) -> String {
-    let name = &entry.name;
-    let Some(declared) = &entry.declared else { return String::new() };
+fn outside_window(declared: &Cluster, key: &QueueKey, candidate: &Candidate, opens: Option<Time>) -> String {
+    let name = &declared.name;
     if candidate.entries == 0 {
         return never_accepted(declared, key);
     }

@@ -5,11 +5,12 @@ use crate::admission::{ClusterEntry, Pool};
 use crate::command::{Command, Failure, Kind};
 use crate::lifecycle::RETRY;
 use crate::model::{
-    Cluster, Load, Name, PlaceholdersSeen, PodPhase, PodRole, PoolWords, Resized, RunId, Span, Time, Uid, units,
+    Cluster, Load, Name, PlaceholdersSeen, PodPhase, PodRole, PoolWords, Resized, Span, Time, Uid, units,
 };
 
 /// How long placeholders may take to come: an autoscaler needs some minutes for a node, and people are told before.
 const PENDING: Span = Span::seconds(60);
+const REFUSED: &str = "PlaceholdersRefused";
 
 /// A cluster's pool, and its placeholders as far as the engine has to do with them.
 #[derive(Debug, Default)]
@@ -30,8 +31,6 @@ pub(super) struct PoolEntry {
     not_before: Time,
     /// Somebody undid what is being written, as far as can be told.
     undone: bool,
-    /// That they are pending was told.
-    is_told: bool,
     /// What was written last, unless it failed or somebody undid it.
     written: Option<Written>,
     writing: bool,
@@ -40,16 +39,14 @@ pub(super) struct PoolEntry {
 impl PoolEntry {
     /// Fewer of them run than are to be there, from now on or for some time already.
     fn wait(&mut self, now: Time) {
-        if self.pending.is_none() {
-            (self.pending, self.is_told) = (Some(now), false);
-        }
+        self.pending.get_or_insert(now);
     }
 
-    /// What is seen is not what was written.
-    fn is_undone(&mut self, is_other: bool) {
+    /// What is seen is not what was written: it is written again, once a write that is on its way has ended.
+    fn write_again(&mut self) {
         if self.writing {
-            self.undone |= is_other;
-        } else if is_other {
+            self.undone = true;
+        } else {
             self.written = None;
         }
     }
@@ -66,28 +63,19 @@ impl PoolEntry {
         let refused = self.refused.as_ref().or(self.seen.as_ref().and_then(|seen| seen.refused.as_ref()));
         let ready = self.ready().unwrap_or(0);
         let lacks = wanted.filter(|wanted| *wanted > ready);
+        let late = lacks.zip(self.pending.filter(|since| now >= *since + PENDING));
         let (reason, message) = if let Some(words) = refused.filter(|_| lacks.is_some()) {
             let cure = "raise its quota, relax its Pod Security, or set spec.warmCapacity to None";
-            (
-                "PlaceholdersRefused",
-                format!("placeholders cannot be created in the keeper's namespace ({cure}): {words}"),
-            )
+            (REFUSED, format!("placeholders cannot be created in the keeper's namespace ({cure}): {words}"))
         } else if let Some(words) = &cluster.pool_defect {
             ("BoundsConflict", words.to_string())
-        } else if let Some((wanted, since)) = lacks.zip(self.pending.filter(|since| now >= *since + PENDING)) {
-            if let Some(words) = &self.failed {
-                let message = format!("placeholders cannot be written: {words}");
-                return Some(PoolWords {
-                    is_changing: true,
-                    reason: "PlaceholdersRefused".into(),
-                    message: message.into(),
-                });
-            }
+        } else if let Some(words) = self.failed.as_ref().filter(|_| late.is_some()) {
+            (REFUSED, format!("placeholders cannot be written: {words}"))
+        } else if let Some((wanted, since)) = late {
             let where_to = "spec.template.executor's nodeSelector and tolerations say where they may";
-            (
-                "PlaceholdersPending",
-                format!("{ready} of {wanted} placeholders run since {since}: no node takes the others; {where_to}"),
-            )
+            let words =
+                format!("{ready} of {wanted} placeholders run since {since}: no node takes the others; {where_to}");
+            ("PlaceholdersPending", words)
         } else if let Some(last) = &self.last {
             (last.cause.as_str(), last.to_string())
         } else {
@@ -146,19 +134,18 @@ impl Engine {
                 none.insert(Pool::resume(rules, before, load, now)).size(load, now)
             }
         };
-        let is_due = entry.pending.is_some_and(|since| now >= since + PENDING);
-        let due = entry.pending.map(|since| since + PENDING).filter(|_| !is_due);
-        if is_due && !std::mem::replace(&mut entry.is_told, true) {
-            self.wakes.set(Wake::Clusters, now);
-        }
+        let late = entry.pending.map(|since| since + PENDING);
         let next = entry.pool.as_ref().and_then(|pool| pool.next_change(load));
-        if let Some(next) = next.into_iter().chain(due).min() {
+        if let Some(next) = next.into_iter().chain(late.filter(|late| now < *late)).min() {
             self.wakes.set(Wake::Pool(name.clone()), next);
         }
+        let is_late = late.is_some_and(|late| now >= late);
         let wanted = (wanted(cluster, entry.pool.as_ref(), load), cluster.generation);
+        entry.last = resized.or(entry.last);
         if let Some(resized) = resized {
-            entry.last = Some(resized);
-            self.out.push(Command::AnnouncePool { cluster: name.clone(), uid: cluster.uid.clone(), resized });
+            self.out.push(Command::AnnouncePool { cluster: name.clone(), uid: uid.clone(), resized });
+        }
+        if resized.is_some() || is_late {
             self.clusters_changed();
         }
         self.hold_warm(name, uid, wanted);
@@ -182,12 +169,8 @@ impl Engine {
 
     /// Executors of runs that run on a cluster.
     pub(super) fn executors_running(&self, entry: &ClusterEntry) -> u64 {
-        entry.holders.iter().map(|(run, job)| self.executors_of(run, &job.namespace)).sum()
-    }
-
-    /// Executors of a run that run.
-    fn executors_of(&self, run: &RunId, namespace: &Name) -> u64 {
-        let pods = self.sightings.pods_of(run, namespace).into_iter().flat_map(|pods| pods.values());
+        let pods = entry.holders.iter().filter_map(|(run, job)| self.sightings.pods_of(run, &job.namespace));
+        let pods = pods.flat_map(|pods| pods.values());
         pods.filter(|pod| pod.role == PodRole::Executor && pod.phase == PodPhase::Running).count() as u64
     }
 
@@ -227,8 +210,9 @@ impl Engine {
         let name = seen.cluster.clone();
         let entry = self.pools.entry(name.clone()).or_default();
         // Somebody else says how many there are to be; or it is an old word, and then writing again costs little.
-        let is_other = entry.written.is_none_or(|(written, _)| written.map(|(warm, _)| warm) != Some(seen.replicas));
-        entry.is_undone(is_other);
+        if entry.written.is_none_or(|(written, _)| written.map(|(warm, _)| warm) != Some(seen.replicas)) {
+            entry.write_again();
+        }
         if seen.ready < seen.replicas {
             entry.wait(self.now);
         } else {
@@ -242,7 +226,9 @@ impl Engine {
     pub(super) fn placeholders_gone(&mut self, name: &Name) {
         let Some(entry) = self.pools.get_mut(name) else { return };
         (entry.seen, entry.pending) = (None, None);
-        entry.is_undone(entry.written.is_none_or(|(written, _)| written.is_some()));
+        if entry.written.is_none_or(|(written, _)| written.is_some()) {
+            entry.write_again();
+        }
         if self.gate.cluster(name).is_none_or(|entry| entry.declared.is_none()) {
             self.pools.remove(name);
         }

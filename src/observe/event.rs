@@ -52,7 +52,7 @@ pub fn stranger_event(key: &ObjectKey, uid: &Uid, message: &str, instance: &str,
 }
 
 /// Where Kubernetes keeps events of what has no namespace.
-pub const NAMESPACE_OF_CLUSTER_EVENTS: &str = "default";
+const NAMESPACE_OF_CLUSTER_EVENTS: &str = "default";
 
 /// The event of a pool that has another size.
 #[must_use]

@@ -7,7 +7,7 @@ mod log;
 mod metrics;
 mod words;
 
-pub use event::{NAMESPACE_OF_CLUSTER_EVENTS, event, pool_event, stranger_event};
+pub use event::{event, pool_event, stranger_event};
 pub use health::{Health, NotReady};
 pub use log::{LogError, start_logging};
 pub use metrics::Metrics;

@@ -7,8 +7,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use k8s_openapi::api::core::v1::Toleration;
-
 use crate::api::v1alpha1::{ApplicationSpec, ApplicationType, Dependencies, SizeSpec, SparkPod, SparkPodSize};
 use crate::model::Outline;
 
@@ -295,17 +293,12 @@ fn merged_deps(user: Dependencies, admin: Dependencies) -> Dependencies {
     }
 }
 
-fn joined(user: Vec<String>, mut admin: Vec<String>) -> Vec<String> {
-    for file in user {
-        if !admin.contains(&file) {
-            admin.push(file);
+fn joined<T: PartialEq>(user: Vec<T>, mut admin: Vec<T>) -> Vec<T> {
+    for own in user {
+        if !admin.contains(&own) {
+            admin.push(own);
         }
     }
-    admin
-}
-
-fn joined_tolerations(user: Vec<Toleration>, mut admin: Vec<Toleration>) -> Vec<Toleration> {
-    admin.extend(user.into_iter().filter(|it| !admin.contains(it)).collect::<Vec<_>>());
     admin
 }
 
@@ -317,7 +310,7 @@ fn merged_pods(user: SparkPod, admin: SparkPod) -> SparkPod {
         core_request: admin.core_request.or(user.core_request),
         core_limit: admin.core_limit.or(user.core_limit),
         node_selector: merged_maps(user.node_selector, admin.node_selector),
-        tolerations: joined_tolerations(user.tolerations, admin.tolerations),
+        tolerations: joined(user.tolerations, admin.tolerations),
         labels: merged_maps(user.labels, admin.labels),
         annotations: merged_maps(user.annotations, admin.annotations),
     }

@@ -22,7 +22,7 @@ struct Shelves {
 
 /// Objects, and in which list each was seen last: what a list does not name is gone.
 #[derive(Debug)]
-struct Shelf<K, T> {
+pub(super) struct Shelf<K, T> {
     list: u64,
     objects: HashMap<K, (u64, Arc<T>)>,
 }
@@ -34,7 +34,7 @@ impl<K, T> Default for Shelf<K, T> {
 }
 
 impl<K: Eq + std::hash::Hash, T> Shelf<K, T> {
-    fn put(&mut self, key: K, object: T) {
+    pub(super) fn put(&mut self, key: K, object: T) {
         self.objects.insert(key, (self.list, Arc::new(object)));
     }
 
@@ -42,7 +42,21 @@ impl<K: Eq + std::hash::Hash, T> Shelf<K, T> {
         self.objects.get(key).map(|(_, object)| object.clone())
     }
 
-    fn sweep(&mut self) {
+    /// A list begins.
+    pub(super) fn list(&mut self) {
+        self.list += 1;
+    }
+
+    pub(super) fn remove(&mut self, key: &K) {
+        self.objects.remove(key);
+    }
+
+    pub(super) fn objects(&self) -> impl Iterator<Item = &T> {
+        self.objects.values().map(|(_, object)| &**object)
+    }
+
+    /// The list is complete.
+    pub(super) fn sweep(&mut self) {
         let list = self.list;
         self.objects.retain(|_, (seen, _)| *seen == list);
     }
@@ -72,11 +86,11 @@ impl Catalog {
     }
 
     pub(super) fn remove_correlation(&self, job: &Uid) {
-        self.write().correlations.objects.remove(job);
+        self.write().correlations.remove(job);
     }
 
     pub(super) fn list_jobs(&self) {
-        self.write().correlations.list += 1;
+        self.write().correlations.list();
     }
 
     pub(super) fn jobs_listed(&self) {
@@ -88,7 +102,7 @@ impl Catalog {
     }
 
     pub(super) fn remove_operation(&self, key: &ObjectKey) {
-        self.write().operations.objects.remove(key);
+        self.write().operations.remove(key);
     }
 
     pub(super) fn put_cluster(&self, name: Name, cluster: ComputeCluster) {
@@ -96,11 +110,11 @@ impl Catalog {
     }
 
     pub(super) fn remove_cluster(&self, name: &Name) {
-        self.write().clusters.objects.remove(name);
+        self.write().clusters.remove(name);
     }
 
     pub(super) fn list_operations(&self) {
-        self.write().operations.list += 1;
+        self.write().operations.list();
     }
 
     pub(super) fn operations_listed(&self) {
@@ -108,7 +122,7 @@ impl Catalog {
     }
 
     pub(super) fn list_clusters(&self) {
-        self.write().clusters.list += 1;
+        self.write().clusters.list();
     }
 
     pub(super) fn clusters_listed(&self) {

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use kube::core::ObjectMeta;
 use tokio::sync::watch;
 
+use super::catalog::Shelf;
 use crate::api::v1alpha1::{ComputeClusterSpec, ManagedJobSpec};
 use crate::expression::{Expression, Subject};
 use crate::model::{Answers, Name};
@@ -22,12 +23,10 @@ pub(super) struct Expressions {
 #[derive(Debug, Default)]
 struct Shelves {
     /// Which expressions each cluster has.
-    clusters: HashMap<Name, Vec<Box<str>>>,
+    clusters: Shelf<Name, Vec<Box<str>>>,
     compiled: HashMap<Box<str>, Result<Arc<Expression>, String>>,
     /// Those that can be evaluated.
     all: Arc<[Arc<Expression>]>,
-    /// Clusters of the list that is under way.
-    listed: Option<HashSet<Name>>,
     news: u64,
 }
 
@@ -57,30 +56,21 @@ impl Expressions {
                     error.get_or_insert(format!("spec.accept[{number}].when: {words}"));
                 }
             }
-            shelves.listed.iter_mut().for_each(|listed| {
-                listed.insert(cluster.clone());
-            });
-            shelves.clusters.insert(cluster, all.iter().map(|(_, text)| (*text).into()).collect());
+            shelves.clusters.put(cluster, all.iter().map(|(_, text)| (*text).into()).collect());
         });
         error.map_or(Ok(()), Err)
     }
 
     pub(super) fn remove(&self, cluster: &Name) {
-        self.change(|shelves| {
-            shelves.clusters.remove(cluster);
-        });
+        self.change(|shelves| shelves.clusters.remove(cluster));
     }
 
     pub(super) fn list(&self) {
-        self.change(|shelves| shelves.listed = Some(HashSet::new()));
+        self.change(|shelves| shelves.clusters.list());
     }
 
     pub(super) fn listed(&self) {
-        self.change(|shelves| {
-            if let Some(listed) = shelves.listed.take() {
-                shelves.clusters.retain(|name, _| listed.contains(name));
-            }
-        });
+        self.change(|shelves| shelves.clusters.sweep());
         self.tell(|news, now| *news = Some(now));
     }
 
@@ -103,7 +93,7 @@ impl Expressions {
         let mut shelves = self.shelves();
         change(&mut shelves);
         let Shelves { clusters, compiled, all, .. } = &mut *shelves;
-        let used: HashSet<&Box<str>> = clusters.values().flatten().collect();
+        let used: HashSet<&Box<str>> = clusters.objects().flatten().collect();
         compiled.retain(|text, _| used.contains(text));
         *all = compiled.values().filter_map(|expression| expression.as_ref().ok().cloned()).collect();
         drop(shelves);

@@ -8,6 +8,7 @@ use k8s_openapi::api::scheduling::v1::PriorityClass;
 use kube::ResourceExt;
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
+use slowlane::api::convert::placeholders_name;
 use slowlane::api::v1alpha1::{ComputeClusterStatus, JobState};
 use tokio::task::JoinHandle;
 
@@ -97,7 +98,15 @@ fn sizes(status: &ComputeClusterStatus) -> (Option<i32>, Option<i32>) {
 
 async fn placeholders(world: &World) -> Option<Deployment> {
     let deployments = world.api::<Deployment>();
-    deployments.get_opt(&format!("slowlane-warm-{}", world.cluster)).await.expect("an answer")
+    deployments.get_opt(&placeholders_name(&world.cluster)).await.expect("an answer")
+}
+
+async fn two_placeholders(world: &World) {
+    eventually(|| async {
+        let replicas = placeholders(world).await.and_then(|it| it.spec).and_then(|spec| spec.replicas);
+        if replicas == Some(2) { Ok(()) } else { Err(format!("{replicas:?}")) }
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -133,21 +142,13 @@ async fn placeholders_come_are_displaced_by_what_is_real_and_go() {
     world.job_in("first", JobState::Running).await;
     let grown = cluster_that(&world, |status| sizes(status).0 == Some(4)).await;
     assert_eq!(scaled(&grown).1, "PoolFull", "{grown:?}");
-    eventually(|| async {
-        let replicas = placeholders(&world).await.and_then(|it| it.spec).and_then(|spec| spec.replicas);
-        if replicas == Some(2) { Ok(()) } else { Err(format!("{replicas:?}")) }
-    })
-    .await;
+    two_placeholders(&world).await;
     // Somebody edits the Deployment: it is as the keeper says.
     let deployments = world.api::<Deployment>();
-    let name = format!("slowlane-warm-{}", world.cluster);
+    let name = placeholders_name(&world.cluster);
     let patch = Patch::Merge(json!({"spec": {"replicas": 9}}));
     deployments.patch(&name, &PatchParams::default(), &patch).await.unwrap();
-    eventually(|| async {
-        let replicas = placeholders(&world).await.and_then(|it| it.spec).and_then(|spec| spec.replicas);
-        if replicas == Some(2) { Ok(()) } else { Err(format!("{replicas:?}")) }
-    })
-    .await;
+    two_placeholders(&world).await;
 
     // `kubectl scale` sets what it may have at most; the run stays.
     let scale = Patch::Merge(json!({"spec": {"replicas": 2}}));

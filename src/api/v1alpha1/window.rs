@@ -108,7 +108,8 @@ pub struct AcceptSpec {
     /// Of which this CEL expression holds: `job.spec.parameters.rows < 1000000`. It sees `job.metadata` (name, namespace,
     /// labels, annotations) and `job.spec` as they stand in the API: what a job leaves out is absent, see `has()`. It is
     /// evaluated when a job arrives, when it is edited, and when the expression is; where that fails, the entry does not
-    /// apply, and the waiting job says why. Left out: whatever they are.
+    /// apply, and the waiting job says why. At most 32 levels deep; no macro (`all`, `exists`, `map`, `filter`) within or after
+    /// another, and none that looks for each entry of a list `in` another; a job of more than 32 KiB cannot be asked. Left out: whatever they are.
     #[schemars(length(min = 1, max = 1024))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub when: Option<String>,

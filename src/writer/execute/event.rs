@@ -9,7 +9,7 @@ use kube::api::{Api, PostParams};
 use super::{Executor, MANAGER};
 use crate::command::{Announcement, Failure};
 use crate::model::{Name, ObjectKey, Resized, Uid};
-use crate::observe::{NAMESPACE_OF_CLUSTER_EVENTS, event, pool_event, stranger_event};
+use crate::observe::{event, pool_event, stranger_event};
 use crate::text::clean;
 
 impl Executor {
@@ -20,9 +20,7 @@ impl Executor {
         let serial = self.events.fetch_add(1, Ordering::Relaxed);
         let now = Timestamp::from_millisecond(self.clock.now().0).unwrap_or_default();
         let event = event(announcement, correlation, &self.names.instance, now, serial);
-        let api: Api<Event> = Api::namespaced(self.client.clone(), &announcement.job.namespace);
-        let params = PostParams { field_manager: Some(MANAGER.into()), dry_run: false };
-        self.caller.call("create", "Event", api.create(&params, &event)).await.map(|_| ())
+        self.create_event(&event).await
     }
 
     /// One event for each: that it was told before, by whoever led then, is as good.
@@ -30,13 +28,9 @@ impl Executor {
         tracing::warn!(application = %key, detail = clean(message, 500), "an application that no job declared");
         let now = Timestamp::from_millisecond(self.clock.now().0).unwrap_or_default();
         let event = stranger_event(key, uid, message, &self.names.instance, now);
-        let api: Api<Event> = Api::namespaced(self.client.clone(), &key.namespace);
-        let params = PostParams { field_manager: Some(MANAGER.into()), dry_run: false };
-        self.caller.create("Event", api.create(&params, &event)).await.map(|_| ())
+        self.create_event(&event).await
     }
-}
 
-impl Executor {
     /// A pool has another size.
     pub(super) async fn announce_pool(&self, cluster: &Name, uid: &Uid, resized: &Resized) -> Result<(), Failure> {
         let reason = resized.cause.as_str();
@@ -45,9 +39,15 @@ impl Executor {
         let serial = self.events.fetch_add(1, Ordering::Relaxed);
         let now = Timestamp::from_millisecond(self.clock.now().0).unwrap_or_default();
         let event = pool_event(cluster, uid, resized, &self.names.instance, now, serial);
-        let api: Api<Event> = Api::namespaced(self.client.clone(), NAMESPACE_OF_CLUSTER_EVENTS);
+        self.create_event(&event).await
+    }
+
+    /// One of that name is there: it was told, and that is as good.
+    async fn create_event(&self, event: &Event) -> Result<(), Failure> {
+        let namespace = event.metadata.namespace.as_deref().unwrap_or_default();
+        let api: Api<Event> = Api::namespaced(self.client.clone(), namespace);
         let params = PostParams { field_manager: Some(MANAGER.into()), dry_run: false };
-        self.caller.call("create", "Event", api.create(&params, &event)).await.map(|_| ())
+        self.caller.create("Event", api.create(&params, event)).await.map(|_| ())
     }
 }
 
