@@ -65,3 +65,18 @@ fn a_fast_spark_operator_is_kept_busy() {
     assert!(found.longest < SOON, "{} ms", found.longest);
     assert!(found.submissions >= 950, "{} in twenty seconds", found.submissions);
 }
+
+/// Who waits behind a line that moves is now held by its operation, now by the pace: six thousand jobs, each of which has other words
+/// every half minute. Twenty a second are told, and those who have just come.
+#[test]
+fn reasons_that_come_and_go_are_told_now_and_then() {
+    let mut world = World::new(Scale { queued: JOBS, operations: OPERATIONS, clusters: 5 });
+    world.set_workers(10, 4_545);
+    world.pass(5 * MINUTE);
+    let (told, submissions) = (world.told(), world.submissions());
+    world.pass(10 * MINUTE);
+    let (told, submissions) = (world.told() - told, world.submissions() - submissions);
+    println!("{told} statuses of {JOBS} waiting jobs in ten minutes, {submissions} submissions");
+    let most = 20 * 600 + submissions + 2 * OPERATIONS;
+    assert!((most / 2..=most).contains(&told), "{told}, {most} at most");
+}

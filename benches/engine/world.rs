@@ -55,6 +55,8 @@ pub(crate) struct World {
     submission: i64,
     /// When applications were taken up.
     taken_up: HashMap<Uid, i64>,
+    /// Statuses of waiting jobs that were written.
+    told: usize,
     born: usize,
     steps: usize,
     spent: Duration,
@@ -76,6 +78,7 @@ impl World {
             workers: Vec::new(),
             submission: 0,
             taken_up: HashMap::new(),
+            told: 0,
             born: 0,
             steps: 0,
             spent: Duration::ZERO,
@@ -175,6 +178,11 @@ impl World {
     /// Applications that were taken up by now.
     pub(crate) fn submissions(&self) -> usize {
         self.taken_up.values().filter(|time| **time <= self.now).count()
+    }
+
+    /// How often waiting jobs were told something.
+    pub(crate) fn told(&self) -> usize {
+        self.told
     }
 
     /// How long until an application that comes now is taken up.
@@ -324,6 +332,7 @@ impl World {
             let job = job.clone();
             self.show(WATCHED, Change::Job(Box::new(job)));
         }
+        self.told += usize::from(status.queue.is_some());
         self.answer(Receipt::JobStatusWritten { uid, result: Ok(()) });
         if status.state.is_terminal() {
             self.hand_in_for(number_in(&key.name), 2 * WATCHED);

@@ -252,6 +252,13 @@ impl Gate {
         declared.map(|operation| operation.key.clone()).collect()
     }
 
+    /// Who waits in a queue is told of another reason.
+    pub fn tell(&mut self, number: QueueNumber, every: Span) {
+        if let Some(queue) = self.queues.get_mut(number) {
+            queue.telling.take(self.now, every);
+        }
+    }
+
     /// A queue by its number.
     #[must_use]
     pub fn queue(&self, number: QueueNumber) -> Option<&Queue> {
@@ -656,6 +663,7 @@ impl Gate {
             && self.unsettled.is_empty()
             && self.doubtful.is_empty()
             && self.seeking.is_empty()
+            && !self.pace.has_turned()
     }
 
     /// Whether nothing can start and nobody's reason can be another one: nothing has happened since both were settled, and no time
@@ -665,7 +673,6 @@ impl Gate {
         let has_come = |time: Option<Time>| time.is_some_and(|time| time <= now);
         self.is_settled()
             && self.order.is_empty()
-            && !self.pace.has_turned()
             && !has_come(self.due.first().map(|(time, _)| *time))
             && !has_come(self.reservations.first().map(|(time, _)| *time))
     }

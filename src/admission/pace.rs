@@ -121,18 +121,22 @@ impl Pace {
         before != bound
     }
 
-    /// Whether the pace may stop others now than when that was told last.
+    /// Whether the pace stops others now than when that was told last.
     pub(super) fn has_turned(&self) -> bool {
-        self.told != (self.is_full(None), self.in_line())
+        self.told.0 != self.is_full(None) || self.passed(self.told.1).next().is_some()
     }
 
     /// Whether the pace stops everybody now that did not before, or the other way round; and the clusters of which it does.
     pub(super) fn turned(&mut self) -> (bool, Vec<ClusterNumber>) {
         let now = (self.is_full(None), self.in_line());
-        let before = std::mem::replace(&mut self.told, now);
-        let (short, long) = (before.1.min(now.1), before.1.max(now.1));
-        let passed = self.bounds.range((short + 1, 0)..(long + 1, 0));
-        (before.0 != now.0, passed.map(|(_, cluster)| *cluster).collect())
+        let (was_full, was_long) = std::mem::replace(&mut self.told, now);
+        (was_full != now.0, self.passed(was_long).collect())
+    }
+
+    /// Clusters whose bound lies between how long the line was and how long it is.
+    fn passed(&self, was_long: usize) -> impl Iterator<Item = ClusterNumber> {
+        let (short, long) = (was_long.min(self.in_line()), was_long.max(self.in_line()));
+        self.bounds.range((short + 1, 0)..(long + 1, 0)).map(|(_, cluster)| *cluster)
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::lane::LaneNumber;
-use crate::model::{Answers, ClusterChoice, ExecutorChoice, ObjectKey, Priority, Span, Time, WaitReason};
+use crate::model::{Allowance, Answers, ClusterChoice, ExecutorChoice, ObjectKey, Priority, Span, Time, WaitReason};
 
 /// A job's number in the index.
 pub type JobNumber = u32;
@@ -71,6 +71,8 @@ pub struct Queue {
     jobs: BTreeSet<Rank>,
     /// What holds them, as last found.
     pub reason: WaitReason,
+    /// How often they are told of another reason.
+    pub telling: Allowance,
     /// Its operation, which stays known as long as there is a queue of it.
     pub(super) operation: OperationNumber,
     /// The lane in which its head waits when its operation lets it.
@@ -81,7 +83,8 @@ pub struct Queue {
 
 impl Queue {
     pub(super) fn new(key: QueueKey, operation: OperationNumber, lane: LaneNumber) -> Self {
-        Self { key, jobs: BTreeSet::new(), reason: WaitReason::PendingEvaluation, operation, lane, entered: None }
+        let (reason, telling) = (WaitReason::PendingEvaluation, Allowance::default());
+        Self { key, jobs: BTreeSet::new(), reason, telling, operation, lane, entered: None }
     }
 
     pub(super) fn insert(&mut self, rank: Rank) -> bool {

@@ -86,8 +86,8 @@ impl Engine {
             return;
         }
         self.leave_queue(number);
-        if let Some((since, _)) = self.jobs.remove(number).and_then(|entry| entry.backlogged) {
-            self.backlog.remove(&(since, number));
+        if let Some((turn, _)) = self.jobs.remove(number).and_then(|entry| entry.backlogged) {
+            self.backlog.remove(&(turn, number));
         }
         for id in self.runs_of(uid) {
             // Nobody is left to tell: an outcome that was to be recorded is not waited for.

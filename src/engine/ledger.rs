@@ -308,7 +308,11 @@ impl Engine {
 
     /// Takes releases, changed limits and new grants together into one write.
     pub(super) fn cycle(&mut self) {
-        if self.phase != Phase::Open || !self.synced || self.flight.is_some() {
+        if self.phase != Phase::Open {
+            // Nothing starts, but who waits is told what is known.
+            return self.settle_reasons();
+        }
+        if !self.synced || self.flight.is_some() {
             return;
         }
         let is_owed =

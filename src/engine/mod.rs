@@ -28,10 +28,11 @@ pub use figures::Figures;
 
 use crate::admission::{Gate, JobNumber, QueueNumber, Rank};
 use crate::command::{Command, Input, Receipt};
-use crate::index::{Expectations, History, Jobs, Relists, Sightings, Strangers, Tombstones, Wakes};
+use crate::index::{Expectations, History, Jobs, Relists, Sightings, Strangers, Tombstones, Turn, Wakes};
 use crate::lifecycle::Run;
 use crate::model::{
-    ClusterStatus, Holder, Ledger, LedgerVersion, Name, ObjectKey, OperationStatus, RunId, Settings, Time, Uid,
+    Allowance, ClusterStatus, Holder, Ledger, LedgerVersion, Name, ObjectKey, OperationStatus, RunId, Settings, Time,
+    Uid,
 };
 
 /// What wants to be looked at again at some time.
@@ -58,6 +59,8 @@ enum Wake {
     Edge,
     /// Somebody has waited for the bound, or the spark-operator has left an application alone for long.
     Decide,
+    /// The next of those who wait to be told another thing than before may be.
+    Retell,
 }
 
 /// Where the protocol stands; see `docs/decisions/0001-engine-and-protocol.md`.
@@ -181,7 +184,9 @@ pub struct Engine {
     /// Job status writes on their way, by the job's UID.
     writing: BTreeMap<Uid, WriteKind>,
     informational: usize,
-    backlog: BTreeSet<(Time, JobNumber)>,
+    backlog: BTreeSet<(Turn, JobNumber)>,
+    /// How often waiting jobs are told another thing than before.
+    retelling: Allowance,
     out: Vec<Command>,
     now: Time,
 }
@@ -235,6 +240,7 @@ impl Engine {
             writing: BTreeMap::new(),
             informational: 0,
             backlog: BTreeSet::new(),
+            retelling: Allowance::default(),
             out: Vec::new(),
             now: Time::default(),
         }
@@ -334,7 +340,7 @@ impl Engine {
                 Wake::Pool(name) => _ = self.dirty_pools.insert(name),
                 Wake::Edge => self.windows_changed(),
                 // What is kept, and for whom, and who is not waited for any more is settled with the decision that follows.
-                Wake::Decide => {}
+                Wake::Decide | Wake::Retell => {}
             }
         }
     }

@@ -2,15 +2,20 @@
 //! a bounded number on their way, and each computed when its turn comes, so that none is stale.
 
 use super::wording::{blank, reason_of, suspended};
-use super::{Engine, Phase, Wake, WriteKind};
+use super::{Engine, Wake, WriteKind};
 use crate::admission::{JobNumber, Queue, QueueNumber, Rank};
 use crate::command::{Announcement, Command, Failure};
 use crate::index::{JobEntry, Said, Stage, Unsaid};
 use crate::lifecycle::{Errand, RETRY, Run};
-use crate::model::{EndReason, JobState, JobStatus, ObjectKey, RunId, Span, Time, Uid};
+use crate::model::{EndReason, JobState, JobStatus, ObjectKey, RunId, Span, Uid};
 
 /// Informational status writes on their way at once; ends are not counted.
 const INFORMATIONAL_AT_ONCE: usize = 16;
+/// What a waiting job was told and is not so any more is told anew as often as this, all jobs together: so many times at once, then
+/// twenty a second, a tenth of what an API server does on one core. Reasons that come and go would cost without bound.
+const RETOLD: (i64, Span) = (1000, Span(50));
+/// So many times at once a queue's jobs are told of another reason; then each [`detail_interval`](crate::model::Settings::detail_interval).
+const TOLD_AT_ONCE: i64 = 3;
 /// How long until a status is tried again that the API server refused.
 const DENIED: Span = Span::seconds(30);
 /// Jobs near the head of an operation whose status carries everything that holds them.
@@ -50,7 +55,8 @@ impl Engine {
             let Some(queue) = self.gate.queue(number) else { continue };
             // Who was pending and is queued now, or the other way round, comes into another state at once.
             if queue.reason.is_accepted() == before.is_accepted() {
-                self.wakes.set(Wake::Queue(number), self.now + self.settings.status_delay);
+                let opens = queue.telling.opens(TOLD_AT_ONCE, self.settings.detail_interval);
+                self.wakes.set(Wake::Queue(number), (self.now + self.settings.status_delay).max(opens));
                 self.clusters_changed();
             } else {
                 let waiting: Vec<JobNumber> = queue.iter().map(|rank| rank.job).collect();
@@ -74,6 +80,9 @@ impl Engine {
         // Who was never told anything is told in its own time.
         let is_untold = |entry: &JobEntry| entry.said.is_some() && !self.is_told(entry);
         let untold: Vec<JobNumber> = waiting.filter(|job| self.jobs.get(*job).is_some_and(is_untold)).collect();
+        if !untold.is_empty() {
+            self.gate.tell(number, self.settings.detail_interval);
+        }
         untold.into_iter().for_each(|job| self.publish_job(job));
     }
 
@@ -133,6 +142,12 @@ impl Engine {
 
     pub(super) fn publish_backlog(&mut self) {
         while self.informational < INFORMATIONAL_AT_ONCE && !self.is_undecided() {
+            let Some(((is_retelling, _), _)) = self.backlog.first() else { break };
+            let (at_once, every) = RETOLD;
+            let opens = self.retelling.opens(at_once, every);
+            if *is_retelling && opens > self.now {
+                return self.wakes.set(Wake::Retell, opens);
+            }
             let Some((_, number)) = self.backlog.pop_first() else { break };
             let Some(entry) = self.jobs.get_mut(number) else { continue };
             // Whatever it waited for its turn with: a new reason, or other words.
@@ -142,9 +157,8 @@ impl Engine {
     }
 
     /// Whether something happened that the next decision will take in: until then nothing true can be said of what holds a job.
-    /// Where no decision is near, what was decided last is said.
     fn is_undecided(&self) -> bool {
-        self.phase == Phase::Open && !self.gate.is_settled()
+        !self.gate.is_settled()
     }
 
     fn publish_if_changed(&mut self, number: JobNumber, details: bool) {
@@ -163,9 +177,13 @@ impl Engine {
         }
         // What it says is computed when its turn comes; of what holds a job, when that is decided.
         let is_waiting = matches!(entry.stage, Stage::Waiting(..));
-        if self.informational >= INFORMATIONAL_AT_ONCE || (is_waiting && self.is_undecided()) {
-            let since = entry.since;
-            return self.wait_for_turn(number, since, unsaid(details));
+        let is_retelling = is_waiting && entry.announced == Some(entry.state);
+        let (at_once, every) = RETOLD;
+        if self.informational >= INFORMATIONAL_AT_ONCE
+            || (is_waiting && self.is_undecided())
+            || (is_retelling && self.retelling.opens(at_once, every) > self.now)
+        {
+            return self.wait_for_turn(number, is_retelling, unsaid(details));
         }
         let status = match entry.stage {
             Stage::Granted(attempt) => {
@@ -189,6 +207,9 @@ impl Engine {
         if same {
             return;
         }
+        if is_retelling {
+            self.retelling.take(self.now, every);
+        }
         self.informational += 1;
         self.say(number, status, said, WriteKind::Informational);
     }
@@ -200,14 +221,16 @@ impl Engine {
         said.headline == self.jobs.headline(entry.state, reason_of(entry, queue).as_str(), entry.job.generation)
     }
 
-    fn wait_for_turn(&mut self, number: JobNumber, since: Time, unsaid: Unsaid) {
+    fn wait_for_turn(&mut self, number: JobNumber, is_retelling: bool, what: Unsaid) {
         let Some(entry) = self.jobs.get_mut(number) else { return };
         let before = entry.backlogged;
-        let unsaid = before.map_or(unsaid, |(_, before)| before.max(unsaid));
-        entry.backlogged = Some((since, unsaid));
-        if before.is_none_or(|(before, _)| before != since) {
-            before.map(|(before, _)| self.backlog.remove(&(before, number)));
-            self.backlog.insert((since, number));
+        // Who is to be told of a new state does not wait with the others any more.
+        let same = before.filter(|((was_retelling, _), _)| *was_retelling <= is_retelling).map(|(turn, _)| turn);
+        let turn = same.unwrap_or((is_retelling, self.now));
+        entry.backlogged = Some((turn, before.map_or(what, |(_, before)| before.max(what))));
+        if same.is_none() {
+            before.map(|(turn, _)| self.backlog.remove(&(turn, number)));
+            self.backlog.insert((turn, number));
         }
     }
 

@@ -67,8 +67,12 @@ pub struct JobEntry {
     /// The highest run number that was used up without a start.
     pub used_up: u32,
     /// Its place among the statuses that wait to be written, and what is to be said then.
-    pub backlogged: Option<(Time, Unsaid)>,
+    pub backlogged: Option<(Turn, Unsaid)>,
 }
+
+/// When a job's turn comes to be told something, the smaller the earlier: whether it was told of its state before, and since when it waits
+/// for its turn.
+pub type Turn = (bool, Time);
 
 /// What of a status has changed since it was said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]

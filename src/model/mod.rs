@@ -1,6 +1,7 @@
 //! The domain in checked types. Knows no Kubernetes client, no clock and no I/O: whatever reaches these types has
 //! already been parsed, so the rooms that decide need no error paths of their own.
 
+mod allowance;
 mod answers;
 mod cluster;
 mod hold;
@@ -19,6 +20,7 @@ mod stranger;
 mod time;
 mod window;
 
+pub use allowance::Allowance;
 pub use answers::{Answer, Answered, Answers};
 pub use cluster::{Accept, Cluster, ClusterChoice, Requirement, RequirementOperator, Selector, Share, Size, Strategy};
 pub use hold::Hold;

@@ -107,6 +107,8 @@ pub(crate) struct Judge {
     /// The most of everything that has a limit, and the limit.
     peaks: BTreeMap<String, (i64, i64)>,
     most_alive: usize,
+    /// Statuses of waiting jobs that were written.
+    told: usize,
     changes: usize,
     violations: Vec<String>,
 }
@@ -123,6 +125,11 @@ impl Judge {
     }
 
     /// Fails with all that was found to be wrong.
+    /// How often waiting jobs were told something.
+    pub(crate) fn told(&self) -> usize {
+        self.told
+    }
+
     pub(crate) fn has_found_nothing(&self) {
         assert!(self.violations.is_empty(), "{}\n{}", self.violations.join("\n"), self.summary());
     }
@@ -200,6 +207,13 @@ impl Judge {
         let has_ended = matches!(state, "Succeeded" | "Failed" | "Cancelled" | "Refused");
         if !self.declared.jobs.contains_key(&job) {
             return;
+        }
+        if !status["queue"].is_null() {
+            self.told += 1;
+            let first = &status["queue"]["blockers"][0];
+            if (&first["reason"], &first["message"]) != (&status["reason"], &status["message"]) {
+                self.violation(format!("{job}: it waits because of {}, and is told {first}", status["reason"]));
+            }
         }
         match self.ends.get(&job) {
             Some(before) if before != state => self.violation(format!("{job}: it was {before}, and is {state:?} now")),
@@ -370,8 +384,9 @@ impl Judge {
     pub(crate) fn summary(&self) -> String {
         let failed = self.ends.values().filter(|end| *end == "Failed").count();
         let mut words = format!(
-            "{} jobs ended, {failed} of them failed; {} applications, {} alive at once at most; {} changes judged",
+            "{} jobs ended, {failed} of them failed; {} statuses while they waited; {} applications, {} alive at once at most; {} changes judged",
             self.ends.len(),
+            self.told,
             self.all.len(),
             self.most_alive,
             self.changes

@@ -304,6 +304,12 @@ impl Auditor {
         if new.message.contains("has a reservation on ") {
             self.saw("a reservation kept somebody from starting");
         }
+        if let Some(queue) = &new.queue {
+            let first = queue.blockers.first().map(|blocker| (blocker.reason.as_str(), &*blocker.message));
+            if first != Some((new.reason, &*new.message)) {
+                self.violated(format!("I11: {} waits because of {}, and is told {first:?}", job.job.key, new.reason));
+            }
+        }
         let fits = match new.reason {
             "Admitted" | "SubmissionRefused" | "SubmissionDelayed" | "DriverWaiting" | "SparkOperatorSilent" => {
                 new.state == JobState::Starting
