@@ -190,7 +190,8 @@ impl ClusterEntry {
         self.room_beside(self.strangers)
     }
 
-    fn room_beside(&self, taken: Resources) -> Resources {
+    /// What is free where this much is taken.
+    pub(super) fn room_beside(&self, taken: Resources) -> Resources {
         let declared = self.declared.as_ref().filter(|declared| !is_full(declared, taken));
         declared.map_or_else(Resources::default, |declared| declared.capacity.minus(taken))
     }

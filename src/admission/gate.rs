@@ -27,11 +27,17 @@ pub(super) type Labels = BTreeMap<Box<str>, Box<str>>;
 pub struct Grant {
     /// The job.
     pub job: JobNumber,
+    /// Its place among those who wait.
+    pub(super) rank: Rank,
+    /// Its priority class.
+    pub(super) class: Priority,
+    /// Its namespace.
+    pub(super) namespace: Name,
     /// Where.
     pub cluster: Name,
     /// Its pods.
     pub footprint: Footprint,
-    /// Executors to start with and to reach.
+    /// Executors to start with, and to reach at most.
     pub executors: ExecutorBounds,
     /// Permits that it holds.
     pub locks: Locks,
@@ -40,11 +46,11 @@ pub struct Grant {
 }
 
 impl Grant {
-    /// The place in the ledger of a run that is granted this.
+    /// The place in the ledger of a run that is granted this: its least, at first.
     #[must_use]
     pub fn holder(self, job: ObjectKey, operation: Name, granted: Time) -> Holder {
         let Self { cluster, footprint, executors, locks, expected, .. } = self;
-        let (min_executors, max_executors) = (executors.min, executors.max);
+        let (min_executors, max_executors) = (executors.min, executors.least());
         Holder {
             job,
             operation,
@@ -302,7 +308,12 @@ impl Gate {
     /// Whether the ledger can take no more runs.
     #[must_use]
     pub fn is_ledger_full(&self) -> bool {
-        self.live_runs >= self.max_live_runs
+        self.is_ledger_full_with(0)
+    }
+
+    /// Whether it is with so many more.
+    pub(super) fn is_ledger_full_with(&self, more: u32) -> bool {
+        self.live_runs + more as usize >= self.max_live_runs
     }
 
     /// Whether nothing can be created in a namespace any more.
@@ -548,6 +559,16 @@ impl Gate {
         self.enter_operation(operation);
     }
 
+    /// A run that has just started is granted more executors than at first.
+    pub fn enlarge(&mut self, run: &RunId, before: &Holder, after: &Holder) {
+        let number = self.number_of(&after.cluster);
+        if let Some(entry) = self.clusters.get_mut(number).filter(|entry| entry.holders.contains_key(run)) {
+            entry.give_back(run, before);
+            entry.take(run.clone(), after);
+            self.usage_changed(number);
+        }
+    }
+
     /// A run's live pods take this much: where that is more than was granted, it counts.
     pub fn set_really_there(&mut self, run: &RunId, holder: &Holder, there: Resources) {
         let Some(number) = self.by_name.get(&holder.cluster).copied() else { return };
@@ -710,7 +731,7 @@ impl Gate {
         number
     }
 
-    fn number_of(&mut self, name: &Name) -> ClusterNumber {
+    pub(super) fn number_of(&mut self, name: &Name) -> ClusterNumber {
         if let Some(number) = self.by_name.get(name) {
             return *number;
         }

@@ -87,6 +87,11 @@ impl Lane {
         self.first = self.heads.iter().filter_map(BTreeSet::first).min().copied();
     }
 
+    /// The heads of a class, in order.
+    pub(super) fn heads(&self, class: Priority) -> impl Iterator<Item = (Rank, QueueNumber)> {
+        self.heads[class as usize].iter().copied()
+    }
+
     /// Those that were created before a time, in order, class by class. In a class the first in rank is the oldest.
     pub(super) fn heads_before(
         &self,

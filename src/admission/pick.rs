@@ -3,23 +3,24 @@
 //! A cluster is looked at when something about it, its runs or its lanes changed ("touched"); it remembers the first in
 //! rank that may start on it. The first of all those starts; of several clusters for one job, the first by name.
 
+use super::deal::Beside;
 use super::entry::{ClusterEntry, Reservation, Vacancy, Wanted};
 use super::gate::{Gate, Grant};
 use super::lane::{Candidate, ClusterNumber, Fit, LaneKey, LaneNumber};
 use super::queue::{QueueNumber, Rank};
-use crate::model::{ExecutorBounds, Name, Resources, Strategy, Time, WaitReason};
+use crate::model::{Name, Resources, Strategy, Time, WaitReason};
 
 /// A lane at a cluster.
-struct Place {
-    lane: LaneNumber,
+pub(super) struct Place {
+    pub(super) lane: LaneNumber,
     /// Which of the lane's candidates the cluster is.
-    at: usize,
+    pub(super) at: usize,
     /// What the smallest run needs there.
-    need: Resources,
+    pub(super) need: Resources,
     /// The first in rank that its operation lets start.
-    first: Option<(Rank, QueueNumber)>,
+    pub(super) first: Option<(Rank, QueueNumber)>,
     /// What stands between them, whatever is kept.
-    standing: WaitReason,
+    pub(super) standing: WaitReason,
 }
 
 impl Gate {
@@ -36,7 +37,7 @@ impl Gate {
             let entry = self.clusters.get(number)?;
             // Who would have ended before a reservation may not any more.
             if entry.vacancy.reservation.is_none() || entry.looked_at == self.now {
-                return self.size(number, best);
+                return self.granted(number, best);
             }
             self.touched.insert(number);
         }
@@ -159,7 +160,7 @@ impl Gate {
     }
 
     /// Whether a job may start before the first that lacks room, by the cluster's strategy.
-    fn may_pass(&self, number: ClusterNumber, place: &Place, rank: Rank) -> bool {
+    pub(super) fn may_pass(&self, number: ClusterNumber, place: &Place, rank: Rank) -> bool {
         let Some(entry) = self.clusters.get(number) else { return false };
         let is_first = entry.vacancy.blocked_by.is_none_or(|blocking| rank < blocking);
         is_first
@@ -169,7 +170,7 @@ impl Gate {
     }
 
     /// Whether a run that starts now is expected to end before a reservation.
-    fn ends_before(&self, lane: LaneNumber, reservation: Reservation) -> bool {
+    pub(super) fn ends_before(&self, lane: LaneNumber, reservation: Reservation) -> bool {
         let expected = self.lanes.get(lane).and_then(|lane| lane.key.expected);
         expected.is_some_and(|expected| self.now + expected <= reservation.time)
     }
@@ -188,7 +189,7 @@ impl Gate {
         let claim = self.clusters.get(number)?.claim.as_ref()?;
         let lane = self.lanes.get(self.queue(claim.queue)?.lane)?;
         let (_, candidate) = lane.candidate(number)?;
-        let lacks_more = self.shortage(&lane.key, &candidate, Some(claim.rank)).is_some();
+        let lacks_more = self.shortage(&lane.key, &candidate, Some(claim.rank), None).is_some();
         if lacks_more { None } else { self.wanted((claim.rank, claim.queue), claim.need) }
     }
 
@@ -197,12 +198,12 @@ impl Gate {
     }
 
     /// Whether a job could start with what is kept for those above left to them.
-    fn is_left(&self, place: &Place, rank: Rank) -> bool {
+    pub(super) fn is_left(&self, place: &Place, rank: Rank) -> bool {
         let Some(lane) = self.lanes.get(place.lane) else { return false };
         let Some(candidate) = lane.key.candidates.get(place.at) else { return false };
         let Some(entry) = self.clusters.get(candidate.cluster) else { return false };
         let kept = entry.claim_above(rank).map_or(Resources::default(), |_| entry.vacancy.kept);
-        self.shortage(&lane.key, candidate, Some(rank)).is_none() && place.need.plus(kept).fits(entry.room())
+        self.shortage(&lane.key, candidate, Some(rank), None).is_none() && place.need.plus(kept).fits(entry.room())
     }
 
     pub(super) fn set_best(&mut self, number: ClusterNumber, best: Option<(Rank, QueueNumber)>) {
@@ -230,7 +231,7 @@ impl Gate {
             WaitReason::ClusterHeld
         } else if candidate.entries & entry.open == 0 {
             WaitReason::OutsideWindow
-        } else if let Some(short) = self.shortage(lane, candidate, None) {
+        } else if let Some(short) = self.shortage(lane, candidate, None, None) {
             short
         } else if !candidate.need.fits(entry.room()) {
             WaitReason::ClusterOccupied
@@ -240,7 +241,7 @@ impl Gate {
     }
 
     /// Whether as many stand in line before the spark-operator as a cluster allows.
-    fn is_paced(&self, number: ClusterNumber) -> bool {
+    pub(super) fn is_paced(&self, number: ClusterNumber) -> bool {
         self.pace.is_full(self.clusters.get(number).and_then(ClusterEntry::max_pending))
     }
 
@@ -259,8 +260,14 @@ impl Gate {
         !self.operator_available || entry.is_held()
     }
 
-    /// What is lacking but room; with a rank, without what is kept for claims above it.
-    pub(super) fn shortage(&self, lane: &LaneKey, candidate: &Candidate, rank: Option<Rank>) -> Option<WaitReason> {
+    /// What is lacking but room; with a rank, without what is kept for claims above it; without what others take beside.
+    pub(super) fn shortage(
+        &self,
+        lane: &LaneKey,
+        candidate: &Candidate,
+        rank: Option<Rank>,
+        beside: Option<&Beside>,
+    ) -> Option<WaitReason> {
         let entry = self.clusters.get(candidate.cluster)?;
         let declared = entry.declared.as_ref()?;
         let claim = rank.and_then(|rank| entry.claim_above(rank)).filter(|_| entry.vacancy.keeps_place);
@@ -268,19 +275,24 @@ impl Gate {
         if let Some(namespace) = lane.namespace.as_ref().filter(|_| declared.share.is_bounded()) {
             let sharing = claim.filter(|claim| claim.namespace == *namespace);
             let used = entry.shares.get(namespace).copied().unwrap_or_default();
-            let (jobs, executors) =
-                (used.jobs + u32::from(sharing.is_some()), sharing.map_or(0, |it| it.need.executors));
+            let (jobs_beside, beside) = beside.and_then(|it| it.shares.get(namespace)).copied().unwrap_or_default();
+            let jobs = used.jobs + u32::from(sharing.is_some()) + jobs_beside;
+            let executors = sharing.map_or(0, |it| it.need.executors).saturating_add(beside);
             if declared.share.max_jobs.is_some_and(|most| jobs >= most)
                 || entry.executors_left(namespace, executors).is_some_and(|left| candidate.need.executors > left)
             {
                 return Some(WaitReason::NamespaceLimitReached);
             }
         }
-        let is_at_limit = declared.max_jobs.is_some_and(|most| entry.alive() + kept >= most);
-        if is_at_limit || self.is_ledger_full() {
+        let starting = beside.map_or(0, |beside| beside.jobs);
+        let is_at_limit = declared.max_jobs.is_some_and(|most| entry.alive() + kept + starting >= most);
+        if is_at_limit || self.is_ledger_full_with(starting) {
             return Some(WaitReason::ClusterLimitReached);
         }
-        let is_free = |(name, needed): &(Name, u32)| self.is_lock_free(name, *needed, candidate.cluster, rank);
+        let is_free = |(name, needed): &(Name, u32)| {
+            let taken = beside.and_then(|beside| beside.locks.get(name)).copied().unwrap_or(0);
+            self.is_lock_free(name, needed.saturating_add(taken), candidate.cluster, rank)
+        };
         (!lane.locks.iter().all(is_free)).then_some(WaitReason::LockTaken)
     }
 
@@ -301,33 +313,20 @@ impl Gate {
         })
     }
 
-    /// As many executors as it may have, of what is kept for nobody; the least, which was found to be there, in any case.
-    fn size(&self, cluster: ClusterNumber, (rank, queue): (Rank, QueueNumber)) -> Option<Grant> {
+    /// What starts: with its least, until all that may start in this decision do (see [`deal`](Self::deal)).
+    fn granted(&self, cluster: ClusterNumber, (rank, queue): (Rank, QueueNumber)) -> Option<Grant> {
         let entry = self.clusters.get(cluster)?;
         let queue = self.queue(queue)?;
         let (_, candidate) = self.lanes.get(queue.lane)?.candidate(cluster)?;
-        let bounds = entry.declared.as_ref()?.bounds(&queue.key.executors)?;
-        let least = bounds.least();
-        let namespace = &queue.key.operation.namespace;
-        let other = entry.claim.as_ref().filter(|claim| claim.rank != rank);
-        let reserved = entry.vacancy.reservation.map(|reservation| reservation.rank);
-        let by_claim = other.filter(|claim| reserved != Some(claim.rank));
-        let kept = by_claim.map_or(Resources::default(), |claim| claim.need);
-        let reservation = entry.vacancy.reservation.filter(|it| !self.ends_before(queue.lane, *it));
-        let sharing = other.filter(|claim| claim.namespace == *namespace);
-        let shared = entry.executors_left(namespace, sharing.map_or(0, |claim| claim.need.executors));
-        let most = shared.map_or(bounds.max, |left| bounds.max.min(left).max(least));
-        let room = entry.room().minus(kept);
-        let room = reservation.map_or(room, |reservation| room.at_most(reservation.spare));
-        let max = candidate.footprint.largest_within(ExecutorBounds { max: most, ..bounds }, room).unwrap_or(least);
-        let executors = ExecutorBounds { min: bounds.min, max };
-        let operation = self.operation_of(queue)?;
         Some(Grant {
             job: rank.job,
+            rank,
+            class: queue.key.class,
+            namespace: queue.key.operation.namespace.clone(),
             cluster: entry.name.clone(),
             footprint: candidate.footprint,
-            executors,
-            locks: operation.declared.as_ref()?.locks.clone(),
+            executors: entry.declared.as_ref()?.bounds(&queue.key.executors)?,
+            locks: self.operation_of(queue)?.declared.as_ref()?.locks.clone(),
             expected: self.expected(queue.operation),
         })
     }
@@ -356,8 +355,9 @@ impl Gate {
             let may_block = standing == WaitReason::ClusterOccupied && entry.strategy() == Strategy::StrictFifo;
             let comes_first =
                 new.is_some_and(|new| best.map_or(may_start, |best| new < best && (may_start || may_block)));
+            // Where nobody has a reservation, it may have been the first that lacks room of whose time nothing is known.
             let may_reserve = entry.strategy() == Strategy::Backfill
-                && new.is_some_and(|new| entry.vacancy.blocked_by.is_none_or(|first| new < first));
+                && entry.vacancy.blocked_by.is_none_or(|first| new.is_some_and(|new| new < first));
             if was_best || blocked || comes_first || may_reserve {
                 self.touched.insert(cluster);
             }

@@ -1,6 +1,7 @@
 //! Waiting jobs in order. Jobs of one queue are interchangeable but for their order, so none blocks another.
 
 use std::collections::BTreeSet;
+use std::ops::Bound;
 use std::sync::Arc;
 
 use super::lane::LaneNumber;
@@ -110,6 +111,11 @@ impl Queue {
     /// Everybody, in order.
     pub fn iter(&self) -> impl Iterator<Item = &Rank> {
         self.jobs.iter()
+    }
+
+    /// Who comes behind one of them.
+    pub(super) fn after(&self, rank: Rank) -> Option<Rank> {
+        self.jobs.range((Bound::Excluded(rank), Bound::Unbounded)).next().copied()
     }
 
     pub(super) fn head(&self) -> Option<Rank> {

@@ -279,7 +279,7 @@ impl Gate {
         let entry = self.clusters.get(candidate.cluster)?;
         let (name, rank) = (&entry.name, queue.head()?);
         let for_whom = "for a job ranked above";
-        match self.shortage(lane, candidate, Some(rank)) {
+        match self.shortage(lane, candidate, Some(rank), None) {
             Some(WaitReason::LockTaken) => {
                 let kept =
                     |(lock, needed): &&(Name, u32)| !self.is_lock_free(lock, *needed, candidate.cluster, Some(rank));

@@ -365,26 +365,48 @@ impl Engine {
         }
     }
 
-    /// Starts what can start, then judges who has come, until nobody is refused any more.
+    /// Starts what can start, then judges who has come, until nobody is refused any more. What is left is dealt out to those who
+    /// start; with that a reservation may be another one, and let more start.
     fn decide(&mut self) -> BTreeMap<RunId, Arc<Holder>> {
         let mut grants = BTreeMap::new();
         loop {
-            let nothing_else_can = self.grant(&mut grants);
+            let mut started = Vec::new();
+            let nothing_else_can = self.grant(&mut grants, &mut started);
             self.settle_reasons();
-            if !nothing_else_can || self.comers.is_empty() || !self.judge() {
+            let is_refused = nothing_else_can && !self.comers.is_empty() && self.judge();
+            self.deal(&mut grants, &started);
+            if !is_refused && (started.is_empty() || !nothing_else_can) {
                 return grants;
             }
         }
     }
 
+    /// What is left is dealt out to all that start.
+    fn deal(&mut self, grants: &mut BTreeMap<RunId, Arc<Holder>>, started: &[(RunId, Grant)]) {
+        if started.is_empty() {
+            return;
+        }
+        for (at, max_executors) in self.gate.deal(started) {
+            let Some((run, _)) = started.get(at) else { continue };
+            let Some(holder) = grants.get_mut(run).filter(|holder| holder.max_executors < max_executors) else {
+                continue;
+            };
+            let larger = Arc::new(Holder { max_executors, ..(**holder).clone() });
+            self.gate.enlarge(run, holder, &larger);
+            *holder = larger;
+        }
+        self.settle_reasons();
+    }
+
     /// Tells whether all has started that can.
-    fn grant(&mut self, grants: &mut BTreeMap<RunId, Arc<Holder>>) -> bool {
+    fn grant(&mut self, grants: &mut BTreeMap<RunId, Arc<Holder>>, started: &mut Vec<(RunId, Grant)>) -> bool {
         let most = if self.cautious { 1 } else { usize::MAX };
         while grants.len() < most {
             let Some(grant) = self.gate.next_start(self.now) else { return true };
-            let Some((run, holder)) = self.accept(grant) else { return false };
+            let Some((run, holder)) = self.accept(grant.clone()) else { return false };
             self.gate.take(&run, &holder);
             self.gate.join_line(&run);
+            started.push((run.clone(), grant));
             grants.insert(run, Arc::new(holder));
         }
         false

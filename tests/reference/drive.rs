@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::iter::Sum;
 use std::sync::Arc;
 
-use slowlane::admission::{Gate, QueueKey, QueueNumber, Rank};
+use slowlane::admission::{Gate, Grant, QueueKey, QueueNumber, Rank};
 use slowlane::model::{
     Accept, Answer, Answers, Cluster, ClusterChoice, Cron, Essentials, ExecutorBounds, ExecutorChoice, Hold, Holder,
     Language, MainFile, Name, ObjectKey, Operation, Outline, PodSizing, Priority, Recurrence, Requirement,
@@ -38,6 +38,7 @@ impl Seen {
         // Nothing is undecided once the gate has decided.
         let reasons = REASONS.into_iter().filter(|reason| *reason != "PendingEvaluation");
         let met = ["start", "start of a size", "claim", "two claims", "reservation", "impatient", "quiet"];
+        let met = met.into_iter().chain(["more than the least", "left to who is paced"]);
         for what in reasons.chain(met) {
             assert!(self.0.get(what).is_some_and(|number| *number > 100), "{what} was hardly met: {self:?}");
         }
@@ -75,6 +76,9 @@ pub(crate) fn compare(seed: u64, told: bool) -> Seen {
         *met.0.entry("start").or_default() += ruled.len() as u64;
         let sized = ruled.iter().filter(|(job, ..)| driven.jobs[job].size.is_some());
         *met.0.entry("start of a size").or_default() += sized.count() as u64;
+        let least = |job: &Job| if job.size.is_none() { job.min.max(1).min(job.max) } else { u64::MAX };
+        let more = ruled.iter().filter(|(job, _, executors)| *executors > least(&driven.jobs[job]));
+        *met.0.entry("more than the least").or_default() += more.count() as u64;
         *met.0.entry("claim").or_default() += u64::from(!world.claims.is_empty());
         let reserves = (0..world.clusters.len()).filter(|cluster| world.is_reserved(*cluster)).count();
         *met.0.entry("reservation").or_default() += reserves as u64;
@@ -88,6 +92,7 @@ pub(crate) fn compare(seed: u64, told: bool) -> Seen {
             *met.0.entry(ruled).or_default() += 1;
         }
     }
+    *met.0.entry("left to who is paced").or_default() += world.left_to_waiting;
     met
 }
 
@@ -163,19 +168,38 @@ impl Driven {
     /// As the engine does it.
     pub(crate) fn starts(&mut self, world: &World) -> Vec<(u32, usize, u64)> {
         let mut starts = Vec::new();
+        loop {
+            let started = self.start(world);
+            if started.is_empty() {
+                return starts;
+            }
+            for (at, executors) in self.gate.deal(&started) {
+                let before = self.running.get_mut(&started[at].1.job).unwrap();
+                let after = Holder { max_executors: executors, ..before.clone() };
+                self.gate.enlarge(&started[at].0, before, &after);
+                *before = after;
+            }
+            starts.extend(started.into_iter().map(|(_, grant)| {
+                let cluster = grant.cluster.rsplit('-').next().unwrap().parse().unwrap();
+                (grant.job, cluster, self.running[&grant.job].max_executors)
+            }));
+        }
+    }
+
+    fn start(&mut self, world: &World) -> Vec<(RunId, Grant)> {
+        let mut started = Vec::new();
         while let Some(grant) = self.gate.next_start(Time(world.now)) {
             self.leave(grant.job);
-            let number = grant.job;
+            let (number, id) = (grant.job, run(grant.job));
             let operation = operation_key(self.jobs[&number].operation, world);
             let job = ObjectKey { name: format!("job-{number}").into(), ..operation.clone() };
-            let holder = grant.holder(job, operation.name, Time(world.now));
-            let cluster = holder.cluster.rsplit('-').next().unwrap().parse().unwrap();
-            starts.push((number, cluster, holder.max_executors));
-            self.gate.take(&run(number), &holder);
-            self.gate.join_line(&run(number));
+            let holder = grant.clone().holder(job, operation.name, Time(world.now));
+            self.gate.take(&id, &holder);
+            self.gate.join_line(&id);
             self.running.insert(number, holder);
+            started.push((id, grant));
         }
-        starts
+        started
     }
 
     /// How long the line before the spark-operator may be by its pace: how that comes about is judged elsewhere.

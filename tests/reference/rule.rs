@@ -1,5 +1,7 @@
 //! The rule, as a brute-force program: every pair of a job and a cluster is looked at, and nothing is remembered.
 
+mod dealing;
+
 /// What a run takes, or a cluster has: executors, thousandths of a core, MiB.
 pub(crate) type Amounts = [u64; 3];
 
@@ -141,6 +143,8 @@ pub(crate) struct World {
     pub(crate) expected_of_unknown: Option<i64>,
     /// A job and the cluster at which what it needs is kept for it.
     pub(crate) claims: Vec<(u32, usize)>,
+    /// How often something was dealt to a job that waited for the pace alone.
+    pub(crate) left_to_waiting: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -164,30 +168,39 @@ fn fits(need: Amounts, room: Amounts) -> bool {
 }
 
 impl World {
-    /// Starts whatever may start, first in rank first.
+    /// Starts whatever may start, first in rank first, and deals out what is left; which may let others start.
     pub(crate) fn decide(&mut self) -> Vec<Start> {
-        let mut starts = Vec::new();
+        let mut all = Vec::new();
+        loop {
+            let (mut starts, started) = self.start();
+            if starts.is_empty() {
+                return all;
+            }
+            self.deal(&mut starts, &started);
+            all.extend(starts);
+        }
+    }
+
+    fn start(&mut self) -> (Vec<Start>, Vec<Job>) {
+        let (mut starts, mut started) = (Vec::new(), Vec::new());
         loop {
             self.settle_claims();
-            let Some(start) = self.next() else { return starts };
+            let Some(start) = self.next() else { return (starts, started) };
             let at = self.jobs.iter().position(|job| job.number == start.job).unwrap();
             let job = self.jobs.remove(at);
-            let takes = self.takes(&job, start.cluster, start.executors);
-            let locks = self.operations[job.operation].locks.clone();
-            let expected = self.expected(&job);
-            let (cluster, pending) = (start.cluster, Some(self.now));
             self.runs.push(Run {
                 job: job.number,
                 operation: job.operation,
-                cluster,
-                takes,
+                cluster: start.cluster,
+                takes: self.takes(&job, start.cluster, start.executors),
                 there: [0; 3],
-                pending,
-                locks,
+                pending: Some(self.now),
+                locks: self.operations[job.operation].locks.clone(),
                 started: self.now,
-                expected,
+                expected: self.expected(&job),
             });
             starts.push(start);
+            started.push(job);
         }
     }
 
@@ -198,28 +211,7 @@ impl World {
     fn next(&self) -> Option<Start> {
         let may = self.places().filter(|(job, cluster)| self.may_start(job, *cluster));
         let (job, cluster) = may.min_by_key(|(job, cluster)| (self.rank(job), *cluster))?;
-        Some(Start { job: job.number, cluster, executors: self.size(job, cluster) })
-    }
-
-    /// As many executors as it may have, of what is kept for nobody; the least, which was found to be there, in any case.
-    fn size(&self, job: &Job, cluster: usize) -> u64 {
-        let claim = self.claims.iter().find(|(other, at)| *at == cluster && *other != job.number);
-        let claimant = claim.map(|(other, _)| self.job(*other));
-        let kept = claimant.filter(|claimant| !self.has_reservation(claimant, cluster));
-        let kept = kept.map_or([0; 3], |claimant| self.least(claimant, cluster));
-        let reservation = self.reservation(cluster);
-        let beside = reservation.filter(|it| !self.ends_before(job, it.time)).map(|it| it.spare);
-        let shared = claimant.filter(|claimant| self.namespace(claimant) == self.namespace(job));
-        let shared = shared.map_or(0, |claimant| self.least(claimant, cluster)[0]);
-        let (least, most) = self.bounds(job, cluster);
-        let fit = |size: &u64| {
-            let takes = self.takes(job, cluster, *size);
-            let in_share = self.share_left(job, cluster).is_none_or(|left| size + shared <= left);
-            in_share
-                && beside.is_none_or(|spare| fits(takes, spare))
-                && (0..3).all(|of| takes[of].saturating_add(kept[of]) <= self.room(cluster)[of])
-        };
-        (least..=most).rev().find(fit).unwrap_or(least)
+        Some(Start { job: job.number, cluster, executors: self.bounds(job, cluster).0 })
     }
 
     /// Whether it could start if nothing else ran.
@@ -495,10 +487,18 @@ impl World {
 
     /// What fails at a cluster that could take the job; `PendingEvaluation`: nothing.
     fn at(&self, job: &Job, cluster: usize) -> &'static str {
+        match self.at_but_pace(job, cluster) {
+            reason if precedence(reason) > precedence("SubmissionPaced") && self.is_paced(cluster) => "SubmissionPaced",
+            reason => reason,
+        }
+    }
+
+    /// The same, where the line before the spark-operator may be as long as it likes.
+    fn at_but_pace(&self, job: &Job, cluster: usize) -> &'static str {
         if !self.possible(job, cluster) {
             return "ExceedsClusterMaximum";
         }
-        match self.before_turn(job, cluster) {
+        match self.before_pace(job, cluster) {
             None if !self.is_left(job, cluster) || self.is_passed(job, cluster) => "HigherPriorityFirst",
             None => "PendingEvaluation",
             Some(reason) => reason,
@@ -510,7 +510,7 @@ impl World {
         it.held || it.most_jobs == Some(0) || !self.served
     }
 
-    fn before_turn(&self, job: &Job, cluster: usize) -> Option<&'static str> {
+    fn before_pace(&self, job: &Job, cluster: usize) -> Option<&'static str> {
         let it = &self.clusters[cluster];
         let least = self.least(job, cluster);
         let (runs, executors) = self.share_used(job, cluster);
@@ -528,8 +528,6 @@ impl World {
             Some("LockTaken")
         } else if self.is_full(cluster) || !fits(least, self.room(cluster)) {
             Some("ClusterOccupied")
-        } else if self.is_paced(cluster) {
-            Some("SubmissionPaced")
         } else {
             None
         }
@@ -579,7 +577,8 @@ impl World {
             (_, true) => self.first_without_room(cluster),
             _ => claim().filter(|claimant| {
                 let has_room = !self.is_full(cluster) && fits(self.least(claimant, cluster), self.room(cluster));
-                self.is_left_but_room(claimant, cluster) && !has_room
+                // Where the ledger is full, more is lacking than room.
+                self.runs.len() < self.most_runs && self.is_left_but_room(claimant, cluster) && !has_room
             }),
         }
     }
@@ -590,7 +589,7 @@ impl World {
             self.of_the_job(job).is_none()
                 && self.has_slot(job)
                 && self.possible(job, cluster)
-                && self.before_turn(job, cluster) == Some("ClusterOccupied")
+                && self.before_pace(job, cluster) == Some("ClusterOccupied")
                 && self.fits_beside_strangers(job, cluster)
         };
         self.jobs.iter().filter(lacks_room).min_by_key(|job| self.rank(job))
