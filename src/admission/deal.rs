@@ -10,8 +10,8 @@ use super::entry::ClusterEntry;
 use super::gate::{Gate, Grant};
 use super::lane::{ClusterNumber, Lane, LaneNumber};
 use super::pick::Place;
-use super::queue::{OperationNumber, Queue, Rank};
-use crate::model::{Footprint, Name, Priority, Resources, RunId, WaitReason};
+use super::queue::{OperationNumber, Queue, QueueKey, Rank};
+use crate::model::{ClusterChoice, ExecutorChoice, Footprint, Name, Priority, Resources, RunId, WaitReason};
 
 /// Who is dealt to: a run that starts now, or a job that waits for the pace alone and will start in a moment.
 #[derive(Debug)]
@@ -48,7 +48,24 @@ struct Table<'a> {
     beside: Beside,
 }
 
+/// Of a cluster on which so many such jobs would find their most, one does not take much.
+const MANY: u64 = 8;
+
 impl Gate {
+    /// Whether such a job could be granted so many executors beyond its least that others which come with it would miss them.
+    #[must_use]
+    pub fn may_take_much(&self, key: &QueueKey) -> bool {
+        let takes_much = |entry: &ClusterEntry| {
+            let bounds = entry.declared.as_ref().and_then(|declared| declared.bounds(&key.executors));
+            let beyond = bounds.map_or(0, |bounds| bounds.max.saturating_sub(bounds.least()));
+            beyond > 0 && beyond.saturating_mul(MANY) > entry.room().executors
+        };
+        match key.cluster.as_deref() {
+            Some(ClusterChoice::Named(name)) => self.cluster(name).is_some_and(takes_much),
+            _ => self.clusters.iter().any(|(_, entry)| takes_much(entry)),
+        }
+    }
+
     /// Executors beyond their least that runs are granted which start in this decision: which grant, and how many it has then.
     #[must_use]
     pub fn deal(&mut self, grants: &[(RunId, Grant)]) -> Vec<(usize, u64)> {
@@ -56,7 +73,7 @@ impl Gate {
         for (at, (_, grant)) in grants.iter().enumerate() {
             by_cluster.entry(self.number_of(&grant.cluster)).or_default().push(at);
         }
-        let is_elastic = |at: &usize| grants[*at].1.executors.least() < grants[*at].1.executors.max;
+        let is_elastic = |at: &usize| ExecutorChoice::Bounds(grants[*at].1.executors).is_elastic();
         by_cluster.retain(|_, grants| grants.iter().any(is_elastic));
         if by_cluster.is_empty() {
             return Vec::new();

@@ -130,6 +130,8 @@ pub struct Admission {
     pub aging_seconds_per_class: u32,
     /// How long nothing is admitted after the ledger was lost, and how long a refused create is tried again.
     pub quarantine_seconds: u32,
+    /// How long a job that may take much of a cluster waits for others that come with it, to be decided on together.
+    pub gather_seconds: u32,
     /// Why nothing starts anywhere, for people; empty: jobs start.
     pub hold: String,
 }
@@ -140,6 +142,7 @@ impl Default for Admission {
             waiting_bound_seconds: 600,
             aging_seconds_per_class: 86_400,
             quarantine_seconds: 60,
+            gather_seconds: 1,
             hold: String::new(),
         }
     }
@@ -329,6 +332,7 @@ impl Settings {
             waiting_bound: span(self.admission.waiting_bound_seconds),
             aging: span(self.admission.aging_seconds_per_class),
             quarantine: span(self.admission.quarantine_seconds),
+            gathering: span(self.admission.gather_seconds),
             tombstone: span(self.tombstones.keep_seconds),
             max_tombstones: count(self.tombstones.max),
             status_delay: span(self.status.delay_seconds),

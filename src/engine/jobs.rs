@@ -1,11 +1,11 @@
 //! Puts every job where it belongs: at its end, with its run, held back, or into a queue.
 
-use super::Engine;
 use super::wording::cancelled_unstarted;
+use super::{Engine, Wake};
 use crate::admission::{JobNumber, QueueKey, Rank};
 use crate::index::{JobEntry, Stage};
 use crate::lifecycle::Errand;
-use crate::model::{EndReason, Hold, Job, JobState, ObjectKey, Operation, RunId, Uid};
+use crate::model::{EndReason, ExecutorChoice, Hold, Job, JobState, ObjectKey, Operation, RunId, Span, Uid};
 
 impl Engine {
     pub(super) fn job_seen(&mut self, mut job: Job) {
@@ -38,9 +38,27 @@ impl Engine {
             self.job_gone(&key, &uid);
         }
         let number = self.jobs.add(job, self.now);
-        if self.synced {
+        if self.synced && self.may_take_much(number) {
+            self.gathering.insert(number);
+            self.wakes.set(Wake::Gathered, self.now + self.settings.gathering);
+        } else if self.synced {
             self.place(number);
         }
+    }
+
+    /// Whether a job that has just come may take so much that others who come with it had better be known first.
+    fn may_take_much(&self, number: JobNumber) -> bool {
+        let Some(entry) = self.jobs.get(number) else { return false };
+        let job = &entry.job;
+        let declared = || self.gate.operation(&job.operation_key())?.declared.as_deref();
+        let executors = job.executors.as_ref().or_else(|| declared()?.defaults.executors.as_ref());
+        // Most jobs have no choice: nothing more is asked of them.
+        let is_elastic = executors.is_some_and(ExecutorChoice::is_elastic);
+        let is_new = job.published.is_none() && !job.cancel && !job.suspend;
+        is_elastic
+            && is_new
+            && self.settings.gathering > Span(0)
+            && self.gate.may_take_much(&self.queue_key(entry, number).0)
     }
 
     /// A job can be read again, or is gone: every run that waited for that is looked at. Which UID an unreadable one had

@@ -61,6 +61,8 @@ enum Wake {
     Decide,
     /// The next of those who wait to be told another thing than before may be.
     Retell,
+    /// Jobs that came at about the same time are decided on together.
+    Gathered,
 }
 
 /// Where the protocol stands; see `docs/decisions/0001-engine-and-protocol.md`.
@@ -187,6 +189,8 @@ pub struct Engine {
     backlog: BTreeSet<(Turn, JobNumber)>,
     /// How often waiting jobs are told another thing than before.
     retelling: Allowance,
+    /// Jobs that have just come and may take much: in a moment they are decided on together with those who come after them.
+    gathering: BTreeSet<JobNumber>,
     out: Vec<Command>,
     now: Time,
 }
@@ -241,6 +245,7 @@ impl Engine {
             informational: 0,
             backlog: BTreeSet::new(),
             retelling: Allowance::default(),
+            gathering: BTreeSet::new(),
             out: Vec::new(),
             now: Time::default(),
         }
@@ -341,6 +346,7 @@ impl Engine {
                 Wake::Edge => self.windows_changed(),
                 // What is kept, and for whom, and who is not waited for any more is settled with the decision that follows.
                 Wake::Decide | Wake::Retell => {}
+                Wake::Gathered => std::mem::take(&mut self.gathering).into_iter().for_each(|job| self.place(job)),
             }
         }
     }

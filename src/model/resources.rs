@@ -169,6 +169,17 @@ pub enum ExecutorChoice {
     Size(Name),
 }
 
+impl ExecutorChoice {
+    /// Whether a run may be granted more than its least, as far as is known without asking a cluster.
+    #[must_use]
+    pub fn is_elastic(&self) -> bool {
+        match self {
+            Self::Bounds(bounds) => bounds.least() < bounds.max,
+            Self::Size(_) => true,
+        }
+    }
+}
+
 impl Default for ExecutorChoice {
     fn default() -> Self {
         Self::Bounds(ExecutorBounds::default())

@@ -13,6 +13,8 @@ pub struct Settings {
     pub aging: Span,
     /// How long nothing is admitted after the ledger was lost, and how long a refused create is tried again.
     pub quarantine: Span,
+    /// How long a job that may take much of a cluster waits for others that come with it, to be decided on together.
+    pub gathering: Span,
     /// How long a closed run's `SparkApplication` stays as its own tombstone.
     pub tombstone: Span,
     /// How many tombstones may stay; the oldest go first, none younger than five minutes.
@@ -43,6 +45,7 @@ impl Default for Settings {
             waiting_bound: Span::seconds(600),
             aging: Span::seconds(86_400),
             quarantine: Span::seconds(60),
+            gathering: Span::seconds(1),
             tombstone: Span::seconds(3600),
             max_tombstones: 1000,
             status_delay: Span::seconds(2),

@@ -22,7 +22,7 @@ pub(crate) struct Keeper {
 fn settings(namespace: &str, address: &str) -> Value {
     json!({
         "leaderElection": {"namespace": namespace, "leaseSeconds": 4, "renewDeadlineSeconds": 3, "retrySeconds": 1},
-        "admission": {"quarantineSeconds": 3},
+        "admission": {"quarantineSeconds": 3, "gatherSeconds": 0},
         "runs": {"lingeringSeconds": 1, "operatorAbsentSeconds": 5},
         "status": {"delaySeconds": 0, "detailSeconds": 1},
         "http": {"address": address},

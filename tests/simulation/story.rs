@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use slowlane::command::{Command, Failure, Input, Kind, Receipt};
 use slowlane::model::{
-    Answers, ApplicationState, Cluster, DriverEnd, ExecutorBounds, ExecutorChoice, Job, JobState, JobStatus, Locks,
-    ObjectKey, Operation, Outline, PodPhase, PodSizing, Report, Resources, Selector, Settings, Span, Time, TimeLimits,
+    Answers, ApplicationState, Cluster, DriverEnd, ExecutorBounds, ExecutorChoice, Holder, Job, JobState, JobStatus,
+    Locks, ObjectKey, Operation, Outline, PodPhase, PodSizing, Report, Resources, Selector, Settings, Span, Time,
+    TimeLimits,
 };
 
 use crate::keeper::Keeper;
@@ -75,6 +76,11 @@ impl Story {
 
     /// A job of one executor comes.
     pub(crate) fn comes(&mut self, name: &str, operation: &str) {
+        self.comes_for(name, operation, ExecutorBounds { min: 1, max: 1 });
+    }
+
+    /// A job of so many executors comes.
+    pub(crate) fn comes_for(&mut self, name: &str, operation: &str, executors: ExecutorBounds) {
         let job = Job {
             key: key(name),
             uid: self.world.new_uid("job"),
@@ -84,7 +90,7 @@ impl Story {
             priority: None,
             own_limit: None,
             cluster: None,
-            executors: Some(ExecutorChoice::Bounds(ExecutorBounds { min: 1, max: 1 })),
+            executors: Some(ExecutorChoice::Bounds(executors)),
             parameters: [].into(),
             declares_result: false,
             answers: Answers::default(),
@@ -198,8 +204,17 @@ impl Story {
 
     /// How long the run of a job was expected to take when it was granted.
     pub(crate) fn expected(&self, job: &str) -> Option<Span> {
+        self.holder(job).expect("it holds its slots").expected
+    }
+
+    /// How many executors the run of a job was granted.
+    pub(crate) fn granted(&self, job: &str) -> Option<u64> {
+        self.holder(job).map(|holder| holder.max_executors)
+    }
+
+    fn holder(&self, job: &str) -> Option<&Holder> {
         let (_, ledger) = self.world.ledger.as_ref().expect("there is a ledger");
-        ledger.holders.values().find(|holder| *holder.job.name == *job).expect("it holds its slots").expected
+        ledger.holders.values().find(|holder| *holder.job.name == *job).map(|holder| &**holder)
     }
 
     /// Somebody edits the cluster.

@@ -1,6 +1,6 @@
 //! What the engine expects, and what it tells of that.
 
-use slowlane::model::{Accept, JobState, Operation, Priority, Span, Strategy};
+use slowlane::model::{Accept, ExecutorBounds, JobState, Operation, Priority, Span, Strategy};
 
 use crate::story::{Story, key, operation};
 
@@ -76,4 +76,21 @@ fn a_refusal_is_announced_when_it_stands() {
         assert_eq!(heard, [state], "people hear what stands");
         assert_eq!(state, if denies_refusals { JobState::Queued } else { JobState::Refused });
     }
+}
+
+#[test]
+fn jobs_that_come_together_share_what_is_free() {
+    let mut story = Story::new(vec![operation("export", None, &[])]);
+    let many = ExecutorBounds { min: 1, max: 10 };
+    story.comes_for("first", "export", many);
+    story.comes_for("second", "export", many);
+    // Who could take little is not kept waiting, nor is he by the others.
+    story.comes("small", "export");
+    assert_eq!(["first", "second", "small"].map(|job| story.granted(job)), [None, None, Some(1)]);
+    story.seconds_pass(1);
+    assert_eq!(["first", "second"].map(|job| story.granted(job)), [Some(5), Some(4)], "of nine that are left");
+    ["first", "second", "small"].into_iter().for_each(|job| story.ends(job));
+    story.comes_for("alone", "export", many);
+    story.seconds_pass(1);
+    assert_eq!(story.granted("alone"), Some(10), "nobody else is there");
 }
