@@ -115,3 +115,41 @@ async fn every_limit_of_a_cluster_is_told_with_what_it_counts() {
     drop(keeper);
     world.remove().await;
 }
+
+/// What the run of a job was granted, as the job and its application say.
+async fn granted(world: &World, job: &str) -> (i32, i64) {
+    let of = |job: &ManagedJob| Some(job.status.as_ref()?.executors.as_ref()?.granted);
+    let running = world.job_in(job, JobState::Running).await;
+    let name = running.status.as_ref().map(|status| status.runs[0].spark_application.clone()).unwrap_or_default();
+    let application = world.applications().get(&name.unwrap_or_default()).await.unwrap();
+    let spec = &application.data["spec"];
+    let most = spec["dynamicAllocation"]["maxExecutors"].as_i64().or_else(|| spec["executor"]["instances"].as_i64());
+    (of(&running).unwrap_or_default(), most.unwrap_or_default())
+}
+
+#[tokio::test]
+async fn jobs_that_come_together_share_what_is_free_by_class_and_evenly() {
+    let world = World::new().await;
+    world.operation("report", json!({})).await;
+    let gather = |settings: &mut Value| settings["admission"]["gatherSeconds"] = json!(3);
+    let keeper = Keeper::start_with(&world, account::kubeconfig(), gather);
+    let operator = Operator::start(&world);
+    edit(&world, "", json!({"executors": {"max": 10}})).await;
+    let executors = |max: i32| json!({"executors": {"min": 1, "max": max}});
+    for (job, more) in [("first", json!({})), ("second", json!({})), ("urgent", json!({"priority": "High"}))] {
+        operator.play(job, Play::Run);
+        let mut spec = executors(8);
+        spec.as_object_mut().unwrap().extend(more.as_object().cloned().unwrap_or_default());
+        world.job(job, "report", spec).await;
+    }
+    let all = (granted(&world, "first").await, granted(&world, "second").await, granted(&world, "urgent").await);
+    assert_eq!(all, ((1, 1), (1, 1), (8, 8)), "a High job has what it wants before others have more than their least");
+    edit(&world, "", json!({"executors": {"max": 17}})).await;
+    for job in ["third", "fourth"] {
+        operator.play(job, Play::Run);
+        world.job(job, "report", executors(6)).await;
+    }
+    assert_eq!((granted(&world, "third").await, granted(&world, "fourth").await), ((4, 4), (3, 3)), "seven were free");
+    drop(keeper);
+    world.remove().await;
+}
