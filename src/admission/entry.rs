@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::claim::{Claim, OperationClaim};
 use super::lane::LaneNumber;
 use super::queue::{QueueNumber, Rank};
+use super::told::Told;
 use crate::model::{
     Accept, Answers, Aperture, Cluster, Holder, Name, ObjectKey, Operation, Priority, Resources, RunId, Span, Strategy,
     Time, Window,
@@ -147,6 +148,8 @@ pub struct ClusterEntry {
     pub(super) best: Option<(Rank, QueueNumber)>,
     /// Nothing fitted when it was last looked at, and this is the least that anything needs.
     pub(super) least_need: Option<Resources>,
+    /// What is said of it while it runs as many jobs as it may.
+    pub(super) told: Told,
 }
 
 impl Reservation {
@@ -159,6 +162,11 @@ impl Reservation {
 impl ClusterEntry {
     pub(super) fn named(name: Name) -> Self {
         Self { name, ..Self::default() }
+    }
+
+    pub(super) fn declare(&mut self, declared: Option<Box<Cluster>>) {
+        self.declared = declared;
+        self.told.forget(self.shares.keys());
     }
 
     /// Live runs.
@@ -293,6 +301,7 @@ impl ClusterEntry {
         let share = self.shares.entry(holder.job.namespace.clone()).or_default();
         share.jobs += 1;
         share.executors = share.executors.saturating_add(holder.max_executors);
+        self.told.forget(self.shares.keys());
     }
 
     /// A run's live pods take so much more than was granted. Tells whether that is news.
@@ -324,6 +333,7 @@ impl ClusterEntry {
                 self.shares.remove(&holder.job.namespace);
             }
         }
+        self.told.forget(self.shares.keys());
     }
 
     pub(super) fn is_at_job_limit(&self) -> bool {

@@ -389,7 +389,7 @@ impl Gate {
         let Some(entry) = self.clusters.get_mut(number) else { return };
         let same = entry.declared.as_ref().is_some_and(|known| known.takes_as(&cluster));
         let (before, max_pending) = (entry.max_pending(), cluster.max_pending);
-        entry.declared = Some(cluster);
+        entry.declare(Some(cluster));
         if self.pace.set_bound(number, before, max_pending) {
             self.unsettle_at(number);
         }
@@ -406,7 +406,7 @@ impl Gate {
         let Some(number) = self.by_name.get(name).copied() else { return };
         if let Some(entry) = self.clusters.get_mut(number) {
             let before = entry.max_pending();
-            entry.declared = None;
+            entry.declare(None);
             self.pace.set_bound(number, before, None);
             self.revise_all();
             self.count_strangers(number);

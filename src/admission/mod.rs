@@ -2,7 +2,9 @@
 //!
 //! `queue` keeps the waiting jobs in order, `lane` the queues that are alike to every cluster, `entry` counts what each operation
 //! and cluster holds, `lock` who holds permits, `claim` says for whom what is free is kept, `pace` how many may stand in line
-//! before the spark-operator, `gate` joins them, `pick` finds who starts next, `deal` how many executors each of them gets, `pool` says how many executors a cluster holds, `reason` puts into words what holds a queue.
+//! before the spark-operator, `gate` joins them, `pick` finds who starts next, `deal` how many executors each of them gets,
+//! `pool` says how many executors a cluster holds, `reason` puts into words what holds a queue, `told`
+//! keeps such words.
 
 mod claim;
 mod deal;
@@ -16,6 +18,7 @@ mod pool;
 mod queue;
 mod reason;
 mod slab;
+mod told;
 
 pub use entry::{ClusterEntry, OperationEntry, Reservation, ShareUse, Vacancy};
 pub use gate::{Gate, Grant};

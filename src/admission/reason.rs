@@ -1,5 +1,7 @@
 //! What holds a waiting job, in words. Short: the first blocker's message stands in a column of `kubectl get`.
 
+use std::sync::Arc;
+
 use super::entry::{ClusterEntry, OperationEntry, windows_of};
 use super::gate::Gate;
 use super::lane::{Candidate, Fit, LaneKey};
@@ -15,14 +17,14 @@ impl Gate {
     /// Everything that holds the jobs of a queue, in order of precedence. Names of other namespaces' jobs are not told,
     /// only their number.
     #[must_use]
-    pub fn blockers(&self, queue: &Queue, now: Time) -> Vec<Blocker> {
+    pub fn blockers(&self, queue: &Queue, now: Time) -> Vec<Arc<Blocker>> {
         let Some(operation) = self.operation_of(queue) else { return Vec::new() };
         match queue.reason {
             WaitReason::UnknownOperation
             | WaitReason::InvalidParameters
             | WaitReason::NoMatchingCluster
             | WaitReason::ExceedsClusterMaximum
-            | WaitReason::PendingEvaluation => vec![self.unqueueable(queue, operation)],
+            | WaitReason::PendingEvaluation => vec![self.unqueueable(queue, operation).into()],
             WaitReason::Held
             | WaitReason::OperationHeld
             | WaitReason::ClusterHeld
@@ -39,15 +41,16 @@ impl Gate {
 
     /// The first of [`blockers`](Self::blockers): most who wait are told no more.
     #[must_use]
-    pub fn first_blocker(&self, queue: &Queue, now: Time) -> Option<Blocker> {
+    pub fn first_blocker(&self, queue: &Queue, now: Time) -> Option<Arc<Blocker>> {
         self.nearest_blocker(queue, now).or_else(|| self.blockers(queue, now).into_iter().next())
     }
 
     /// The first that holds the jobs of a queue, where it is the operation or a cluster.
-    fn nearest_blocker(&self, queue: &Queue, now: Time) -> Option<Blocker> {
+    fn nearest_blocker(&self, queue: &Queue, now: Time) -> Option<Arc<Blocker>> {
         match queue.reason {
             WaitReason::OperationHeld | WaitReason::OperationLimitReached => {
-                operation_blockers(queue, self.operation_of(queue)?).filter(|blocker| blocker.reason == queue.reason)
+                let blocker = operation_blockers(queue, self.operation_of(queue)?);
+                blocker.filter(|blocker| blocker.reason == queue.reason).map(Arc::new)
             }
             WaitReason::ClusterHeld
             | WaitReason::NamespaceLimitReached
@@ -164,16 +167,16 @@ impl Gate {
     }
 
     /// All that hold, first the one that is the reason.
-    fn queued(&self, queue: &Queue, operation: &OperationEntry, now: Time) -> Vec<Blocker> {
+    fn queued(&self, queue: &Queue, operation: &OperationEntry, now: Time) -> Vec<Arc<Blocker>> {
         let mut blockers = Vec::new();
-        blockers.extend(self.held.as_ref().map(|hold| Blocker {
+        let held = self.held.as_ref().map(|hold| Blocker {
             reason: WaitReason::Held,
             message: held_words(hold),
             limit: None,
             in_use: None,
             holders: Vec::new(),
-        }));
-        blockers.extend(operation_blockers(queue, operation));
+        });
+        blockers.extend(held.into_iter().chain(operation_blockers(queue, operation)).map(Arc::new));
         let fitting = self.candidates_of(queue).iter().filter(|candidate| candidate.fit == Fit::Fits);
         let mut fitting: Vec<_> = fitting.map(|candidate| (self.opens_at(candidate, now), candidate)).collect();
         // Of clusters that are closed, the one that opens first is what people want to know of.
@@ -192,7 +195,7 @@ impl Gate {
         if candidate.entries & entry.open != 0 { Some(now) } else { entry.opens_at(candidate.entries, now) }
     }
 
-    fn cluster_blocker(&self, queue: &Queue, candidate: &Candidate, opens: Option<Time>) -> Option<Blocker> {
+    fn cluster_blocker(&self, queue: &Queue, candidate: &Candidate, opens: Option<Time>) -> Option<Arc<Blocker>> {
         let entry = self.clusters.get(candidate.cluster)?;
         let declared = entry.declared.as_ref()?;
         let lane = &self.lanes.get(queue.lane)?.key;
@@ -220,10 +223,13 @@ impl Gate {
                 plain(reason, "the keeper's ledger is full".to_owned())
             }
             WaitReason::ClusterLimitReached => {
-                let (alive, limit) = (entry.alive(), declared.max_jobs.unwrap_or_default());
-                let holders = visible_holders(entry, reader);
-                let message = behind(format!("{name} runs {alive} of {limit} jobs"), &holders, alive as usize);
-                counted(message, limit.into(), alive.into(), holders)
+                let compose = || {
+                    let (alive, limit) = (entry.alive(), declared.max_jobs.unwrap_or_default());
+                    let holders = visible_holders(entry, reader);
+                    let message = behind(format!("{name} runs {alive} of {limit} jobs"), &holders, alive as usize);
+                    counted(message, limit.into(), alive.into(), holders)
+                };
+                return Some(entry.told.to(reader, compose));
             }
             WaitReason::LockTaken => {
                 let taken = |(lock, needed): &&(Name, u32)| !self.is_lock_free(lock, *needed, candidate.cluster, None);
@@ -255,7 +261,7 @@ impl Gate {
             }
             _ => plain(WaitReason::HigherPriorityFirst, self.kept_at(queue, lane, candidate)?),
         };
-        Some(blocker)
+        Some(blocker.into())
     }
 
     /// How long the line before the spark-operator is, and may be.

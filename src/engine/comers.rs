@@ -60,7 +60,7 @@ impl Engine {
         let name = &key.name;
         let words = if most == 0 {
             let why = self.gate.blockers(queue, self.now).into_iter().next();
-            let why = why.map(|blocker| blocker.message).unwrap_or_default();
+            let why = why.map(|blocker| blocker.message.clone()).unwrap_or_default();
             format!("Operation {name} lets no job wait: {why}; submit it again later")
         } else {
             format!("the queue of Operation {name} is full: {waiting} of {most} waiting; submit it again later")

@@ -13,12 +13,12 @@ impl Engine {
         let reason = reason_of(entry, queue);
         let position = self.position_of(queue, rank);
         let blockers = if reason != queue.reason {
-            vec![unjudged()]
+            vec![unjudged().into()]
         } else if position.is_some() {
             self.gate.blockers(queue, self.now)
         } else {
             let first = self.gate.first_blocker(queue, self.now);
-            first.map(|blocker| Blocker { holders: Vec::new(), ..blocker }).into_iter().collect()
+            first.map(|blocker| without_holders(&blocker).into()).into_iter().collect()
         };
         JobStatus {
             reason: reason.as_str(),
@@ -129,6 +129,11 @@ pub(super) fn reason_of(entry: &JobEntry, queue: &Queue) -> WaitReason {
         return WaitReason::PendingEvaluation;
     }
     queue.reason
+}
+
+fn without_holders(blocker: &Blocker) -> Blocker {
+    let &Blocker { reason, ref message, limit, in_use, .. } = blocker;
+    Blocker { reason, message: message.clone(), limit, in_use, holders: Vec::new() }
 }
 
 fn unjudged() -> Blocker {

@@ -1,5 +1,7 @@
 //! What the keeper says about jobs, operations and clusters: values, turned into API status by the shell.
 
+use std::sync::Arc;
+
 use super::name::Name;
 use super::reason::WaitReason;
 use super::{Span, Time};
@@ -119,8 +121,8 @@ pub struct QueueStatus {
     pub waiting_since: Time,
     /// Its place among the jobs that wait for the same thing, from 1; near the head only.
     pub position: Option<u32>,
-    /// What holds it, in order of precedence.
-    pub blockers: Vec<Blocker>,
+    /// What holds it, in order of precedence. Shared: as many wait for a cluster as there are.
+    pub blockers: Vec<Arc<Blocker>>,
 }
 
 /// One run in a job's status.

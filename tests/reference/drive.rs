@@ -212,7 +212,7 @@ impl Driven {
         self.gate.settle(Time(world.now));
         let queue = self.gate.queue(self.waiting[&job].0).unwrap();
         let first = self.gate.blockers(queue, Time(world.now)).into_iter().next();
-        (queue.reason, first.map(|blocker| blocker.message).unwrap_or_default())
+        (queue.reason, first.map(|blocker| blocker.message.clone()).unwrap_or_default())
     }
 
     fn reason(&self, job: u32) -> &'static str {

@@ -274,7 +274,7 @@ mod tests {
             in_use: Some(1),
             holders: vec!["monday".into()],
         };
-        let queue = QueueStatus { waiting_since: Time(1000), position: Some(1), blockers: vec![blocker] };
+        let queue = QueueStatus { waiting_since: Time(1000), position: Some(1), blockers: vec![blocker.into()] };
         let status = JobStatus { queue: Some(queue), ..status(JobState::Queued) };
         let patch = patch(&status);
         assert_eq!(patch[0]["value"], json!("u"));
