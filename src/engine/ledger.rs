@@ -155,7 +155,7 @@ impl Engine {
     /// Everything is listed: is this an installation that has never granted anything?
     pub(super) fn end_needless_quarantine(&mut self) {
         let nothing_before = || {
-            self.sightings.applications.is_empty()
+            self.sightings.has_no_application()
                 && self.jobs.numbers().into_iter().filter_map(|number| self.jobs.get(number)).all(|entry| {
                     // Creation times have whole seconds.
                     entry.job.created + Span::seconds(1) > self.led_since

@@ -90,13 +90,13 @@ impl Engine {
 
     /// What the watches show of a run.
     pub(super) fn view_of(&self, run: &Run) -> View<'_> {
-        static NO_PODS: BTreeMap<Name, PodSeen> = BTreeMap::new();
+        static NO_PODS: BTreeMap<Name, Box<PodSeen>> = BTreeMap::new();
         let pods = self.sightings.pods_of(&run.id, &run.key.namespace).unwrap_or(&NO_PODS);
         let application = self.sightings.application(&run.id);
         View {
             application,
             pods,
-            driver: pods.values().find(|pod| run.is_driver(pod, application)),
+            driver: pods.values().map(Box::as_ref).find(|pod| run.is_driver(pod, application)),
             listing: self.relists.is_listing(Kind::Pod),
         }
     }
@@ -301,7 +301,7 @@ impl Engine {
         self.dirty_runs.insert(id.clone());
         // A verdict, not news: the watches may be ahead of it by now, so nothing of it is taken into the view. Only a
         // finished driver that the watch has not shown tells its outcome.
-        let is_known = self.sightings.applications.contains_key(id);
+        let is_known = self.sightings.application(id).is_some();
         let own = result.map(|(application, pods)| {
             let stands = application.is_some_and(|it| it.run.as_ref() == Some(id));
             (stands, pods.into_iter().filter(|pod| pod.run == *id).collect::<Vec<_>>())

@@ -85,13 +85,13 @@ impl Engine {
     /// What was listed before its job was: now it shows whether it belongs there. What does not may stand where
     /// the right one was not taken in.
     pub(super) fn drop_misplaced(&mut self) -> bool {
-        let misplaced = self.sightings.applications.iter().filter(|(run, it)| !self.is_ours(run, it));
+        let misplaced = self.sightings.applications().into_iter().filter(|(run, it)| !self.is_ours(run, it));
         let misplaced: Vec<_> = misplaced.map(|(_, it)| (it.key.clone(), it.uid.clone())).collect();
         misplaced.iter().for_each(|(key, uid)| _ = self.sightings.remove_application(key, uid));
         !misplaced.is_empty()
     }
 
-    pub(super) fn pod_seen(&mut self, pod: PodSeen) {
+    pub(super) fn pod_seen(&mut self, pod: Box<PodSeen>) {
         let run = pod.run.clone();
         let known = self.sightings.pods_of(&run, &pod.key.namespace).and_then(|pods| pods.get(&pod.key.name));
         let is_new_word = known.and_then(|known| known.waiting.as_ref()) != pod.waiting.as_ref();
@@ -190,7 +190,7 @@ impl Engine {
         let Some(entry) = self.jobs.get(number) else { return };
         let Some((attempt, true)) = entry.job.published_run() else { return };
         let run = RunId { job: entry.job.uid.clone(), number: attempt };
-        let known = self.runs.contains_key(&run) || self.sightings.applications.contains_key(&run);
+        let known = self.runs.contains_key(&run) || self.sightings.application(&run).is_some();
         let is_past = entry.job.past_runs().iter().any(|past| past.number == attempt);
         if known || is_past || entry.job.published_end().is_some() {
             return;
@@ -226,7 +226,7 @@ impl Engine {
     }
 
     pub(super) fn bury(&mut self, run: &RunId, since: Time) {
-        if self.sightings.applications.contains_key(run) {
+        if self.sightings.application(run).is_some() {
             self.tombstones.insert(run.clone(), since);
             let until = since + self.keep_tombstone(run);
             self.wakes.set(Wake::Tombstone(run.clone()), until);

@@ -52,7 +52,7 @@ impl Engine {
             Change::StrangerGone(key, uid) => self.stranger_gone(&key, &uid),
             Change::Pod(pod) => {
                 self.relists.name(Kind::Pod, &pod.key);
-                self.pod_seen(*pod);
+                self.pod_seen(pod);
             }
             Change::PodGone(key, uid) => self.pod_gone(&key, &uid),
             Change::Placeholders(seen) => {
@@ -99,7 +99,7 @@ impl Engine {
                 self.dirty_runs.extend(self.runs.keys().cloned());
             }
             Kind::Application => {
-                let gone: Vec<_> = self.sightings.application_keys().filter(|(key, _)| !named.contains(key)).collect();
+                let gone = self.sightings.applications_beside(&named);
                 gone.iter().for_each(|(key, uid)| self.application_gone(key, uid));
             }
             Kind::Stranger => {
@@ -107,7 +107,7 @@ impl Engine {
                 gone.iter().for_each(|(key, uid)| self.stranger_gone(key, uid));
             }
             Kind::Pod => {
-                let gone: Vec<_> = self.sightings.pod_keys().filter(|(key, _)| !named.contains(key)).collect();
+                let gone = self.sightings.pods_beside(&named);
                 gone.iter().for_each(|(key, uid)| self.pod_gone(key, uid));
             }
             Kind::Placeholders => {
@@ -127,9 +127,8 @@ impl Engine {
             return self.list_anew();
         }
         self.end_needless_quarantine();
-        for run in self.sightings.applications.keys().cloned().collect::<Vec<_>>() {
-            self.take_in(&run);
-        }
+        let applications = self.sightings.applications().into_iter().map(|(run, _)| run.clone());
+        applications.collect::<Vec<_>>().iter().for_each(|run| self.take_in(run));
         for number in self.jobs.numbers() {
             self.take_in_vanished(number);
             self.place(number);

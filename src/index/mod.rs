@@ -322,9 +322,10 @@ impl Jobs {
 }
 
 /// Pods of a run in one namespace.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct RunPods {
-    by_name: BTreeMap<Name, PodSeen>,
+    namespace: Name,
+    by_name: BTreeMap<Name, Box<PodSeen>>,
     /// What those that live take.
     take: Resources,
 }
@@ -333,9 +334,9 @@ struct RunPods {
 #[derive(Debug, Default)]
 pub struct Sightings {
     /// Applications, tombstones among them.
-    pub applications: BTreeMap<RunId, Box<ApplicationSeen>>,
-    /// Pods, by the run and the namespace: labels can be copied anywhere.
-    pods: BTreeMap<(RunId, Name), RunPods>,
+    applications: HashMap<RunId, Box<ApplicationSeen>>,
+    /// Pods, by the run and the namespace, which mostly is one: labels can be copied anywhere.
+    pods: HashMap<RunId, Vec<RunPods>>,
     application_runs: HashMap<ObjectKey, RunId>,
     pod_runs: HashMap<ObjectKey, RunId>,
 }
@@ -353,6 +354,20 @@ impl Sightings {
         self.applications.get(run).map(Box::as_ref)
     }
 
+    /// Every application, by run.
+    #[must_use]
+    pub fn applications(&self) -> Vec<(&RunId, &ApplicationSeen)> {
+        let mut all: Vec<_> = self.applications.iter().map(|(run, application)| (run, &**application)).collect();
+        all.sort_unstable_by_key(|(run, _)| *run);
+        all
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn has_no_application(&self) -> bool {
+        self.applications.is_empty()
+    }
+
     /// An application is gone, if it is still the one with this UID.
     pub fn remove_application(&mut self, key: &ObjectKey, uid: &Uid) -> Option<RunId> {
         let run = self.application_runs.get(key)?.clone();
@@ -365,10 +380,15 @@ impl Sightings {
     }
 
     /// A pod is there.
-    pub fn set_pod(&mut self, pod: PodSeen) {
+    pub fn set_pod(&mut self, pod: Box<PodSeen>) {
         self.pod_runs.insert(pod.key.clone(), pod.run.clone());
-        let place = (pod.run.clone(), pod.key.namespace.clone());
-        let pods = self.pods.entry(place).or_default();
+        let of_run = self.pods.entry(pod.run.clone()).or_default();
+        let at = of_run.iter().position(|pods| pods.namespace == pod.key.namespace).unwrap_or_else(|| {
+            let namespace = pod.key.namespace.clone();
+            of_run.push(RunPods { namespace, by_name: BTreeMap::new(), take: Resources::default() });
+            of_run.len() - 1
+        });
+        let pods = &mut of_run[at];
         pods.take = pods.take.plus(pod.takes());
         if let Some(before) = pods.by_name.insert(pod.key.name.clone(), pod) {
             pods.take = pods.take.minus(before.takes());
@@ -378,8 +398,9 @@ impl Sightings {
     /// A pod is gone, if it is still the one with this UID.
     pub fn remove_pod(&mut self, key: &ObjectKey, uid: &Uid) -> Option<RunId> {
         let run = self.pod_runs.get(key)?.clone();
-        let place = (run.clone(), key.namespace.clone());
-        let pods = self.pods.get_mut(&place)?;
+        let of_run = self.pods.get_mut(&run)?;
+        let at = of_run.iter().position(|pods| pods.namespace == key.namespace)?;
+        let pods = &mut of_run[at];
         if pods.by_name.get(&key.name).is_none_or(|pod| pod.uid != *uid) {
             return None;
         }
@@ -387,7 +408,10 @@ impl Sightings {
             pods.take = pods.take.minus(gone.takes());
         }
         if pods.by_name.is_empty() {
-            self.pods.remove(&place);
+            of_run.swap_remove(at);
+        }
+        if of_run.is_empty() {
+            self.pods.remove(&run);
         }
         self.pod_runs.remove(key);
         Some(run)
@@ -395,24 +419,32 @@ impl Sightings {
 
     /// The pods of a run in a namespace.
     #[must_use]
-    pub fn pods_of(&self, run: &RunId, namespace: &Name) -> Option<&BTreeMap<Name, PodSeen>> {
-        self.pods.get(&(run.clone(), namespace.clone())).map(|pods| &pods.by_name)
+    pub fn pods_of(&self, run: &RunId, namespace: &Name) -> Option<&BTreeMap<Name, Box<PodSeen>>> {
+        self.pods_in(run, namespace).map(|pods| &pods.by_name)
     }
 
     /// What the live pods of a run in a namespace take.
     #[must_use]
     pub fn really_there(&self, run: &RunId, namespace: &Name) -> Resources {
-        self.pods.get(&(run.clone(), namespace.clone())).map(|pods| pods.take).unwrap_or_default()
+        self.pods_in(run, namespace).map(|pods| pods.take).unwrap_or_default()
     }
 
-    /// Keys and UIDs of every application.
-    pub fn application_keys(&self) -> impl Iterator<Item = (ObjectKey, Uid)> {
-        self.applications.values().map(|it| (it.key.clone(), it.uid.clone()))
+    fn pods_in(&self, run: &RunId, namespace: &Name) -> Option<&RunPods> {
+        self.pods.get(run)?.iter().find(|pods| pods.namespace == *namespace)
     }
 
-    /// Keys and UIDs of every pod.
-    pub fn pod_keys(&self) -> impl Iterator<Item = (ObjectKey, Uid)> {
-        self.pods.values().flat_map(|pods| pods.by_name.values()).map(|it| (it.key.clone(), it.uid.clone()))
+    /// Keys and UIDs of applications that a list does not name, in order.
+    #[must_use]
+    pub fn applications_beside(&self, named: &BTreeSet<ObjectKey>) -> BTreeSet<(ObjectKey, Uid)> {
+        let unnamed = self.applications.values().filter(|it| !named.contains(&it.key));
+        unnamed.map(|it| (it.key.clone(), it.uid.clone())).collect()
+    }
+
+    /// Keys and UIDs of pods that a list does not name, in order.
+    #[must_use]
+    pub fn pods_beside(&self, named: &BTreeSet<ObjectKey>) -> BTreeSet<(ObjectKey, Uid)> {
+        let all = self.pods.values().flatten().flat_map(|pods| pods.by_name.values());
+        all.filter(|it| !named.contains(&it.key)).map(|it| (it.key.clone(), it.uid.clone())).collect()
     }
 }
 
@@ -420,7 +452,7 @@ impl Sightings {
 #[derive(Debug, Default)]
 pub struct Tombstones {
     by_time: BTreeSet<(Time, RunId)>,
-    by_run: BTreeMap<RunId, Time>,
+    by_run: HashMap<RunId, Time>,
 }
 
 impl Tombstones {

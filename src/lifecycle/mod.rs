@@ -181,7 +181,7 @@ pub struct View<'a> {
     /// Its application, if there is one.
     pub application: Option<&'a ApplicationSeen>,
     /// Its pods.
-    pub pods: &'a BTreeMap<Name, PodSeen>,
+    pub pods: &'a BTreeMap<Name, Box<PodSeen>>,
     /// The one among them that is its driver.
     pub driver: Option<&'a PodSeen>,
     /// Pods are being listed anew: what a list has not named yet may be there.
