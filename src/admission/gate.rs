@@ -271,6 +271,12 @@ impl Gate {
         self.queues.get(number)
     }
 
+    /// Whether its operation has no other queue.
+    #[must_use]
+    pub fn is_only_queue(&self, queue: &Queue) -> bool {
+        self.operation_of(queue).is_some_and(|entry| entry.queues.len() == 1)
+    }
+
     /// Every queue.
     pub fn queues(&self) -> impl Iterator<Item = &Queue> {
         self.queues.iter().map(|(_, queue)| queue)

@@ -168,7 +168,9 @@ impl Gate {
 
     /// All that hold, first the one that is the reason.
     fn queued(&self, queue: &Queue, operation: &OperationEntry, now: Time) -> Vec<Arc<Blocker>> {
-        let mut blockers = Vec::new();
+        let candidates = self.candidates_of(queue);
+        // Room for all at once: this is asked for with most statuses that are written.
+        let mut blockers = Vec::with_capacity(candidates.len() + 2);
         let held = self.held.as_ref().map(|hold| Blocker {
             reason: WaitReason::Held,
             message: held_words(hold),
@@ -177,8 +179,9 @@ impl Gate {
             holders: Vec::new(),
         });
         blockers.extend(held.into_iter().chain(operation_blockers(queue, operation)).map(Arc::new));
-        let fitting = self.candidates_of(queue).iter().filter(|candidate| candidate.fit == Fit::Fits);
-        let mut fitting: Vec<_> = fitting.map(|candidate| (self.opens_at(candidate, now), candidate)).collect();
+        let mut fitting = Vec::with_capacity(candidates.len());
+        let fits = candidates.iter().filter(|candidate| candidate.fit == Fit::Fits);
+        fitting.extend(fits.map(|candidate| (self.opens_at(candidate, now), candidate)));
         // Of clusters that are closed, the one that opens first is what people want to know of.
         fitting.sort_by_key(|(opens, _)| opens.unwrap_or(Time(i64::MAX)));
         blockers.extend(fitting.into_iter().filter_map(|(opens, it)| self.cluster_blocker(queue, it, opens)));
@@ -430,9 +433,9 @@ fn operation_blockers(queue: &Queue, operation: &OperationEntry) -> Option<Block
     let limit = [declared.limit, queue.key.own_limit].into_iter().flatten().min().filter(|limit| alive >= *limit);
     let Some(limit) = limit else {
         let is_kept = queue.head().is_some_and(|head| operation.is_kept_from(head));
-        let message = format!("a run of Operation {name} is kept for a job ranked above");
+        let message = || format!("a run of Operation {name} is kept for a job ranked above");
         let reason = WaitReason::HigherPriorityFirst;
-        return is_kept.then(|| Blocker { reason, message, limit: None, in_use: None, holders: Vec::new() });
+        return is_kept.then(|| Blocker { reason, message: message(), limit: None, in_use: None, holders: Vec::new() });
     };
     let holders: Vec<_> = operation.holders.values().take(NAMED_HOLDERS).cloned().collect();
     let message = behind(format!("{alive} of {limit} running"), &holders, alive as usize);

@@ -4,7 +4,7 @@ use super::wording::cancelled_unstarted;
 use super::{Engine, Wake};
 use crate::admission::{JobNumber, QueueKey, Rank};
 use crate::index::{JobEntry, Stage};
-use crate::lifecycle::Errand;
+use crate::lifecycle::{Errand, Run};
 use crate::model::{EndReason, ExecutorChoice, Hold, Job, JobState, ObjectKey, Operation, RunId, Span, Uid};
 
 impl Engine {
@@ -118,8 +118,12 @@ impl Engine {
     }
 
     pub(super) fn runs_of(&self, uid: &Uid) -> Vec<RunId> {
+        self.records_of(uid).map(|(run, _)| run.clone()).collect()
+    }
+
+    pub(super) fn records_of(&self, uid: &Uid) -> impl Iterator<Item = (&RunId, &Box<Run>)> {
         let first = RunId { job: uid.clone(), number: 0 };
-        self.runs.range(first..).map(|(run, _)| run).take_while(|run| run.job == *uid).cloned().collect()
+        self.runs.range(first..).take_while(move |(run, _)| run.job == *uid)
     }
 
     /// Jobs of an operation are looked at anew: their defaults changed.
@@ -150,7 +154,7 @@ impl Engine {
             self.dirty_runs.insert(RunId { job: entry.job.uid.clone(), number: run });
             return;
         }
-        if let Some(run) = self.runs_of(&entry.job.uid.clone()).pop() {
+        if let Some(run) = self.records_of(&entry.job.uid).last().map(|(run, _)| run.clone()) {
             self.assign(&run);
             self.dirty_runs.insert(run);
             return;

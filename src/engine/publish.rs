@@ -133,10 +133,10 @@ impl Engine {
     /// A job's place among the first of its operation, if it is one of them.
     pub(super) fn position_of(&self, queue: &Queue, rank: &Rank) -> Option<u32> {
         // Who is not near the head of its own queue is not near that of all.
-        if !queue.iter().take(NEAR_HEAD).any(|other| other == rank) {
-            return None;
+        let mut position = queue.iter().take(NEAR_HEAD).position(|other| other == rank)?;
+        if !self.gate.is_only_queue(queue) {
+            position = self.first_of(&queue.key.operation).iter().position(|other| other == rank)?;
         }
-        let position = self.first_of(&queue.key.operation).iter().position(|other| other == rank)?;
         u32::try_from(position + 1).ok()
     }
 
@@ -408,8 +408,7 @@ impl Engine {
     }
 
     fn unrecorded(&self, uid: &Uid) -> Option<Box<Run>> {
-        let run = self.runs_of(uid).into_iter().filter_map(|id| self.runs.get(&id));
-        run.into_iter().find(|run| run.errand == Some(Errand::Record)).cloned()
+        self.records_of(uid).map(|(_, run)| run).find(|run| run.errand == Some(Errand::Record)).cloned()
     }
 
     fn outcome_recorded(&mut self, uid: &Uid, done: bool) {
