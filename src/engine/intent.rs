@@ -10,9 +10,9 @@ use crate::model::{
 use crate::admission::JobNumber;
 
 impl Engine {
-    /// What is wanted of a run now.
-    pub(super) fn intent(&self, run: &Run, view: &View<'_>) -> Intent {
-        let entry = match self.jobs.of(&run.id.job) {
+    /// What is wanted of a run now; `entry` is its job.
+    pub(super) fn intent(&self, run: &Run, view: &View<'_>, entry: Option<&JobEntry>) -> Intent {
+        let entry = match entry {
             None if self.unreadable_jobs.contains(&run.holder.job) => return Intent::Run,
             Some(entry) if is_wanted(entry) => entry,
             _ => return Intent::End(Ending::Cancelled),
@@ -102,11 +102,11 @@ impl Engine {
 
     /// What its operation says as it stands: its limits, and once its class. One that is gone (a tool deletes it and makes it
     /// anew) is remembered.
-    pub(super) fn remember_defaults(&self, run: &mut Run) {
+    pub(super) fn remember_defaults(&self, run: &mut Run, entry: Option<&JobEntry>) {
         let operation = run.holder.operation_key();
         if let Some(declared) = self.gate.operation(&operation).and_then(|operation| operation.declared.as_ref()) {
             run.default_limits = declared.defaults.time_limits;
-            let own = self.jobs.of(&run.id.job).map(|entry| entry.job.priority.or(declared.defaults.priority));
+            let own = entry.map(|entry| entry.job.priority.or(declared.defaults.priority));
             run.class = run.class.or(own.map(Option::unwrap_or_default));
         }
     }

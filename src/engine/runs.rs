@@ -38,9 +38,10 @@ impl Engine {
             self.gate.leave_line(&run.id);
             return self.end_closed(run);
         }
-        self.remember_defaults(run);
+        let entry = self.jobs.of(&run.id.job);
+        self.remember_defaults(run, entry);
         if !run.own_grant
-            && let Some(published) = self.jobs.of(&run.id.job).and_then(|entry| entry.job.published.as_ref())
+            && let Some(published) = entry.and_then(|entry| entry.job.published.as_ref())
             && let Some((last, seen)) = published.run
             && last == run.id.number
         {
@@ -51,7 +52,7 @@ impl Engine {
         }
         let view = self.view_of(run);
         observe(run, &view, self.now);
-        let intent = self.intent(run, &view);
+        let intent = self.intent(run, &view, entry);
         let step = next(run, &view, &intent, &self.settings, self.now);
         let application = view.application.map(|application| (application.key.clone(), application.uid.clone()));
         self.wake_when_late(run);
@@ -205,10 +206,10 @@ impl Engine {
         if entry.stage != Stage::Granted(id.number) {
             return;
         }
-        let running = self.view_of(run).driver.is_some_and(|driver| driver.phase == PodPhase::Running);
+        let runs = || self.view_of(run).driver.is_some_and(|driver| driver.phase == PodPhase::Running);
         let state = match () {
             () if run.outcome.is_some() || run.deleted => JobState::Finishing,
-            () if running || run.running_since.is_some() => JobState::Running,
+            () if run.running_since.is_some() || runs() => JobState::Running,
             () => JobState::Starting,
         };
         self.enter_state(number, state);
@@ -218,7 +219,8 @@ impl Engine {
 
     pub(super) fn created(&mut self, id: &RunId, result: Result<Box<ApplicationSeen>, Failure>) {
         let Some(run) = self.runs.get(id) else { return };
-        let is_ending = run.holder.seen || self.intent(run, &self.view_of(run)) != Intent::Run;
+        let is_ending =
+            run.holder.seen || self.intent(run, &self.view_of(run), self.jobs.of(&run.id.job)) != Intent::Run;
         let Some(run) = self.runs.get_mut(id) else { return };
         run.errand = None;
         let again = (Errand::Create, self.now + RETRY);

@@ -1,6 +1,7 @@
 //! Names and identities, and the derived name that makes a run start at most once (rule R2).
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
@@ -20,11 +21,21 @@ pub fn is_label(text: &str) -> bool {
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Uid(Form);
 
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Form {
     /// The higher half first: they sort as their texts do.
     Uuid(u64, u64),
     Text(Arc<str>),
+}
+
+/// Runs and jobs are looked up by their UIDs several times with each event: of a UUID, which is random, 64 bits are enough.
+impl Hash for Form {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match self {
+            Self::Uuid(high, low) => state.write_u64(high.rotate_left(32) ^ low),
+            Self::Text(text) => text.hash(state),
+        }
+    }
 }
 
 /// Where the hyphens of a UUID stand.
