@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::model::{
     ApplicationSeen, Cluster, ClusterStatus, Holder, Job, JobState, JobStatus, Ledger, LedgerVersion, Name, ObjectKey,
-    Operation, OperationStatus, Placeholder, PlaceholdersSeen, PodSeen, Resized, RunId, Settings, Stranger, Uid,
+    Operation, OperationStatus, Placeholder, PlaceholdersSeen, PodSeen, Resized, RunId, Settings, Stranger, Uid, Usage,
 };
 
 /// The kinds that are watched.
@@ -176,17 +176,21 @@ pub enum Command {
         /** What to say. */
         status: Box<JobStatus>,
     },
-    /// Write an operation's status.
+    /// Write an operation's status, if it is still the operation with this UID.
     WriteOperationStatus {
         /** Namespace and name. */
         key: ObjectKey,
+        /** Its UID. */
+        uid: Uid,
         /** What to say. */
         status: Box<OperationStatus>,
     },
-    /// Write a cluster's status.
+    /// Write a cluster's status, if it is still the cluster with this UID.
     WriteClusterStatus {
         /** Its name. */
         name: Name,
+        /** Its UID. */
+        uid: Uid,
         /** What to say. */
         status: Box<ClusterStatus>,
     },
@@ -218,6 +222,15 @@ pub enum Command {
         uid: Uid,
         /** In words. */
         message: String,
+    },
+    /// Count what runs of a namespace took on a cluster; never answered.
+    CountUsage {
+        /** The cluster. */
+        cluster: Name,
+        /** The namespace. */
+        namespace: Name,
+        /** What they took. */
+        usage: Usage,
     },
     /// Somebody else leads: end this process.
     StepDown,

@@ -13,7 +13,7 @@ use slowlane::model::{
     Answers, ApplicationSeen, ApplicationState, Cluster, ClusterChoice, Defaults, DriverEnd, Essentials, Holder, Job,
     JobStatus, Language, MainFile, Name, ObjectKey, Operation, Outline, PodPhase, PodRole, PodSeen, Priority,
     Published, Report, Requirement, RequirementOperator, Resources, RunId, RunStatus, Selector, Settings, Time,
-    TimeLimits, Uid, child_name,
+    TimeLimits, Uid, Usage, child_name,
 };
 
 /// How large the installation is.
@@ -252,19 +252,22 @@ impl World {
             Command::CreateApplication { run, holder, .. } => self.create(&run, &holder),
             Command::DropTombstone { key, .. } => self.forget(key),
             Command::WriteJobStatus { key, uid, status } => self.write_status(&key, uid, &status),
-            Command::WriteOperationStatus { key, status } => {
-                let operation = Operation { published: Some(*status), ..self.scale.operation(key.clone()) };
+            Command::WriteOperationStatus { key, status, .. } => {
+                let account = status.account;
+                let operation = Operation { account, published: Some(*status), ..self.scale.operation(key.clone()) };
                 self.answer(Receipt::OperationStatusWritten { key, result: Ok(()) });
                 self.show(WATCHED, Change::Operation(Box::new(operation)));
             }
-            Command::WriteClusterStatus { name, status } => {
-                let cluster = Cluster { published: Some(*status), ..self.scale.cluster(name.clone()) };
+            Command::WriteClusterStatus { name, status, .. } => {
+                let account = status.account;
+                let cluster = Cluster { account, published: Some(*status), ..self.scale.cluster(name.clone()) };
                 self.answer(Receipt::ClusterStatusWritten { name, result: Ok(()) });
                 self.show(WATCHED, Change::Cluster(Box::new(cluster)));
             }
             Command::Announce(_)
             | Command::AnnouncePool { .. }
             | Command::WritePool { .. }
+            | Command::CountUsage { .. }
             | Command::ReportStranger { .. } => {}
             Command::ConfirmRun { .. } | Command::DeleteApplication { .. } | Command::StepDown => {
                 unreachable!("nothing goes wrong here, but: {command:?}")
@@ -301,12 +304,14 @@ impl World {
         application.driver_pod = Some((&*driver.key.name).into());
         self.show(submitted, Change::Application(Box::new(application.clone())));
         driver.phase = PodPhase::Running;
+        driver.started = Some(Time(self.now + submitted + 25));
         self.show(submitted + 25, Change::Pod(Box::new(driver.clone())));
         application.state = ApplicationState::Running;
         application.application_id = Some("spark-0".into());
         self.show(submitted + 30, Change::Application(Box::new(application.clone())));
         let end = submitted + 30 + RUN + i64::try_from(self.serial * 7_919 % 4_000).unwrap_or(0);
         driver.phase = PodPhase::Succeeded;
+        driver.ended = Some(Time(self.now + end));
         driver.end = Some(DriverEnd { report: Report::None, ..DriverEnd::default() });
         self.show(end, Change::Pod(Box::new(driver.clone())));
         application.state = ApplicationState::Completed;
@@ -482,6 +487,8 @@ fn seen(run: &RunId, holder: &Holder, now: Time) -> (ApplicationSeen, PodSeen) {
         role: PodRole::Driver,
         phase: PodPhase::Pending,
         request: holder.footprint.driver,
+        started: None,
+        ended: None,
         waiting: None,
         end: None,
     };
@@ -521,6 +528,9 @@ fn published(status: &JobStatus) -> Published {
         waiting_since: status.queue.as_ref().map(|queue| queue.waiting_since),
         run: newest.map(|run| (run.number, !run.application.is_empty())),
         outcome: None,
+        closed: newest.and_then(|run| Some((run.completion?, run.usage?))),
+        peak: 0,
+        earlier: Usage::default(),
         runs: Vec::new(),
     }
 }

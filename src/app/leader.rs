@@ -193,6 +193,10 @@ impl OneTerm {
                 self.start_watches();
                 Ok(())
             }
+            Command::CountUsage { cluster, namespace, usage } => {
+                self.leader.shared.metrics.count_usage(&cluster, &namespace, usage);
+                Ok(())
+            }
             Command::StepDown => Err(LeaderError::SteppedDown),
             other => self.commands.send(other).map_err(|_| LeaderError::Ended("writer")),
         }

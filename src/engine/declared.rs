@@ -13,6 +13,9 @@ impl Engine {
     pub(super) fn publish_operation(&mut self, key: &ObjectKey) {
         let Some(entry) = self.gate.operation(key) else { return };
         let Some(declared) = &entry.declared else { return };
+        let book = self.operations.get(key).map(|it| &it.book);
+        let account = book.and_then(|book| book.with_bills(&self.acknowledged, |bill| bill.operation == *key));
+        let Some(account) = account else { return };
         let queued: usize = entry.queues.iter().filter_map(|queue| Some(self.gate.queue(*queue)?.len())).sum();
         let status = OperationStatus {
             observed_generation: declared.generation,
@@ -21,10 +24,13 @@ impl Engine {
             times: self.history.get(key).and_then(History::times),
             held: (declared.limit == Some(0)).then(|| held("maxConcurrentRuns is 0", declared.hold.as_ref())),
             defect: declared.defect.clone(),
+            account,
         };
+        let uid = declared.uid.clone();
         let publication = self.operations.entry(key.clone()).or_default();
         if publication.take_if_new(&status) {
-            self.out.push(Command::WriteOperationStatus { key: key.clone(), status: Box::new(status) });
+            publication.book.send(status.account);
+            self.out.push(Command::WriteOperationStatus { key: key.clone(), uid, status: Box::new(status) });
         }
     }
 
@@ -55,6 +61,7 @@ impl Engine {
         if publication.written(result) {
             self.wakes.set(Wake::Operation(key.clone()), self.now + RETRY);
         }
+        self.tidy_later();
     }
 
     pub(super) fn publish_clusters(&mut self) {
@@ -69,7 +76,11 @@ impl Engine {
         let pools = self.pools.get(name);
         let (pool, warm) = (pools.and_then(|it| it.pool.as_ref()), pools.and_then(PoolEntry::ready));
         let bounded = |most: u64| (most != u64::MAX).then_some(most);
-        let status = ClusterStatus {
+        let Some(publication) = self.clusters.get(name) else { return };
+        let account = publication.book.with_bills(&self.acknowledged, |bill| bill.cluster == *name);
+        let Some(account) = account else { return };
+        let said = publication.said.as_ref().and_then(|said| said.warmth);
+        let mut status = ClusterStatus {
             observed_generation: declared.generation,
             running: entry.alive(),
             queued: u32::try_from(self.gate.queued_for(entry)).unwrap_or(u32::MAX),
@@ -88,11 +99,20 @@ impl Engine {
             held: declared.held.then(|| held("stopPolicy is Hold", declared.hold.as_ref())),
             spark_operator_available: self.gate.operator_available(),
             defect: declared.defect.clone(),
+            account,
+            // What is warm is taken further whenever something else is said, and whoever takes over goes on from there.
+            warmth: said,
         };
+        let uid = declared.uid.clone();
+        let warmth = self.warmth(name);
         let publication = self.clusters.entry(name.clone()).or_default();
         let has_other_strangers = publication.said.as_ref().is_some_and(|said| said.undeclared != status.undeclared);
+        if publication.said.as_ref() != Some(&status) {
+            status.warmth = warmth;
+        }
         if publication.take_if_new(&status) {
-            self.out.push(Command::WriteClusterStatus { name: name.clone(), status: Box::new(status) });
+            publication.book.send(status.account);
+            self.out.push(Command::WriteClusterStatus { name: name.clone(), uid, status: Box::new(status) });
         }
         // What jobs are told of its room names strangers, too.
         if has_other_strangers {
@@ -105,6 +125,7 @@ impl Engine {
         if publication.written(result) {
             self.wakes.set(Wake::Clusters, self.now + RETRY);
         }
+        self.tidy_later();
     }
 }
 
@@ -126,6 +147,7 @@ impl<T: PartialEq + Clone> super::Publication<T> {
     /// A write ended; tells whether to look again.
     fn written(&mut self, result: &Result<(), Failure>) -> bool {
         self.writing = false;
+        self.book.sent(result.is_ok());
         let failed = !matches!(result, Ok(()) | Err(Failure::Gone));
         if failed {
             self.said = None;

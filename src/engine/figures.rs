@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Engine;
-use crate::model::{JobState, Name, WaitReason};
+use crate::model::{Amount, JobState, Name, WaitReason};
 
 /// A snapshot of what the engine counts.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -14,6 +14,10 @@ pub struct Figures {
     pub waiting: BTreeMap<WaitReason, u64>,
     /// Applications that no job declared, by namespace.
     pub undeclared: BTreeMap<Name, u64>,
+    /// What placeholders took since this keeper leads, by cluster.
+    pub warm: BTreeMap<Name, Amount>,
+    /// Bills in the ledger that are yet to be seen in their accounts.
+    pub bills: u64,
     /// Runs that hold slots.
     pub live_runs: u64,
     /// Closed applications that still hold their names.
@@ -37,6 +41,8 @@ impl Engine {
             undeclared: counted.map(|(namespace, sum)| (namespace.clone(), sum.number)).collect(),
             jobs: self.jobs.by_state().clone(),
             waiting,
+            warm: self.warm_since(),
+            bills: self.acknowledged.bills.len() as u64,
             live_runs: self.runs.len() as u64,
             tombstones: self.tombstones.len() as u64,
             epoch: self.epoch,

@@ -4,7 +4,8 @@ use super::{Engine, Wake};
 use crate::index::{JobEntry, Stage};
 use crate::lifecycle::{Ending, Intent, Run, View};
 use crate::model::{
-    ApplicationSeen, ApplicationState, EndReason, Interruption, Name, Outcome, RunId, RunStatus, Span, TimeLimits,
+    ApplicationSeen, ApplicationState, EndReason, Interruption, Name, Outcome, Published, RunId, RunStatus, Span,
+    TimeLimits, Usage,
 };
 
 use crate::admission::JobNumber;
@@ -87,11 +88,11 @@ impl Engine {
         let status: RunStatus = self.run_status(run);
         let Some(entry) = self.jobs.get_mut(number) else { return };
         entry.used_up = entry.used_up.max(run.id.number);
-        let runs = &mut entry.job.published.get_or_insert_default().runs;
+        let Published { runs, earlier, .. } = &mut **entry.job.published.get_or_insert_default();
         runs.retain(|past| past.number != run.id.number);
         runs.push(status);
         let beyond = runs.len().saturating_sub(MOST_RUNS);
-        runs.drain(..beyond);
+        *earlier = runs.drain(..beyond).filter_map(|past| past.usage).fold(*earlier, Usage::plus);
     }
 
     /// The job's own limits, else the operation's, else the settings'.

@@ -57,7 +57,9 @@ impl Engine {
         self.unsettled &= self.version.as_ref() == Some(&version);
         self.version = Some(version);
         if ours && content.sequence >= self.acknowledged.sequence {
+            let before = if self.fenced { self.acknowledged.sequence } else { content.sequence };
             self.fenced(&Arc::new(content));
+            self.count_bills(before);
         } else if !self.fenced {
             self.fence(content);
         } else if !ours && content.epoch >= self.epoch {
@@ -68,6 +70,7 @@ impl Engine {
             let sequence = content.sequence.max(self.acknowledged.sequence);
             self.acknowledged = Arc::new(Ledger { sequence, ..content.clone() });
             self.rebuild();
+            self.forget_books();
             self.follow(&content);
             self.phase = Phase::Open;
             self.list_anew();
@@ -135,7 +138,8 @@ impl Engine {
     /// nothing is admitted for a while, since a create may still be on its way.
     fn ledger_missing(&mut self) {
         self.version = None;
-        self.acknowledged = Arc::new(Ledger { sequence: self.acknowledged.sequence, ..Ledger::default() });
+        let Ledger { sequence, bills, .. } = Arc::unwrap_or_clone(std::mem::take(&mut self.acknowledged));
+        self.acknowledged = Arc::new(Ledger { sequence, bills, ..Ledger::default() });
         self.rebuild();
         self.phase = Phase::Open;
         self.start_watches();
@@ -253,7 +257,10 @@ impl Engine {
         self.rebuilding = false;
         self.unsettled = false;
         self.cautious &= flight.grants.is_empty();
+        let before = self.acknowledged.sequence;
         self.acknowledged = flight.content;
+        self.tidying = false;
+        self.count_bills(before);
         self.unnamed.retain(|run| !self.acknowledged.holders.contains_key(run));
         self.look_at_refused();
         let acknowledged = &self.acknowledged.holders;
@@ -345,10 +352,11 @@ impl Engine {
         self.ledger_dirty = false;
         let mut content = self.compose(&releases, &grants);
         let same = releases.is_empty() && grants.is_empty() && content == *self.acknowledged;
-        if same && self.version.is_some() && !self.unsettled {
+        if same && self.version.is_some() && !self.unsettled && !self.tidying {
             return;
         }
-        content.sequence = content.sequence.saturating_add(1);
+        content.sequence = self.next_sequence(&content);
+        self.settle_bills(&mut content, &releases);
         let (base, content) = (self.version.clone(), Arc::new(content));
         self.out.push(Command::WriteLedger { base, ledger: content.clone() });
         self.flight = Some(Flight { content, grants, releases });
@@ -455,6 +463,7 @@ impl Engine {
         holders.extend(grants.iter().map(|(run, holder)| (run.clone(), holder.clone())));
         let mut ledger = Ledger { epoch: self.epoch, leader: self.identity.clone(), holders, ..Ledger::default() };
         ledger.sequence = self.acknowledged.sequence;
+        ledger.bills = self.acknowledged.bills.clone();
         self.compose_limits(&mut ledger, grants);
         ledger
     }

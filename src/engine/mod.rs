@@ -4,8 +4,9 @@
 //! what is declared beside the holders, `watched` takes in what the watches show, `jobs` puts jobs where they belong and
 //! `sightings` applications and pods with their runs, `runs` brings each run to its end by what `intent` says is wanted of it,
 //! `publish` says when statuses are written, `wording` what stands in a job's, and `declared` what stands in those of operations
-//! and clusters; `pools` says how large clusters' pools are, `comers` refuses jobs, `strangers` counts what nobody declared, and `figures` is what metrics are told.
+//! and clusters; `bills` books what runs took, `pools` says how large clusters' pools are, `comers` refuses jobs, `strangers` counts what nobody declared, and `figures` is what metrics are told.
 
+mod bills;
 mod comers;
 mod declared;
 mod figures;
@@ -24,6 +25,7 @@ mod wording;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+pub use bills::MOST_BILLS;
 pub use figures::Figures;
 
 use crate::admission::{Gate, JobNumber, QueueNumber, Rank};
@@ -57,6 +59,8 @@ enum Wake {
     Pool(Name),
     /// A window opens or closes.
     Edge,
+    /// Bills in the ledger stand in all accounts.
+    Bills,
     /// Somebody has waited for the bound, or the spark-operator has left an application alone for long.
     Decide,
     /// The next of those who wait to be told another thing than before may be.
@@ -113,11 +117,12 @@ struct Publication<T> {
     said: Option<T>,
     writing: bool,
     again: bool,
+    book: bills::Book,
 }
 
 impl<T> Default for Publication<T> {
     fn default() -> Self {
-        Self { said: None, writing: false, again: false }
+        Self { said: None, writing: false, again: false, book: bills::Book::default() }
     }
 }
 
@@ -141,6 +146,8 @@ pub struct Engine {
     compose_anew: bool,
     /// Runs of which the ledger is to say something else than was acknowledged.
     restated: BTreeSet<RunId>,
+    /// Booked bills are to be taken out of the ledger, whatever else is to be written.
+    tidying: bool,
     /// The ledger was missing or restored: it is to be written from what is known.
     rebuilding: bool,
     /// Nothing is admitted before this.
@@ -180,6 +187,7 @@ pub struct Engine {
     history: BTreeMap<ObjectKey, History>,
     expectations: Expectations,
     clusters: BTreeMap<Name, Publication<ClusterStatus>>,
+    meters: BTreeMap<Name, bills::Meter>,
     pools: BTreeMap<Name, pools::PoolEntry>,
     /// Pools whose load, rules or placeholders may have changed.
     dirty_pools: BTreeSet<Name>,
@@ -216,6 +224,7 @@ impl Engine {
             ledger_dirty: false,
             compose_anew: true,
             restated: BTreeSet::new(),
+            tidying: false,
             rebuilding: false,
             quarantined_until: None,
             flight: None,
@@ -239,6 +248,7 @@ impl Engine {
             history: BTreeMap::new(),
             expectations: Expectations::default(),
             clusters: BTreeMap::new(),
+            meters: BTreeMap::new(),
             pools: BTreeMap::new(),
             dirty_pools: BTreeSet::new(),
             writing: BTreeMap::new(),
@@ -344,6 +354,7 @@ impl Engine {
                 Wake::Queue(number) => self.publish_queue(number),
                 Wake::Pool(name) => _ = self.dirty_pools.insert(name),
                 Wake::Edge => self.windows_changed(),
+                Wake::Bills => self.tidy_bills(),
                 // What is kept, and for whom, and who is not waited for any more is settled with the decision that follows.
                 Wake::Decide | Wake::Retell => {}
                 Wake::Gathered => std::mem::take(&mut self.gathering).into_iter().for_each(|job| self.place(job)),

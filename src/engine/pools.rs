@@ -4,9 +4,7 @@ use super::{Engine, Phase, Wake};
 use crate::admission::{ClusterEntry, Pool};
 use crate::command::{Command, Failure, Kind};
 use crate::lifecycle::RETRY;
-use crate::model::{
-    Cluster, Load, Name, PlaceholdersSeen, PodPhase, PodRole, PoolWords, Resized, Span, Time, Uid, units,
-};
+use crate::model::{Cluster, Load, Name, PlaceholdersSeen, PoolWords, Resized, Span, Time, Uid, units};
 
 /// How long placeholders may take to come: an autoscaler needs some minutes for a node, and people are told before.
 const PENDING: Span = Span::seconds(60);
@@ -171,7 +169,7 @@ impl Engine {
     pub(super) fn executors_running(&self, entry: &ClusterEntry) -> u64 {
         let pods = entry.holders.iter().filter_map(|(run, job)| self.sightings.pods_of(run, &job.namespace));
         let pods = pods.flat_map(|pods| pods.values());
-        pods.filter(|pod| pod.role == PodRole::Executor && pod.phase == PodPhase::Running).count() as u64
+        pods.filter(|pod| pod.is_ready_executor()).count() as u64
     }
 
     pub(super) fn pool_written(&mut self, name: &Name, result: &Result<(), Failure>) {
@@ -218,12 +216,15 @@ impl Engine {
         } else {
             entry.pending = None;
         }
+        let ready = seen.ready;
         entry.seen = Some(seen);
+        self.meter_warm(&name, ready);
         self.dirty_pools.insert(name);
         self.clusters_changed();
     }
 
     pub(super) fn placeholders_gone(&mut self, name: &Name) {
+        self.meter_warm(name, 0);
         let Some(entry) = self.pools.get_mut(name) else { return };
         (entry.seen, entry.pending) = (None, None);
         if entry.written.is_none_or(|(written, _)| written.is_some()) {

@@ -8,7 +8,8 @@ use crate::command::{Command, Failure, Kind};
 use crate::index::Stage;
 use crate::lifecycle::{Errand, Intent, RETRY, Run, Step, View, next, observe, outcome_of};
 use crate::model::{
-    ApplicationSeen, ApplicationState, JobState, Name, ObjectKey, Outcome, Placeholder, PodPhase, PodSeen, RunId, Span,
+    ApplicationSeen, ApplicationState, Job, JobState, Name, ObjectKey, Outcome, Placeholder, PodPhase, PodSeen, RunId,
+    Span, Time, Usage,
 };
 
 /// Tombstones younger than this are never dropped for their number: far longer than a request can be on its way.
@@ -49,6 +50,7 @@ impl Engine {
                 run.see();
             }
             run.outcome = run.outcome.take().or_else(|| published.outcome.clone());
+            run.peak = run.peak.max(published.peak);
         }
         let view = self.view_of(run);
         observe(run, &view, self.now);
@@ -80,7 +82,7 @@ impl Engine {
             }
             Step::Close(outcome) => {
                 run.outcome = Some(outcome);
-                run.closed = Some(self.now);
+                self.close(run);
                 self.remember_time(run);
                 return true;
             }
@@ -148,6 +150,10 @@ impl Engine {
         if is_current && run.outcome.is_some() {
             self.end_run(number, run);
         } else if entry.ending.is_none() {
+            // An end that another leader wrote late may stand there: its word on what the run took is the one that stands.
+            if let Some((closed, usage)) = closed_before(&entry.job, run) {
+                (run.closed, run.usage) = (Some(closed), run.usage.map(|_| usage));
+            }
             self.ended.insert(run.id.clone());
         }
         false
@@ -168,6 +174,20 @@ impl Engine {
             }
         }
         false
+    }
+
+    /// Nothing of the run is left: what it took is known, once and for all. If its job's status says that already, a leader before
+    /// has closed it.
+    fn close(&self, run: &mut Run) {
+        let told = self.jobs.of(&run.id.job).and_then(|entry| closed_before(&entry.job, run));
+        let (closed, usage) = told.unwrap_or_else(|| {
+            let pods = self.sightings.pods_of(&run.id, &run.key.namespace).into_iter().flat_map(BTreeMap::values);
+            let spent = pods.fold(run.spent, |sum, pod| sum.plus(pod.spent(self.now)));
+            (self.now, Usage::of(&run.holder, self.now, spent))
+        });
+        (run.closed, run.usage) = (Some(closed), Some(usage));
+        // What stands there of a run that is suspended is yet to say what it took.
+        run.recorded &= !matches!(run.outcome, Some(Outcome::Suspended(_)));
     }
 
     /// The run never started: its slot goes back and its job queues again as the next run.
@@ -420,4 +440,9 @@ impl Engine {
             }
         }
     }
+}
+
+/// When another leader closed a run and what it took until then, as its job's status says.
+fn closed_before(job: &Job, run: &Run) -> Option<(Time, Usage)> {
+    job.closed_run(run.id.number).filter(|_| !run.own_grant)
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::runs::YOUNGEST_DROPPED;
 use super::{Engine, Wake};
 use crate::admission::JobNumber;
-use crate::index::Stage;
-use crate::lifecycle::Errand;
+use crate::index::{Sightings, Stage};
+use crate::lifecycle::{Errand, Run};
 use crate::model::{
     ApplicationSeen, ApplicationState, Footprint, Holder, Locks, Name, ObjectKey, Placeholder, PodRole, PodSeen, RunId,
     Span, Time, Uid, child_name,
@@ -97,6 +97,7 @@ impl Engine {
         let is_new_word = known.and_then(|known| known.waiting.as_ref()) != pod.waiting.as_ref();
         if pod.role == PodRole::Executor && known.map(|known| known.phase) != Some(pod.phase) {
             self.clusters_changed();
+            self.executors_changed(&run);
         }
         self.sightings.set_pod(pod);
         if is_new_word && let Some(number) = self.jobs.by_uid(&run.job) {
@@ -108,9 +109,21 @@ impl Engine {
     }
 
     pub(super) fn pod_gone(&mut self, key: &ObjectKey, uid: &Uid) {
-        if let Some(run) = self.sightings.remove_pod(key, uid) {
+        if let Some(gone) = self.sightings.remove_pod(key, uid) {
             self.clusters_changed();
-            self.pods_changed(run);
+            self.executors_changed(&gone.run);
+            if let Some(run) = self.runs.get_mut(&gone.run).filter(|run| run.key.namespace == gone.key.namespace) {
+                // One that went before its end was seen has ended by now.
+                run.spent = run.spent.plus(gone.spent(self.now));
+            }
+            self.pods_changed(gone.run);
+        }
+    }
+
+    /// How many executors of a run run is said with what else is said of it, and not as often as it changes.
+    fn executors_changed(&mut self, run: &RunId) {
+        if let Some(number) = self.jobs.by_uid(&run.job).filter(|_| self.runs.contains_key(run)) {
+            self.wakes.set(Wake::Words(number), self.now + self.settings.detail_interval);
         }
     }
 
@@ -125,9 +138,10 @@ impl Engine {
 
     /// A run takes what its live pods do, where that is more than was granted.
     pub(super) fn count_pods(&mut self, run: &RunId) {
-        let Some(holder) = self.runs.get(run).map(|record| &record.holder) else { return };
-        let there = self.sightings.really_there(run, &holder.job.namespace);
-        self.gate.set_really_there(run, holder, there);
+        let Some(record) = self.runs.get_mut(run) else { return };
+        let there = self.sightings.really_there(run, &record.holder.job.namespace);
+        self.gate.set_really_there(run, &record.holder, there);
+        record.peak = record.peak.max(ready_executors(&self.sightings, record));
     }
 
     /// An application whose run the ledger does not name: a tombstone, or (after a lost ledger) a live run.
@@ -169,6 +183,8 @@ impl Engine {
         }
         // A slot that was given back is not charged again; it is only brought to its end.
         let mut holder = holder_of(application);
+        // It was closed before, and what it took then is told: what it takes from now on is another thing.
+        holder.granted = if is_past { self.now } else { holder.granted };
         if is_trusted && !job_open {
             (holder.footprint, holder.min_executors, holder.max_executors) = (Footprint::default(), 0, 0);
             holder.locks = Locks::default();
@@ -233,6 +249,12 @@ impl Engine {
             self.cap_tombstones();
         }
     }
+}
+
+/// Executors of a run that run.
+pub(super) fn ready_executors(sightings: &Sightings, run: &Run) -> u64 {
+    let pods = sightings.pods_of(&run.id, &run.key.namespace);
+    pods.map_or(0, |pods| pods.values().filter(|pod| pod.is_ready_executor()).count() as u64)
 }
 
 fn holder_of(application: &ApplicationSeen) -> Holder {

@@ -111,8 +111,9 @@ impl Engine {
                 gone.iter().for_each(|(key, uid)| self.pod_gone(key, uid));
             }
             Kind::Placeholders => {
-                let gone = self.pools.keys().filter(|name| !named.contains(&cluster_key(name)));
-                gone.cloned().collect::<Vec<_>>().iter().for_each(|name| self.placeholders_gone(name));
+                let known = self.pools.keys().chain(self.meters.keys());
+                let gone: Vec<Name> = known.filter(|name| !named.contains(&cluster_key(name))).cloned().collect();
+                gone.iter().for_each(|name| self.placeholders_gone(name));
             }
         }
         if !self.synced && self.relists.is_synced() {
@@ -146,7 +147,14 @@ impl Engine {
     fn cluster_seen(&mut self, mut cluster: Box<Cluster>) {
         let name = cluster.name.clone();
         let published = cluster.published.take();
-        self.clusters.entry(name.clone()).or_default().said = published;
+        let ready = published.as_ref().and_then(|published| published.executors_warm);
+        self.meter_cluster(&cluster, ready.unwrap_or(0));
+        let account = std::mem::take(&mut cluster.account);
+        cluster.warmth = None;
+        let publication = self.clusters.entry(name.clone()).or_default();
+        publication.book.see(&cluster.uid, account);
+        publication.said = published;
+        self.tidy_later();
         let known = self.gate.cluster(&name).and_then(|entry| entry.declared.as_ref());
         if known != Some(&cluster) {
             let is_edited = known.is_some();
@@ -181,7 +189,9 @@ impl Engine {
     fn cluster_gone(&mut self, name: &Name) {
         self.gate.remove_cluster(name);
         self.clusters.remove(name);
+        self.meters.remove(name);
         self.compose_anew = true;
+        self.tidy_later();
         self.pool_gone(name);
     }
 
@@ -191,7 +201,11 @@ impl Engine {
         if let Some(times) = published.as_ref().and_then(|published| published.times) {
             self.history.entry(key.clone()).or_insert_with(|| History::continued(times));
         }
-        self.operations.entry(key.clone()).or_default().said = published;
+        let account = std::mem::take(&mut operation.account);
+        let publication = self.operations.entry(key.clone()).or_default();
+        publication.book.see(&operation.uid, account);
+        publication.said = published;
+        self.tidy_later();
         let known = self.gate.operation(&key).and_then(|entry| entry.declared.as_ref());
         if known != Some(&operation) {
             let rekey = known.is_none_or(|known| {
@@ -217,6 +231,7 @@ impl Engine {
         self.gate.remove_operation(key);
         self.compose_anew = true;
         self.operations.remove(key);
+        self.tidy_later();
         self.history.remove(key);
         self.expectations.set(key, None);
         self.gate.set_expected_of_unknown(self.expectations.of_unknown());

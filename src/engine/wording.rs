@@ -2,10 +2,14 @@
 
 use super::Engine;
 use super::intent::ADMITTED;
+use super::sightings::ready_executors;
 use crate::admission::{Queue, QueueNumber, Rank};
 use crate::index::JobEntry;
 use crate::lifecycle::Run;
-use crate::model::{Blocker, EndReason, Job, JobState, JobStatus, Outcome, QueueStatus, Report, RunStatus, WaitReason};
+use crate::model::{
+    Blocker, EndReason, ExecutorShare, Job, JobState, JobStatus, Outcome, QueueStatus, Report, RunStatus, Usage,
+    WaitReason,
+};
 
 impl Engine {
     pub(super) fn status_of_waiting(&self, entry: &JobEntry, number: QueueNumber, rank: &Rank) -> JobStatus {
@@ -49,10 +53,15 @@ impl Engine {
             reason,
             message,
             cluster: Some(run.holder.cluster.clone()),
+            usage: usage_of(&entry.job, &runs),
             runs,
             start: Some(run.holder.granted),
             waited: Some(run.holder.granted - entry.waiting_since),
-            executors: Some(run.holder.max_executors),
+            executors: Some(ExecutorShare {
+                granted: run.holder.max_executors,
+                ready: ready_executors(&self.sightings, run),
+                peak: run.peak,
+            }),
             ..blank(entry, entry.state)
         }
     }
@@ -119,6 +128,7 @@ impl Engine {
             result_uri,
             start: Some(run.holder.granted),
             completion: run.closed,
+            usage: run.usage,
         }
     }
 }
@@ -139,6 +149,13 @@ fn without_holders(blocker: &Blocker) -> Blocker {
 fn unjudged() -> Blocker {
     let message = "the keeper has not decided yet whether the operation takes it".to_owned();
     Blocker { reason: WaitReason::PendingEvaluation, message, limit: None, in_use: None, holders: Vec::new() }
+}
+
+/// What the runs of a job took that were closed: these, and those that its status has no room for any more.
+fn usage_of(job: &Job, runs: &[RunStatus]) -> Option<Usage> {
+    let earlier = job.published.as_ref().map(|published| published.earlier).filter(|it| *it != Usage::default());
+    let closed = runs.iter().filter_map(|run| run.usage);
+    closed.chain(earlier).reduce(Usage::plus)
 }
 
 /// Who suspended a job, and since when: it was so at the latest when it came into that state.
@@ -187,6 +204,7 @@ pub(super) fn blank(entry: &JobEntry, state: JobState) -> JobStatus {
         waited: None,
         took: None,
         executors: None,
+        usage: usage_of(&entry.job, entry.job.past_runs()),
         result: None,
         declared_result: false,
     }

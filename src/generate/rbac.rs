@@ -290,8 +290,8 @@ mod tests {
             Command::WriteClusterStatus { .. } => Some(Act::WriteClusterStatus),
             Command::WritePool { .. } => Some(Act::WritePool),
             Command::Announce(_) | Command::AnnouncePool { .. } | Command::ReportStranger { .. } => Some(Act::Announce),
-            // What they start are the watches; and the end of the process needs nobody's leave.
-            Command::StartWatches | Command::StepDown => None,
+            // What they start are the watches; and neither a counter nor the end of the process needs anybody's leave.
+            Command::CountUsage { .. } | Command::StartWatches | Command::StepDown => None,
         }
     }
 

@@ -178,8 +178,10 @@ impl Jobs {
         let mut hasher = self.hasher.build_hasher();
         status.message.hash(&mut hasher);
         for run in &status.runs {
-            (run.number, &run.outcome, &run.result_uri).hash(&mut hasher);
+            (run.number, &run.outcome, &run.result_uri, run.completion).hash(&mut hasher);
         }
+        // How many executors run matters while they do: at its end a run has none, and nobody hears of each that goes.
+        status.executors.filter(|_| status.state == JobState::Running).hash(&mut hasher);
         if let Some(queue) = &status.queue {
             queue.position.hash(&mut hasher);
             queue.blockers.iter().for_each(|blocker| blocker.message.hash(&mut hasher));

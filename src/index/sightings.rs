@@ -81,7 +81,7 @@ impl Sightings {
     }
 
     /// A pod is gone, if it is still the one with this UID.
-    pub fn remove_pod(&mut self, key: &ObjectKey, uid: &Uid) -> Option<RunId> {
+    pub fn remove_pod(&mut self, key: &ObjectKey, uid: &Uid) -> Option<Box<PodSeen>> {
         let run = self.pod_runs.get(key)?.clone();
         let of_run = self.pods.get_mut(&run)?;
         let at = of_run.iter().position(|pods| pods.namespace == key.namespace)?;
@@ -89,9 +89,8 @@ impl Sightings {
         if pods.by_name.get(&key.name).is_none_or(|pod| pod.uid != *uid) {
             return None;
         }
-        if let Some(gone) = pods.by_name.remove(&key.name) {
-            pods.take = pods.take.minus(gone.takes());
-        }
+        let gone = pods.by_name.remove(&key.name)?;
+        pods.take = pods.take.minus(gone.takes());
         if pods.by_name.is_empty() {
             of_run.swap_remove(at);
         }
@@ -99,7 +98,7 @@ impl Sightings {
             self.pods.remove(&run);
         }
         self.pod_runs.remove(key);
-        Some(run)
+        Some(gone)
     }
 
     /// The pods of a run in a namespace.

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::model::{
-    ApplicationSeen, ApplicationState, EndReason, Holder, Interruption, Name, ObjectKey, Outcome, Placeholder,
-    PodPhase, PodRole, PodSeen, Priority, Report, RunId, Settings, Span, Time, TimeLimits, Uid, child_name,
+    ApplicationSeen, ApplicationState, EndReason, Footprint, Holder, Interruption, Name, ObjectKey, Outcome,
+    Placeholder, PodPhase, PodRole, PodSeen, Priority, Report, RunId, Settings, Span, Spent, Time, TimeLimits, Uid,
+    Usage, child_name,
 };
 
 /// How long to wait before a command that did not work is tried again.
@@ -118,6 +119,12 @@ pub struct Run {
     pub class: Option<Priority>,
     /// When it was closed: nothing of it runs, and nothing ever will.
     pub closed: Option<Time>,
+    /// What its pods took that are gone, as far as this keeper has seen them.
+    pub spent: Spent,
+    /// The most executors that ran at once.
+    pub peak: u64,
+    /// What it took, once it was closed with an outcome: what its job's status, the ledger and the accounts say.
+    pub usage: Option<Usage>,
     /// This leader granted it: no leader before can have written anything about it, so what a status says of it is our
     /// own word or a forged one.
     pub own_grant: bool,
@@ -153,8 +160,19 @@ impl Run {
             default_limits: TimeLimits::default(),
             class: None,
             closed: None,
+            spent: Spent::default(),
+            peak: 0,
+            usage: None,
             own_grant: false,
         }
+    }
+
+    /// What it is billed for with the ledger write that lets go of it. One whose slot was given back before, and that is only
+    /// brought to its end once more, is not billed again: it has no size, or was closed before it came back.
+    #[must_use]
+    pub fn bill(&self) -> Option<Usage> {
+        let is_first = self.holder.footprint != Footprint::default() && self.closed > Some(self.holder.granted);
+        self.usage.filter(|usage| is_first && *usage != Usage::default())
     }
 
     /// Its application exists, or nothing is to take its name: from now on it is never created again.

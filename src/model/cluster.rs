@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::name::{Name, ObjectKey, Uid};
 use super::resources::{ExecutorBounds, ExecutorChoice, PodSize, Resources};
-use super::{ClusterStatus, Hold, Outline, PodSizing, PoolRules, Priority, Window};
+use super::{Account, ClusterStatus, Hold, Outline, PodSizing, PoolRules, Priority, Warmth, Window};
 
 /// A `ComputeCluster`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -60,6 +60,10 @@ pub struct Cluster {
     pub defect: Option<Box<str>>,
     /// The status as it stands in the API, to compare before writing.
     pub published: Option<ClusterStatus>,
+    /// Its account as it stands in the API.
+    pub account: Account,
+    /// What its placeholders took, as it stands there.
+    pub warmth: Option<Warmth>,
 }
 
 /// Without bounds, and for nobody yet.
@@ -91,6 +95,8 @@ impl Default for Cluster {
             sizes: BTreeMap::new(),
             defect: None,
             published: None,
+            account: Account::default(),
+            warmth: None,
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::cluster::ClusterChoice;
 use super::name::{Name, ObjectKey, Uid};
 use super::resources::ExecutorChoice;
-use super::{Answers, Hold, JobState, Outcome, Priority, Time};
+use super::{Answers, Hold, JobState, Outcome, Priority, Time, Usage};
 
 /// How long a run may take, in seconds from its grant. What is not said is the operation's to say, then the settings'.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -92,6 +92,15 @@ impl Job {
     pub fn published_run(&self) -> Option<(u32, bool)> {
         self.published.as_ref()?.run
     }
+
+    /// When its status says that a run of it was closed, and what that run took.
+    #[must_use]
+    pub fn closed_run(&self, number: u32) -> Option<(Time, Usage)> {
+        let published = self.published.as_ref()?;
+        let newest = published.closed.filter(|_| published.run.is_some_and(|(newest, _)| newest == number));
+        let past = || published.runs.iter().find(|past| past.number == number);
+        newest.or_else(|| past().and_then(|past| Some((past.completion?, past.usage?))))
+    }
 }
 
 impl Published {
@@ -138,6 +147,12 @@ pub struct Published {
     pub run: Option<(u32, bool)>,
     /// How that run ended, where the status says so already: its pods may be gone.
     pub outcome: Option<Outcome>,
+    /// When that run was closed, and what it took, where the status says so.
+    pub closed: Option<(Time, Usage)>,
+    /// The most executors of that run that ran at once, as far as the status says.
+    pub peak: u64,
+    /// What runs took that stand in the status no more.
+    pub earlier: Usage,
     /// Runs that ended without ending the job, kept as they are: all but the newest one, and that one if it was suspended.
     pub runs: Vec<super::RunStatus>,
 }

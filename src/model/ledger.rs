@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::name::{Name, ObjectKey};
 use super::resources::Resources;
-use super::{Footprint, Locks, RunId, Share, Span, Time};
+use super::{BillKey, Footprint, Locks, RunId, Share, Span, Time, Usage};
 
 /// The resourceVersion under which a ledger was read or written; opaque.
 pub type LedgerVersion = Arc<str>;
@@ -61,6 +61,8 @@ pub struct Ledger {
     pub leader: Box<str>,
     /// Every run that is granted and not yet closed. Shared: each write of the ledger names them all, and changes few.
     pub holders: BTreeMap<RunId, Arc<Holder>>,
+    /// What runs that have left it took, until it stands in the accounts of their operations and clusters.
+    pub bills: BTreeMap<BillKey, Usage>,
     /// Limits of the operations that have holders.
     pub operation_limits: BTreeMap<ObjectKey, u32>,
     /// Job limits of the clusters that have holders.

@@ -18,6 +18,7 @@ mod settings;
 mod status;
 mod stranger;
 mod time;
+mod usage;
 mod window;
 
 pub use allowance::Allowance;
@@ -38,11 +39,12 @@ pub use run::{
 };
 pub use settings::Settings;
 pub use status::{
-    Blocker, ClusterStatus, JobState, JobStatus, OperationStatus, PoolWords, QueueStatus, ResultSource, RunStatus,
-    RunTimes,
+    Blocker, ClusterStatus, ExecutorShare, JobState, JobStatus, OperationStatus, PoolWords, QueueStatus, ResultSource,
+    RunStatus, RunTimes, Warmth,
 };
 pub use stranger::Stranger;
 pub use time::{Span, Time};
+pub use usage::{Account, Amount, BillKey, Spent, Usage};
 pub use window::{Aperture, Cron, Days, Recurrence, Window, Zone};
 
 /// How urgent a job is. Declared from lowest to highest, so that `Ord` agrees with the word.

@@ -68,6 +68,12 @@ impl Uid {
     }
 }
 
+impl Default for Uid {
+    fn default() -> Self {
+        "".into()
+    }
+}
+
 impl From<&str> for Uid {
     fn from(text: &str) -> Self {
         Self(Self::uuid(text).unwrap_or_else(|| Form::Text(text.into())))

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::cluster::ClusterChoice;
-use super::name::{Name, ObjectKey};
+use super::name::{Name, ObjectKey, Uid};
 use super::resources::ExecutorChoice;
-use super::{Hold, Outline, Priority, Span, TimeLimits};
+use super::{Account, Hold, Outline, Priority, Span, TimeLimits};
 
 /// Permits of locks on what jobs share, such as a data store, by the lock's name, which is in order. Each at least one.
 pub type Locks = Arc<[(Name, u32)]>;
@@ -24,6 +24,8 @@ pub fn are_in_order(locks: &[(Name, u32)]) -> bool {
 pub struct Operation {
     /// Where it is declared; jobs of the same namespace name it.
     pub key: ObjectKey,
+    /// Its UID.
+    pub uid: Uid,
     /// `metadata.generation`.
     pub generation: i64,
     /// Runs of it that may be alive at once; `None` = no limit, 0 = held.
@@ -52,6 +54,8 @@ pub struct Operation {
     pub defect: Option<Box<str>>,
     /// The status as it stands in the API, to compare before writing: `(observed generation, alive, queued, ready)`.
     pub published: Option<super::OperationStatus>,
+    /// Its account as it stands in the API.
+    pub account: Account,
 }
 
 impl Operation {

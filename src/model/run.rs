@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::name::{Name, ObjectKey, Uid};
 use super::resources::{Footprint, PodSize, Resources};
-use super::{EndReason, Locks, Time};
+use super::{EndReason, Locks, Spent, Time};
 
 /// A run: a job's UID and the number of the attempt, from 1.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -157,6 +157,10 @@ pub struct PodSeen {
     pub phase: PodPhase,
     /// What it requests.
     pub request: PodSize,
+    /// When the first of its containers started.
+    pub started: Option<Time>,
+    /// When the last of them ended, once all have.
+    pub ended: Option<Time>,
     /// Why a driver that is pending does not run yet, where Kubernetes says so.
     pub waiting: Option<Box<str>>,
     /// What a finished driver left behind.
@@ -172,6 +176,18 @@ impl PodSeen {
         }
         let PodSize { milli_cores, memory_mib } = self.request;
         Resources { executors: u64::from(self.role == PodRole::Executor), milli_cores, memory_mib }
+    }
+
+    /// What it has taken since its start: until its end, or until then if it goes on.
+    #[must_use]
+    pub fn spent(&self, until: Time) -> Spent {
+        self.started.map_or(Spent::default(), |started| Spent::of(self.request, self.ended.unwrap_or(until) - started))
+    }
+
+    /// Whether it is an executor that runs.
+    #[must_use]
+    pub fn is_ready_executor(&self) -> bool {
+        self.role == PodRole::Executor && self.phase == PodPhase::Running
     }
 }
 

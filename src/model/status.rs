@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::name::Name;
 use super::reason::WaitReason;
-use super::{Span, Time};
+use super::{Account, Amount, Span, Time, Usage};
 
 /// The summary of a job's conditions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -148,6 +148,8 @@ pub struct RunStatus {
     pub start: Option<Time>,
     /// When it was closed.
     pub completion: Option<Time>,
+    /// What it took; once it was closed.
+    pub usage: Option<Usage>,
 }
 
 /// The whole status of one job; conditions follow from it.
@@ -183,12 +185,25 @@ pub struct JobStatus {
     pub waited: Option<Span>,
     /// How long it ran, once it ended.
     pub took: Option<Span>,
-    /// Executors granted.
-    pub executors: Option<u64>,
+    /// Its run's executors.
+    pub executors: Option<ExecutorShare>,
+    /// What its runs took that were closed; `None` = there is none.
+    pub usage: Option<Usage>,
     /// Its result and where that comes from; only for a success.
     pub result: Option<(Box<str>, ResultSource)>,
     /// Publish the declared `result.uri` (with its references resolved) when the application reported none.
     pub declared_result: bool,
+}
+
+/// Executors of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct ExecutorShare {
+    /// It may have so many.
+    pub granted: u64,
+    /// So many run.
+    pub ready: u64,
+    /// So many ran at once, at most.
+    pub peak: u64,
 }
 
 /// The status of an operation.
@@ -206,6 +221,8 @@ pub struct OperationStatus {
     pub held: Option<Box<str>>,
     /// What is wrong with it.
     pub defect: Option<Box<str>>,
+    /// What its runs took.
+    pub account: Account,
 }
 
 /// How long runs took, in seconds.
@@ -267,4 +284,17 @@ pub struct ClusterStatus {
     pub spark_operator_available: bool,
     /// What is wrong with it.
     pub defect: Option<Box<str>>,
+    /// What runs on it took.
+    pub account: Account,
+    /// What its placeholders took; `None` = it never had one.
+    pub warmth: Option<Warmth>,
+}
+
+/// What a cluster's placeholders that ran have taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Warmth {
+    /// So much.
+    pub amount: Amount,
+    /// Until then. Since, as many have run as the status says.
+    pub until: Time,
 }

@@ -1,5 +1,7 @@
-//! Metrics, in a registry of their own. Every label is from a closed list (but one, which names fifty namespaces at most), so
+//! Metrics, in a registry of their own. Every label is from a closed list (but namespaces, of which a bounded number is named), so
 //! their number never grows with the number of jobs, and none of them is a job's name.
+
+use std::sync::Arc;
 
 use prometheus::core::Collector;
 use prometheus::{
@@ -7,8 +9,9 @@ use prometheus::{
     TextEncoder,
 };
 
+use super::bill::BillMetrics;
 use crate::engine::Figures;
-use crate::model::JobState;
+use crate::model::{JobState, Name, Usage};
 
 /// Every metric of the keeper.
 #[derive(Debug, Clone)]
@@ -26,6 +29,10 @@ pub struct Metrics {
     pub queued: IntGaugeVec,
     /// Applications that no job declared, by namespace.
     pub undeclared: IntGaugeVec,
+    /// What runs took, and what stood warm.
+    pub bill: BillMetrics,
+    /// Bills that are yet to be seen in their accounts.
+    pub bills_pending: IntGauge,
     /// Runs that are alive.
     pub runs: IntGauge,
     /// The ledger's epoch: grows with every leader.
@@ -60,7 +67,7 @@ pub struct Metrics {
 
 /// Namespaces that a metric tells apart; and how it calls the others, which is no namespace's name.
 const MOST_NAMESPACES: usize = 50;
-const OTHER_NAMESPACES: &str = "_other";
+pub(super) const OTHER_NAMESPACES: &str = "_other";
 
 const REQUEST_BUCKETS: &[f64] = &[0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 const STEP_BUCKETS: &[f64] = &[1e-6, 2e-6, 5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 5e-3, 5e-2, 0.5];
@@ -96,6 +103,12 @@ impl Metrics {
                 "slowlane_undeclared_applications",
                 "SparkApplications that no job declared, by namespace; those of more than fifty namespaces together.",
                 &["namespace"],
+            ),
+            bill: room.bill(),
+            bills_pending: room.gauge(
+                "slowlane_bills_pending",
+                "Bills in the ledger that are yet to be seen in the statuses of operations and clusters; of more than 1,000 the \
+                 oldest are given up.",
             ),
             runs: room.gauge("slowlane_runs_alive", "Runs that are granted and not closed: the holders in the ledger."),
             epoch: room.gauge("slowlane_ledger_epoch", "Epoch of the ledger; grows with every leader."),
@@ -146,9 +159,16 @@ impl Metrics {
         }
         self.take_undeclared(figures);
         self.runs.set(whole(figures.live_runs));
+        self.bills_pending.set(whole(figures.bills));
+        figures.warm.iter().for_each(|(cluster, amount)| self.bill.take_warm(cluster, *amount));
         self.tombstones.set(whole(figures.tombstones));
         self.epoch.set(figures.epoch);
         self.admitting.set(figures.admitting.into());
+    }
+
+    /// What closed runs of a namespace took on a cluster.
+    pub fn count_usage(&self, cluster: &Name, namespace: &Name, usage: Usage) {
+        self.bill.count(cluster, namespace, usage);
     }
 
     /// The namespaces that have the most; all others together.
@@ -201,6 +221,34 @@ impl Room {
         self.register(HistogramVec::new(HistogramOpts::new(name, help).buckets(REQUEST_BUCKETS.into()), labels))
     }
 
+    fn bill(&self) -> BillMetrics {
+        let labels = &["cluster", "namespace", "kind"];
+        BillMetrics {
+            core_seconds: self.counters(
+                "slowlane_usage_core_seconds_total",
+                "Core-seconds of runs that were closed since this process leads, by kind: granted is what was reserved for them, \
+                 used what their pods requested while they ran. Beyond 200 pairs of a cluster and a namespace: _other.",
+                labels,
+            ),
+            gib_seconds: self.counters(
+                "slowlane_usage_memory_gib_seconds_total",
+                "The same in GiB of memory times seconds.",
+                labels,
+            ),
+            warm_core_seconds: self.counters(
+                "slowlane_warm_core_seconds_total",
+                "Core-seconds that placeholders which ran held for nobody, since this process leads.",
+                &["cluster"],
+            ),
+            warm_gib_seconds: self.counters(
+                "slowlane_warm_memory_gib_seconds_total",
+                "The same in GiB of memory times seconds.",
+                &["cluster"],
+            ),
+            told_apart: Arc::default(),
+        }
+    }
+
     fn step(&self) -> Histogram {
         let options = HistogramOpts::new("slowlane_engine_step_seconds", "Time of one step of the engine.");
         self.register(Histogram::with_opts(options.buckets(STEP_BUCKETS.into())))
@@ -210,6 +258,7 @@ impl Room {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Amount;
 
     #[test]
     fn only_so_many_namespaces_are_told_apart() {
@@ -221,6 +270,32 @@ mod tests {
         assert!(shown.contains("slowlane_undeclared_applications{namespace=\"_other\"} 55"), "{shown}");
         metrics.take_figures(&Figures::default());
         assert!(!metrics.render().contains("slowlane_undeclared_applications{"));
+    }
+
+    #[test]
+    fn the_bill_is_counted_and_only_so_many_namespaces_are_told_apart_in_it() {
+        let metrics = Metrics::new();
+        let amount = |core_seconds| Amount { core_seconds, gib_seconds: 2 * core_seconds };
+        let usage = Usage { granted: amount(5), used: amount(3) };
+        for number in [0, 0].into_iter().chain(1..203) {
+            metrics.count_usage(&"business".into(), &format!("n{number}").into(), usage);
+        }
+        let shown = metrics.render();
+        let has = |line: &str| assert!(shown.lines().any(|it| it == line), "{line}: {shown}");
+        has("slowlane_usage_core_seconds_total{cluster=\"business\",kind=\"granted\",namespace=\"n0\"} 10");
+        has("slowlane_usage_memory_gib_seconds_total{cluster=\"business\",kind=\"used\",namespace=\"n0\"} 12");
+        has("slowlane_usage_core_seconds_total{cluster=\"business\",kind=\"granted\",namespace=\"_other\"} 15");
+    }
+
+    #[test]
+    fn what_stands_warm_is_counted_as_it_grows() {
+        let metrics = Metrics::new();
+        for core_seconds in [4, 9, 9] {
+            let warm = [("business".into(), Amount { core_seconds, gib_seconds: 0 })].into();
+            metrics.take_figures(&Figures { warm, ..Figures::default() });
+        }
+        let shown = metrics.render();
+        assert!(shown.contains("slowlane_warm_core_seconds_total{cluster=\"business\"} 9"), "{shown}");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What people and machines see of the keeper: logs, metrics, Kubernetes Events, health. Knows how to say things; never
 //! decides anything, and never says a secret: whole objects are not logged.
 
+mod bill;
 mod event;
 mod health;
 mod log;

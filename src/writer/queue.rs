@@ -29,7 +29,7 @@ impl Lane {
     pub(super) const ALL: [Self; 7] =
         [Self::Ledger, Self::Run, Self::Terminal, Self::Delete, Self::Informational, Self::Tidy, Self::Event];
 
-    /// The lane of a command; [`Command::StartWatches`] and [`Command::StepDown`] are not the writer's.
+    /// The lane of a command; [`Command::CountUsage`], [`Command::StartWatches`] and [`Command::StepDown`] are not the writer's.
     pub(super) fn of(command: &Command) -> Self {
         match command {
             Command::ReadLedger | Command::WriteLedger { .. } => Self::Ledger,
@@ -43,6 +43,7 @@ impl Lane {
             Command::Announce(_)
             | Command::AnnouncePool { .. }
             | Command::ReportStranger { .. }
+            | Command::CountUsage { .. }
             | Command::StartWatches
             | Command::StepDown => Self::Event,
         }
@@ -92,6 +93,7 @@ impl Slot {
             Command::Announce(_)
             | Command::AnnouncePool { .. }
             | Command::ReportStranger { .. }
+            | Command::CountUsage { .. }
             | Command::StartWatches
             | Command::StepDown => None,
         }
@@ -187,6 +189,7 @@ mod tests {
             waited: None,
             took: None,
             executors: None,
+            usage: None,
             result: None,
             declared_result: false,
         };

@@ -51,6 +51,7 @@ pub(crate) fn spec(kind: Kind) -> Value {
             "epoch": 3,
             "sequence": 17,
             "leader": "slowlane-0",
+            "bills": {"16/jobs/daily/business": "granted=120/480 used=100/400"},
             "limits": {"op/jobs/daily": {"limit": 2, "holders": {"uid.1": "2/2000/4096"}}},
             "clusters": {"business": {
                 "executors": 2, "maxExecutors": 20, "milliCores": 3000, "maxMilliCores": 40000,
@@ -88,15 +89,28 @@ pub(crate) fn status(kind: Kind) -> Option<Value> {
     match kind {
         Kind::Job => Some(job_status()),
         Kind::Operation => Some(json!({
-            "observedGeneration": 1, "runs": {"alive": 1, "queued": 2}, "runSeconds": {"p50": 60, "p95": 90}, "conditions": [condition("Ready", "True")],
+            "observedGeneration": 1, "runs": {"alive": 1, "queued": 2}, "runSeconds": {"p50": 60, "p95": 90},
+            "usage": usage(&json!({"through": 16})), "conditions": [condition("Ready", "True")],
         })),
         Kind::Cluster => Some(json!({
             "observedGeneration": 1, "executors": {"desired": 8, "ready": 7, "inUse": 3, "warm": 4, "strangers": 2, "max": 20}, "jobs": {"running": 1, "queued": 2},
             "occupancyPercent": 15, "nextWindow": {"name": "day", "opens": "2026-11-22T10:00:00Z"},
+            "usage": usage(&json!({
+                "warmCoreSeconds": 7, "warmMemoryGiBSeconds": 28, "warmUntil": "2026-11-22T10:00:00Z", "through": 16,
+            })),
             "conditions": [condition("Ready", "True")],
         })),
         Kind::Ledger => None,
     }
+}
+
+/// What runs took, and what else belongs to it.
+fn usage(more: &Value) -> Value {
+    let mut usage = json!({
+        "grantedCoreSeconds": 120, "grantedMemoryGiBSeconds": 480, "usedCoreSeconds": 100, "usedMemoryGiBSeconds": 400,
+    });
+    usage.as_object_mut().expect("an object").extend(more.as_object().cloned().unwrap_or_default());
+    usage
 }
 
 /// A condition as the keeper writes it.
@@ -146,13 +160,14 @@ fn job_status() -> Value {
         "runs": [{
             "number": 1, "sparkApplication": "daily-0a1b2c3d4e-1", "applicationId": "spark-1", "driverPod": "d-driver",
             "outcome": "Succeeded", "reason": "Completed", "message": "", "resultUri": "s3a://lake/daily",
-            "start": time, "completion": time,
+            "start": time, "completion": time, "usage": usage(&json!({})),
         }],
         "startTime": time,
         "completionTime": time,
         "waited": "3s",
         "took": "1m2s",
-        "executors": {"granted": 4},
+        "executors": {"granted": 4, "ready": 0, "peak": 3},
+        "usage": usage(&json!({})),
         "result": {"uri": "s3a://lake/daily", "reportedBy": "TerminationMessage"},
         "resultUri": "s3a://lake/daily",
         "conditions": [condition("Finished", "True"), condition("Succeeded", "True")],

@@ -77,7 +77,12 @@ impl Row {
 
     /// A job's status is changed from `old` to `new`.
     pub(crate) fn status(title: &'static str, old: Value, new: Value) -> Self {
-        Self { status: true, ..Self::changed(Kind::Job, title, old, new) }
+        Self::told(Kind::Job, title, old, new)
+    }
+
+    /// The status of an object of this kind is changed from `old` to `new`.
+    pub(crate) fn told(kind: Kind, title: &'static str, old: Value, new: Value) -> Self {
+        Self { status: true, ..Self::changed(kind, title, old, new) }
     }
 
     /// It must be refused, with all of these words.
@@ -116,8 +121,7 @@ fn fault(row: &Row, answer: &Answer) -> Option<String> {
 
 async fn ask_one(server: &Server, namespace: &str, row: &Row) -> Answer {
     let path = row.kind.path(namespace);
-    let (part, mut steps) =
-        if row.status { ("status", vec![json!({"operation": "daily"})]) } else { ("spec", Vec::new()) };
+    let (part, mut steps) = if row.status { ("status", vec![spec_of(row.kind)]) } else { ("spec", Vec::new()) };
     steps.extend_from_slice(&row.before);
     let Some((first, later)) = steps.split_first() else {
         return server.create(&path, &row.kind.object(&row.new), Fields::Strict, true).await;
@@ -130,6 +134,15 @@ async fn ask_one(server: &Server, namespace: &str, row: &Row) -> Answer {
     }
     object[part] = row.new.clone();
     server.replace(&path, &object, true).await
+}
+
+/// The spec of an object whose status is asked about.
+fn spec_of(kind: Kind) -> Value {
+    match kind {
+        Kind::Job => json!({"operation": "daily"}),
+        Kind::Operation => json!({"application": {"type": "Python", "mainApplicationFile": "local:///a.py"}}),
+        Kind::Cluster | Kind::Ledger => json!({}),
+    }
 }
 
 /// The path of an object in the collection `path`.

@@ -165,6 +165,7 @@ fn status(state: JobState) -> JobStatus {
         waited: None,
         took: None,
         executors: None,
+        usage: None,
         result: None,
         declared_result: false,
     }

@@ -7,6 +7,7 @@ use slowlane::model::{
     RunId, Share, Span, Time, Uid,
 };
 
+use crate::bill::Bills;
 use crate::objects::{App, JobObject, Pod};
 use crate::people::{LOCK, PERMITS, locks_of};
 use crate::world::LiveRun;
@@ -78,6 +79,7 @@ pub(crate) struct Auditor {
     ends: BTreeMap<RunId, Ends>,
     ended: BTreeMap<Uid, JobState>,
     status_writes: BTreeMap<Uid, u32>,
+    pub(crate) bills: Bills,
     /// How often what happened, to see that cases reach it.
     pub(crate) seen: BTreeMap<String, u64>,
 }
@@ -291,6 +293,7 @@ impl Auditor {
     pub(crate) fn status_written(&mut self, job: &JobObject, new: &JobStatus, live: &BTreeSet<RunId>) {
         let uid = &job.job.uid;
         *self.status_writes.entry(uid.clone()).or_default() += 1;
+        self.usage_told(uid, new);
         if new.runs.iter().any(|run| run.reason.as_deref() == Some("WindowEnded")) {
             self.saw("a window ended a run");
             self.suspended.insert(uid.clone());

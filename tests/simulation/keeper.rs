@@ -93,7 +93,7 @@ impl Keeper {
             }
             Command::StepDown => self.dead = true,
             Command::Announce(it) => self.announced.push(*it),
-            Command::AnnouncePool { .. } | Command::ReportStranger { .. } => {}
+            Command::AnnouncePool { .. } | Command::ReportStranger { .. } | Command::CountUsage { .. } => {}
             other => {
                 if let Command::WriteLedger { ledger, .. } = &other {
                     let told = |kind| self.watches.get(&kind).map_or(0, |watch| watch.told);

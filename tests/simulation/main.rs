@@ -16,6 +16,7 @@
 
 mod ambush;
 mod auditor;
+mod bill;
 mod deeds;
 mod keeper;
 mod meddling;
@@ -44,7 +45,8 @@ use simulation::Simulation;
 const SEEDS: u64 = 400;
 
 /// What some of the cases have to come to, so that what is judged there is judged at all.
-const MET: [&str; 20] = [
+const MET: [&str; 21] = [
+    "a bill that a job tells",
     "all permits of the lock are taken",
     "as many wait for the spark-operator as may",
     "a window ended a run",

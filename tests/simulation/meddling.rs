@@ -85,6 +85,8 @@ impl Simulation {
                 uid,
                 foreign: true,
                 phase: PodPhase::Running,
+                started: None,
+                ended: None,
                 end: None,
                 terminating: false,
                 ..pod

@@ -294,6 +294,8 @@ impl World {
             uid: uid.clone(),
             role: PodRole::Executor,
             phase: PodPhase::Pending,
+            started: None,
+            ended: None,
             end: None,
             driver: Some(driver.uid.clone()),
             stuck: false,

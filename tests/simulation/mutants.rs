@@ -30,10 +30,16 @@ pub(crate) enum Mutant {
     ListsFromACache,
     /// Neither the ledger nor the applications say which permits a run holds.
     ForgetsLocks,
+    /// The ledger keeps no bills.
+    ForgetsBills,
+    /// Accounts are written once more, late, and the API server lets them go back by that.
+    LetsAccountsGoBack,
+    /// An account does not say which bills it contains.
+    HidesWhatIsBooked,
 }
 
 impl Mutant {
-    pub(crate) const ALL: [Self; 13] = [
+    pub(crate) const ALL: [Self; 16] = [
         Self::IgnoresTheLedgersVersion,
         Self::TakesUnknownWritesForDone,
         Self::TakesAMissingLedgerForAnEmptyOne,
@@ -47,6 +53,9 @@ impl Mutant {
         Self::RemovesTombstones,
         Self::ListsFromACache,
         Self::ForgetsLocks,
+        Self::ForgetsBills,
+        Self::LetsAccountsGoBack,
+        Self::HidesWhatIsBooked,
     ];
 
     /// The profile in which it can do harm most easily.
@@ -55,6 +64,7 @@ impl Mutant {
             Self::None => "everything",
             Self::TakesAMissingLedgerForAnEmptyOne | Self::ListsFromACache => "losing",
             Self::TakesUnknownWritesForDone | Self::CreatesWithoutFinalizer | Self::ConfirmsWithoutLooking => "meddled",
+            Self::ForgetsBills | Self::HidesWhatIsBooked | Self::LetsAccountsGoBack => "crashing",
             Self::ForgetsLocks
             | Self::IgnoresTheLedgersVersion
             | Self::CreatesUnderNewNames

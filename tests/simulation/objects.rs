@@ -6,7 +6,7 @@ use slowlane::command::{Change, Kind};
 use slowlane::model::{
     ApplicationSeen, ApplicationState, DriverEnd, EndReason, Footprint, Interruption, Job, JobState, JobStatus, Locks,
     Name, ObjectKey, Outcome, Placeholder, PodPhase, PodRole, PodSeen, PodSize, Published, Report, ReportedResult,
-    ResultSource, RunId, RunStatus, Time, Uid, WaitReason,
+    ResultSource, RunId, RunStatus, Time, Uid, Usage, WaitReason,
 };
 
 #[derive(Debug, Clone, PartialEq)]
@@ -96,6 +96,8 @@ pub(crate) struct Pod {
     pub(crate) run: RunId,
     pub(crate) role: PodRole,
     pub(crate) phase: PodPhase,
+    pub(crate) started: Option<Time>,
+    pub(crate) ended: Option<Time>,
     pub(crate) end: Option<DriverEnd>,
     /// UIDs of its owners: the application, and for executors their driver.
     pub(crate) app: Uid,
@@ -117,6 +119,8 @@ impl Pod {
             owner: (self.role == PodRole::Driver).then(|| self.app.clone()),
             role: self.role,
             phase: self.phase,
+            started: self.started,
+            ended: self.ended,
             request: PodSize { milli_cores: 1000, memory_mib: 1408 },
             waiting: self.stuck.then(|| "ImagePullBackOff".into()),
             end: self.end.clone(),
@@ -153,6 +157,9 @@ pub(crate) fn published(status: &JobStatus) -> Published {
         waiting_since: status.queue.as_ref().map(|queue| queue.waiting_since),
         run: newest.as_ref().map(|run| (run.number, !run.application.is_empty())),
         outcome: newest.as_ref().and_then(outcome),
+        closed: newest.as_ref().and_then(|run| Some((run.completion?, run.usage?))),
+        peak: status.executors.map_or(0, |executors| executors.peak),
+        earlier: Usage::default(),
         runs,
     }
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use slowlane::command::{Command, Failure, Receipt};
 use slowlane::model::{
-    ApplicationSeen, ApplicationState, Cluster, Footprint, Holder, Job, JobState, JobStatus, Ledger, LedgerVersion,
-    ObjectKey, Operation, Placeholder, RunId, Span, Uid, child_name,
+    Account, ApplicationSeen, ApplicationState, Cluster, Footprint, Holder, Job, JobState, JobStatus, Ledger,
+    LedgerVersion, ObjectKey, Operation, Placeholder, RunId, Span, Uid, child_name,
 };
 
 use crate::mutants::Mutant;
@@ -71,17 +71,22 @@ impl World {
                 };
                 Receipt::JobStatusWritten { uid, result }
             }
-            Command::WriteOperationStatus { key, status } => {
-                let operation = self.operations.get(&key).cloned();
-                let result = operation.ok_or(Failure::Gone).map(|operation| {
-                    self.put_operation(Operation { published: Some(*status), ..operation });
+            Command::WriteOperationStatus { key, uid, status } => {
+                let operation = self.operations.get(&key).filter(|it| it.uid == uid).cloned();
+                let result = operation.ok_or(Failure::Gone).and_then(|operation| {
+                    let account = stored(operation.account, status.account, mutant)?;
+                    self.store_operation(Operation { account, published: Some(*status), ..operation });
+                    Ok(())
                 });
                 Receipt::OperationStatusWritten { key, result }
             }
-            Command::WriteClusterStatus { name, status } => {
-                let cluster = self.clusters.get(&name).cloned();
-                let result = cluster.ok_or(Failure::Gone).map(|cluster| {
-                    self.put_cluster(Cluster { published: Some(*status), ..cluster });
+            Command::WriteClusterStatus { name, uid, status } => {
+                let cluster = self.clusters.get(&name).filter(|it| it.uid == uid).cloned();
+                let result = cluster.ok_or(Failure::Gone).and_then(|cluster| {
+                    let account = stored(cluster.account, status.account, mutant)?;
+                    let warmth = status.warmth;
+                    self.store_cluster(Cluster { account, warmth, published: Some(*status), ..cluster });
+                    Ok(())
                 });
                 Receipt::ClusterStatusWritten { name, result }
             }
@@ -96,6 +101,7 @@ impl World {
             Command::Announce(_)
             | Command::AnnouncePool { .. }
             | Command::ReportStranger { .. }
+            | Command::CountUsage { .. }
             | Command::StartWatches
             | Command::StepDown => return None,
         })
@@ -125,6 +131,9 @@ impl World {
     ) -> Result<LedgerVersion, Failure> {
         if mutant == Mutant::ForgetsLocks {
             content.holders.values_mut().for_each(|holder| Arc::make_mut(holder).locks = [].into());
+        }
+        if mutant == Mutant::ForgetsBills {
+            content.bills.clear();
         }
         let current = self.ledger.as_ref().map(|(version, _)| version.clone());
         if mutant != Mutant::IgnoresTheLedgersVersion {
@@ -291,6 +300,15 @@ impl World {
         }
         Ok(())
     }
+}
+
+/// What becomes of an account: the definition lets none go back.
+fn stored(known: Account, new: Account, mutant: Mutant) -> Result<Account, Failure> {
+    if new.through < known.through && mutant != Mutant::LetsAccountsGoBack {
+        return Err(Failure::Denied("status.usage.through never goes down".into()));
+    }
+    let hides = mutant == Mutant::HidesWhatIsBooked && new.through > known.through;
+    Ok(if hides { Account { through: known.through, ..new } } else { new })
 }
 
 /// What was answered, in a word.

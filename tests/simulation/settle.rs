@@ -231,6 +231,7 @@ impl Simulation {
             return Err(format!("a pod stays for ever: {pod:?}"));
         }
         self.check_pools()?;
+        self.world.check_accounts()?;
         self.check_quiet()
     }
 

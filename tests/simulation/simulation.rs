@@ -299,7 +299,13 @@ impl Simulation {
         let fault = self.fault(&command);
         let failed = |failure: Failure| failed(&command, failure);
         let receipt = match fault {
-            Fault::None => self.world.carry_out(&command, self.mutant),
+            Fault::None => {
+                if self.mutant == Mutant::LetsAccountsGoBack && matches!(command, Command::WriteOperationStatus { .. })
+                {
+                    self.send_late(&command);
+                }
+                self.world.carry_out(&command, self.mutant)
+            }
             Fault::NotSent => failed(Failure::NotSent("no connection".into())),
             Fault::Conflict => failed(Failure::Conflict("the object has been modified".into())),
             Fault::Dropped => failed(Failure::Unknown("no answer in time".into())),
@@ -392,6 +398,7 @@ fn failed(command: &Command, failure: Failure) -> Option<Receipt> {
         | Command::Announce(_)
         | Command::AnnouncePool { .. }
         | Command::ReportStranger { .. }
+        | Command::CountUsage { .. }
         | Command::StepDown => return None,
     })
 }

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use slowlane::command::{Change, Kind};
 use slowlane::model::{
-    Cluster, JobState, JobStatus, Ledger, LedgerVersion, Name, ObjectKey, Operation, PlaceholdersSeen, PodPhase,
-    PodRole, PodSeen, Resources, RunId, Stranger, Time, Uid,
+    Account, Cluster, JobState, JobStatus, Ledger, LedgerVersion, Name, ObjectKey, Operation, PlaceholdersSeen,
+    PodPhase, PodRole, PodSeen, Resources, RunId, Stranger, Time, Uid,
 };
 
 use crate::auditor::Auditor;
@@ -128,13 +128,29 @@ impl World {
         self.emit(Kind::Namespace, Change::NamespaceGone(name.clone()));
     }
 
-    pub(crate) fn put_cluster(&mut self, cluster: Cluster) {
+    /// People write its spec only: what the keeper says of it stays.
+    pub(crate) fn put_cluster(&mut self, mut cluster: Cluster) {
+        if let Some(known) = self.clusters.get(&cluster.name) {
+            (cluster.account, cluster.warmth) = (known.account, known.warmth);
+        }
+        self.store_cluster(cluster);
+    }
+
+    pub(crate) fn store_cluster(&mut self, cluster: Cluster) {
         self.emit(Kind::Cluster, Change::Cluster(Box::new(cluster.clone())));
         self.auditor.cluster_declared(self.revision, &cluster);
         self.clusters.insert(cluster.name.clone(), cluster);
     }
 
-    pub(crate) fn put_operation(&mut self, operation: Operation) {
+    /// As [`Self::put_cluster`].
+    pub(crate) fn put_operation(&mut self, mut operation: Operation) {
+        let known = self.operations.get(&operation.key).map(|known| (known.uid.clone(), known.account));
+        let known = known.unwrap_or_else(|| (self.new_uid("operation"), Account::default()));
+        (operation.uid, operation.account) = known;
+        self.store_operation(operation);
+    }
+
+    pub(crate) fn store_operation(&mut self, operation: Operation) {
         self.emit(Kind::Operation, Change::Operation(Box::new(operation.clone())));
         self.auditor.operation_declared(self.revision, &operation.key, operation.limit);
         if operation.may_refuse() {
@@ -147,6 +163,7 @@ impl World {
         if self.operations.remove(key).is_some() {
             self.emit(Kind::Operation, Change::OperationGone(key.clone()));
             self.auditor.operation_declared(self.revision, key, None);
+            self.auditor.operation_removed(key);
         }
     }
 
@@ -206,7 +223,13 @@ impl World {
         }
     }
 
-    pub(crate) fn put_pod(&mut self, pod: Pod) {
+    pub(crate) fn put_pod(&mut self, mut pod: Pod) {
+        if pod.phase != PodPhase::Pending {
+            pod.started = pod.started.or(Some(self.now));
+        }
+        if !pod.phase.is_live() {
+            pod.ended = pod.ended.or(Some(self.now));
+        }
         self.emit(Kind::Pod, Change::Pod(Box::new(pod.seen())));
         self.auditor.pod_changed(&pod);
         self.pods.insert(pod.key.clone(), pod);
@@ -234,6 +257,8 @@ impl World {
             run,
             role: PodRole::Driver,
             phase: PodPhase::Pending,
+            started: None,
+            ended: None,
             end: None,
             app: app.uid.clone(),
             driver: None,
@@ -283,6 +308,10 @@ impl World {
         let old = self.ledger.as_ref().map(|(_, old)| &old.holders);
         let new = content.holders.keys().filter(|run| old.is_none_or(|old| !old.contains_key(*run)));
         new.for_each(|run| self.auditor.granted(self.revision, self.now, run));
+        if let Some((_, old)) = &self.ledger {
+            let jobs: BTreeSet<&Uid> = self.jobs.values().map(|object| &object.job.uid).collect();
+            self.auditor.billed(old, &content, self.now, |uid| jobs.contains(uid));
+        }
         self.ledger = Some((version.clone(), content));
         version
     }

@@ -10,6 +10,7 @@ use super::hold::{HELD, kept_hold, said_held};
 use super::job::bounds;
 use super::operation::keep_times;
 use super::patch::status_patch;
+use super::usage::{cluster_account, cluster_usage, warmth};
 use super::window::{accept, windows};
 use super::{api_time, count, labels, model_time, name, uid, written};
 use crate::api::v1alpha1::{
@@ -17,8 +18,8 @@ use crate::api::v1alpha1::{
     NextWindow, OnWindowEnd, OrderingStrategy, SizeSpec, StopPolicy, WarmCapacity,
 };
 use crate::model::{
-    Accept, Cluster, ClusterStatus, Name, Outline, PodSize, PoolRules, PoolWords, Requirement, RequirementOperator,
-    Resources, Selector, Share, Size, Span, Strategy, Time, Window, is_label,
+    Accept, Account, Cluster, ClusterStatus, Name, Outline, PodSize, PoolRules, PoolWords, Requirement,
+    RequirementOperator, Resources, Selector, Share, Size, Span, Strategy, Time, Uid, Window, is_label,
 };
 use crate::spark::{BuildError, Place, check, check_size, cpu_quantity, memory_quantity, outline, size_outline};
 
@@ -53,6 +54,8 @@ pub fn cluster(meta: &ObjectMeta, spec: &ComputeClusterSpec, status: Option<&Com
         sizes: BTreeMap::new(),
         defect: None,
         published: status.and_then(published),
+        account: status.map(account).unwrap_or_default(),
+        warmth: status.and_then(|status| warmth(status.usage.as_ref()?)),
     };
     match checked(spec) {
         Ok(read) => Cluster {
@@ -255,12 +258,19 @@ fn published(status: &ComputeClusterStatus) -> Option<ClusterStatus> {
         next_window: status.next_window.as_ref().map(|next| (next.name.as_str().into(), model_time(&next.opens))),
         spark_operator_available: holds(OPERATOR)?,
         defect: (ready.reason == INVALID).then(|| ready.message.as_str().into()),
+        account: account(status),
+        warmth: status.usage.as_ref().and_then(warmth),
     })
 }
 
-/// The JSON patch that says this; `now` is when it became so.
+/// Its account: whatever else its status says, that is read.
+fn account(status: &ComputeClusterStatus) -> Account {
+    status.usage.as_ref().map(cluster_account).unwrap_or_default()
+}
+
+/// The JSON patch that says this of the cluster with this UID; `now` is when it became so.
 #[must_use]
-pub fn cluster_status(status: &ClusterStatus, before: Option<&ComputeClusterStatus>, now: Time) -> Value {
+pub fn cluster_status(status: &ClusterStatus, uid: &Uid, before: Option<&ComputeClusterStatus>, now: Time) -> Value {
     let generation = status.observed_generation;
     let (ready, reason, words) = readiness(status);
     let say = |type_, truth: bool, reason, message| condition(type_, truth, reason, message, now, generation);
@@ -305,13 +315,14 @@ pub fn cluster_status(status: &ClusterStatus, before: Option<&ComputeClusterStat
         }),
         jobs: Some(JobCounts { running: written(status.running), queued: written(status.queued) }),
         occupancy_percent: status.occupancy_percent.map(written),
+        usage: Some(cluster_usage(status.account, status.warmth)),
         next_window: status
             .next_window
             .as_ref()
             .map(|(name, opens)| NextWindow { name: name.to_string(), opens: api_time(*opens) }),
         conditions: keep_times(conditions, before.map(|before| before.conditions.as_slice()).unwrap_or_default()),
     };
-    status_patch(&said, None)
+    status_patch(&said, &uid.to_string())
 }
 
 const ALL_DECLARED: &str = "every SparkApplication in its namespaces is of a ManagedJob";
@@ -335,6 +346,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::model::{Amount, Usage, Warmth};
     use crate::model::{ExecutorBounds, PodSizing};
 
     fn read(spec: Value) -> Cluster {
@@ -416,6 +428,7 @@ mod tests {
 
     #[test]
     fn a_status_is_read_back_as_it_was_written() {
+        let amount = Amount { core_seconds: 1, gib_seconds: 2 };
         let plain = ClusterStatus {
             observed_generation: 3,
             executors_max: Some(4),
@@ -450,11 +463,16 @@ mod tests {
                 next_window: Some(("office".into(), Time(1_700_000_000_000))),
                 ..plain.clone()
             },
+            ClusterStatus {
+                account: Account { usage: Usage { granted: amount, used: amount }, through: 7 },
+                warmth: Some(Warmth { amount, until: Time(1_700_000_000_000) }),
+                ..plain.clone()
+            },
             ClusterStatus { defect: Some("spec.template: odd".into()), ..plain },
         ];
         for status in all {
-            let patch = cluster_status(&status, None, Time(5));
-            let stored: ComputeClusterStatus = serde_json::from_value(patch[0]["value"].clone()).unwrap();
+            let patch = cluster_status(&status, &"u".into(), None, Time(5));
+            let stored: ComputeClusterStatus = serde_json::from_value(patch[1]["value"].clone()).unwrap();
             assert_eq!(published(&stored), Some(status));
         }
     }

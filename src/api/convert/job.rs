@@ -8,11 +8,12 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 
 use super::cluster::selector;
 use super::hold::hold;
+use super::usage::usage;
 use super::{count, created, key, model_time, uid};
 use crate::api::v1alpha1::{self as api, ManagedJobSpec, ManagedJobStatus};
 use crate::model::{
     Answers, ClusterChoice, EndReason, ExecutorBounds, ExecutorChoice, Interruption, Job, JobState, Outcome, Priority,
-    Published, Report, ReportedResult, ResultSource, RunStatus, Time, TimeLimits, WaitReason,
+    Published, Report, ReportedResult, ResultSource, RunStatus, Time, TimeLimits, Usage, WaitReason,
 };
 use crate::spark::{check_result_uri, referenced_parameters};
 
@@ -115,6 +116,7 @@ fn published(status: &ManagedJobStatus) -> Published {
     let newest = runs.pop();
     runs.extend(newest.clone().filter(|run| run.outcome.as_deref() == Some("Suspended")));
     let written = status.runs.iter().max_by_key(|run| run.number);
+    let listed = status.runs.iter().filter_map(|run| run.usage.as_ref()).map(usage).fold(Usage::default(), Usage::plus);
     Published {
         state,
         observed_generation: status.observed_generation.unwrap_or(-1),
@@ -124,6 +126,9 @@ fn published(status: &ManagedJobStatus) -> Published {
         let_in: let_in(status),
         waiting_since: status.queue.as_ref().and_then(|queue| queue.waiting_since.as_ref()).map(model_time),
         outcome: written.and_then(outcome),
+        closed: newest.as_ref().and_then(|run| Some((run.completion?, run.usage?))),
+        peak: status.executors.map_or(0, |executors| count(executors.peak).into()),
+        earlier: status.usage.as_ref().map(usage).unwrap_or_default().minus(listed),
         run: newest.map(|run| (run.number, was_seen(&run, state))),
         runs,
     }
@@ -214,6 +219,7 @@ fn run_status(run: &api::RunStatus) -> RunStatus {
         result_uri: text(&run.result_uri),
         start: run.start.as_ref().map(model_time),
         completion: run.completion.as_ref().map(model_time),
+        usage: run.usage.as_ref().map(usage),
     }
 }
 

@@ -7,6 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::condition::{Truth, condition, word};
 use super::patch::status_patch;
+use super::usage::job_usage;
 use super::{api_time, written};
 use crate::api::v1alpha1::{self as api, ManagedJobStatus, bounds};
 use crate::model::{Blocker, JobState, JobStatus, Name, QueueStatus, ResultSource, RunStatus, Time, Uid};
@@ -15,7 +16,7 @@ use crate::text::clean;
 /// The JSON patch that says this of the job with this UID. `namespace` is the job's.
 #[must_use]
 pub fn job_status(status: &JobStatus, namespace: &Name, uid: &Uid) -> Value {
-    status_patch(&written_status(status, namespace), Some(&uid.to_string()))
+    status_patch(&written_status(status, namespace), &uid.to_string())
 }
 
 fn written_status(status: &JobStatus, namespace: &Name) -> ManagedJobStatus {
@@ -33,7 +34,12 @@ fn written_status(status: &JobStatus, namespace: &Name) -> ManagedJobStatus {
         completion_time: status.completion.map(api_time),
         waited: status.waited.map(|span| span.to_string()),
         took: status.took.map(|span| span.to_string()),
-        executors: status.executors.map(|number| api::ExecutorGrant { granted: written(number) }),
+        executors: status.executors.map(|executors| api::ExecutorGrant {
+            granted: written(executors.granted),
+            ready: written(executors.ready),
+            peak: written(executors.peak),
+        }),
+        usage: status.usage.map(job_usage),
         result: result.map(|(uri, source)| api::JobResult { uri: uri.to_string(), reported_by: source_word(*source) }),
         result_uri: result.map(|(uri, _)| uri.to_string()),
         conditions: conditions(status),
@@ -113,6 +119,7 @@ fn run_status(run: &RunStatus) -> api::RunStatus {
         result_uri: run.result_uri.as_deref().map(Into::into),
         start: run.start.map(api_time),
         completion: run.completion.map(api_time),
+        usage: run.usage.map(job_usage),
     }
 }
 
@@ -246,6 +253,7 @@ mod tests {
             waited: None,
             took: None,
             executors: None,
+            usage: None,
             result: None,
             declared_result: false,
         }

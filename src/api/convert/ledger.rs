@@ -2,11 +2,13 @@
 //! write; a run stands under its operation with all that was granted, and under its cluster by its name alone, so that
 //! the API server can count both.
 
+mod bill;
 mod holder;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use self::bill::{bill_key, bill_of, bill_text, bill_usage};
 use self::holder::{escaped, parse, text, unescaped};
 use crate::api::v1alpha1::{LedgerCluster, LedgerLimit, LedgerLock, LedgerShare, RunLedgerSpec};
 use crate::model::{Holder, Ledger, Name, ObjectKey, Resources, RunId, Share};
@@ -23,6 +25,9 @@ pub enum MalformedLedger {
     /// A key of `spec.shares` is no cluster with a namespace.
     #[error("spec.shares[{0}]: not CLUSTER/NAMESPACE")]
     Share(String),
+    /// A bill is not what a keeper writes.
+    #[error("spec.bills[{0}]: not WRITE/NAMESPACE/OPERATION/CLUSTER, or its text is not what a keeper writes")]
+    Bill(String),
     /// A holder's name is no run.
     #[error("spec.limits[{key}].holders[{run}]: not UID.NUMBER")]
     Run {
@@ -68,6 +73,7 @@ pub fn write_ledger(ledger: &Ledger) -> RunLedgerSpec {
         epoch: ledger.epoch,
         sequence: ledger.sequence,
         leader: ledger.leader.to_string(),
+        bills: ledger.bills.iter().map(|(key, usage)| (bill_key(key), bill_text(*usage))).collect(),
         limits,
         clusters: clusters.collect(),
         locks: locks(ledger),
@@ -174,6 +180,10 @@ pub fn read_ledger(spec: &RunLedgerSpec) -> Result<Ledger, MalformedLedger> {
             _ => return Err(MalformedLedger::Key(key.clone())),
         }
     }
+    for (key, text) in &spec.bills {
+        let bill = bill_of(key).zip(bill_usage(text)).ok_or_else(|| MalformedLedger::Bill(key.clone()))?;
+        ledger.bills.insert(bill.0, bill.1);
+    }
     for (name, entry) in &spec.clusters {
         ledger.cluster_capacity.insert(name_of(name, name)?, capacity(entry));
     }
@@ -265,7 +275,7 @@ mod tests {
     use super::*;
     use crate::api::v1alpha1::bounds;
     use crate::model::Span;
-    use crate::model::{Footprint, Locks, PodSize, Time};
+    use crate::model::{Amount, BillKey, Footprint, Locks, PodSize, Time, Usage};
 
     fn pod() -> impl Strategy<Value = PodSize> {
         (0..1_000_000_u64, 0..100_000_000_u64).prop_map(|(milli_cores, memory_mib)| PodSize { milli_cores, memory_mib })
@@ -345,6 +355,10 @@ mod tests {
                     }
                     let share = Share { max_jobs: limit, max_executors: most };
                     ledger.shares.insert((holder.cluster.clone(), holder.job.namespace.clone()), share);
+                    let amount = Amount { core_seconds: holder.min_executors, gib_seconds: holder.max_executors };
+                    let key =
+                        BillKey { sequence: epoch, operation: holder.operation_key(), cluster: holder.cluster.clone() };
+                    ledger.bills.insert(key, Usage { granted: amount, used: amount });
                     ledger.holders.insert(RunId { job: uid.into(), number }, Arc::new(holder));
                 }
                 ledger
@@ -372,6 +386,11 @@ mod tests {
             let _ = read_ledger(&RunLedgerSpec { locks, ..RunLedgerSpec::default() });
             let _ = read_ledger(&RunLedgerSpec { shares, ..RunLedgerSpec::default() });
         }
+
+        #[test]
+        fn no_bill_stops_the_reader(key in "[0-9]?/?\\PC{0,20}", text in "(granted=)?\\PC{0,20}") {
+            let _ = read_ledger(&RunLedgerSpec { bills: BTreeMap::from([(key, text)]), ..RunLedgerSpec::default() });
+        }
     }
 
     fn some_holder() -> Holder {
@@ -390,6 +409,14 @@ mod tests {
             granted: Time(1_800_000_000_000),
             seen: false,
         }
+    }
+
+    #[test]
+    fn as_many_bills_fit_into_the_schema_as_the_engine_keeps_and_the_longest_of_them() {
+        assert_eq!(bounds::LEDGER_BILLS as usize, crate::engine::MOST_BILLS);
+        assert_eq!(bounds::USAGE.unsigned_abs(), Amount::MOST);
+        let most = Amount { core_seconds: u64::MAX, gib_seconds: u64::MAX };
+        assert!(bill_text(Usage { granted: most, used: most }).len() <= bounds::LEDGER_BILL as usize);
     }
 
     #[test]

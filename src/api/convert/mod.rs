@@ -13,6 +13,7 @@ mod patch;
 mod placeholders;
 mod pod;
 mod stranger;
+mod usage;
 mod window;
 
 pub use application::{PLACEHOLDER_ANNOTATION, application, placeholder_word};

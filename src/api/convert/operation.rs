@@ -10,9 +10,12 @@ use super::condition::condition;
 use super::hold::{HELD, kept_hold, said_held};
 use super::job::{choice, executors, priority, time_limits};
 use super::patch::status_patch;
-use super::{count, key, written};
+use super::usage::{operation_account, operation_usage};
+use super::{count, key, uid, written};
 use crate::api::v1alpha1::{self as api, OperationSpec, RunCounts, RunSeconds, WhenAtLimit};
-use crate::model::{ClusterChoice, Defaults, Locks, Name, Operation, OperationStatus, RunTimes, Span, Time};
+use crate::model::{
+    Account, ClusterChoice, Defaults, Locks, Name, Operation, OperationStatus, RunTimes, Span, Time, Uid,
+};
 use crate::spark::{Place, check, outline, referenced_parameters, refers_to_result};
 
 /// The operation. What cannot be built of it is its defect, with the path of the field.
@@ -33,6 +36,7 @@ pub fn operation(meta: &ObjectMeta, spec: &OperationSpec, status: Option<&api::O
     let conditions = status.map(|status| &status.conditions);
     Operation {
         key: key(meta),
+        uid: uid(meta),
         generation: meta.generation.unwrap_or(0),
         limit: spec.max_concurrent_runs.map(count),
         hold: kept_hold(meta, "maxConcurrentRuns", conditions).filter(|_| is_operation_held(spec)),
@@ -47,6 +51,7 @@ pub fn operation(meta: &ObjectMeta, spec: &OperationSpec, status: Option<&api::O
         needs_result,
         defect: defect.map(|error| format!("spec.{error}")).or(chosen.err()).map(Into::into),
         published: status.and_then(published),
+        account: status.map(account).unwrap_or_default(),
     }
 }
 
@@ -85,15 +90,26 @@ fn published(status: &api::OperationStatus) -> Option<OperationStatus> {
         times: status.run_seconds.map(|times| RunTimes { p50: count(times.p50), p95: count(times.p95) }),
         held: said_held(find(HELD)?),
         defect: (ready.reason == INVALID).then(|| ready.message.as_str().into()),
+        account: account(status),
     })
+}
+
+/// Its account: whatever else its status says, that is read.
+fn account(status: &api::OperationStatus) -> Account {
+    status.usage.as_ref().map(operation_account).unwrap_or_default()
 }
 
 const READY: &str = "Ready";
 const INVALID: &str = "InvalidSpec";
 
-/// The JSON patch that says this; `now` is when it became so.
+/// The JSON patch that says this of the operation with this UID; `now` is when it became so.
 #[must_use]
-pub fn operation_status(status: &OperationStatus, before: Option<&api::OperationStatus>, now: Time) -> Value {
+pub fn operation_status(
+    status: &OperationStatus,
+    uid: &Uid,
+    before: Option<&api::OperationStatus>,
+    now: Time,
+) -> Value {
     let generation = status.observed_generation;
     let say = |type_, truth: bool, reason, message| condition(type_, truth, reason, message, now, generation);
     let mut conditions = vec![match (&status.defect, &status.held) {
@@ -111,10 +127,11 @@ pub fn operation_status(status: &OperationStatus, before: Option<&api::Operation
     let said = api::OperationStatus {
         observed_generation: Some(generation),
         run_seconds: status.times.map(|times| RunSeconds { p50: written(times.p50), p95: written(times.p95) }),
+        usage: Some(operation_usage(status.account)),
         runs: Some(RunCounts { alive: written(status.alive), queued: written(status.queued) }),
         conditions: keep_times(conditions, before.map(|before| before.conditions.as_slice()).unwrap_or_default()),
     };
-    status_patch(&said, None)
+    status_patch(&said, &uid.to_string())
 }
 
 /// A condition whose status stays as it was keeps the time of its last transition.
@@ -133,6 +150,12 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::model::{Amount, Usage};
+
+    fn a_usage() -> Usage {
+        let amount = |core_seconds, gib_seconds| Amount { core_seconds, gib_seconds };
+        Usage { granted: amount(1, 2), used: amount(3, 4) }
+    }
 
     fn meta() -> ObjectMeta {
         ObjectMeta { name: Some("daily".into()), namespace: Some("jobs".into()), ..ObjectMeta::default() }
@@ -187,19 +210,27 @@ mod tests {
         let held = || Some("held by Ann".into());
         for (held, defect) in [(None, None), (None, defect()), (held(), None), (held(), defect())] {
             let times = defect.is_some().then_some(RunTimes { p50: 60, p95: 600 });
-            let status = OperationStatus { observed_generation: 3, alive: 1, queued: 2, times, held, defect };
-            let patch = operation_status(&status, None, Time(5));
-            let stored: api::OperationStatus = serde_json::from_value(patch[0]["value"].clone()).unwrap();
+            let account = Account { usage: a_usage(), through: 9 };
+            let status = OperationStatus { observed_generation: 3, alive: 1, queued: 2, times, held, defect, account };
+            let patch = operation_status(&status, &"u".into(), None, Time(5));
+            assert_eq!(patch[0], json!({"op": "test", "path": "/metadata/uid", "value": "u"}));
+            let stored: api::OperationStatus = serde_json::from_value(patch[1]["value"].clone()).unwrap();
             assert_eq!(published(&stored), Some(status));
+            let bare = api::OperationStatus { conditions: Vec::new(), ..stored };
+            assert_eq!(
+                (published(&bare), super::account(&bare)),
+                (None, account),
+                "the bill outlives what is forged beside it"
+            );
         }
     }
 
     #[test]
     fn a_condition_that_stays_keeps_its_time() {
         let status = OperationStatus { observed_generation: 1, ..OperationStatus::default() };
-        let first = operation_status(&status, None, Time(1000));
-        let stored: api::OperationStatus = serde_json::from_value(first[0]["value"].clone()).unwrap();
-        let second = operation_status(&OperationStatus { queued: 9, ..status }, Some(&stored), Time(9000));
-        assert_eq!(second[0]["value"]["conditions"], first[0]["value"]["conditions"]);
+        let first = operation_status(&status, &"u".into(), None, Time(1000));
+        let stored: api::OperationStatus = serde_json::from_value(first[1]["value"].clone()).unwrap();
+        let second = operation_status(&OperationStatus { queued: 9, ..status }, &"u".into(), Some(&stored), Time(9000));
+        assert_eq!(second[1]["value"]["conditions"], first[1]["value"]["conditions"]);
     }
 }

@@ -8,9 +8,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::Deserialize;
 
 use super::application::run;
-use super::{key, uid};
+use super::{key, model_time, uid};
 use crate::api::v1alpha1::ReportedBy;
-use crate::model::{DriverEnd, PodPhase, PodRole, PodSeen, PodSize, Report, ReportedResult, ResultSource, Uid};
+use crate::model::{DriverEnd, PodPhase, PodRole, PodSeen, PodSize, Report, ReportedResult, ResultSource, Time, Uid};
 use crate::spark::{self, ApplicationState, cpu_quantity, driver_end, failure_sentence, memory_quantity};
 use crate::text::clean;
 
@@ -32,6 +32,8 @@ pub fn pod(meta: &ObjectMeta, status: &PodStatus, request: PodSize) -> Option<Po
         role: if is_driver { PodRole::Driver } else { PodRole::Executor },
         phase,
         request,
+        started: started(status),
+        ended: if phase.is_live() { None } else { ended(status) },
         waiting: if is_driver && phase == PodPhase::Pending { waiting(status) } else { None },
         end: finished_driver.then(|| end(meta, status)),
     })
@@ -106,6 +108,23 @@ fn waiting(status: &PodStatus) -> Option<Box<str>> {
     let (reason, message) = stuck.or_else(unscheduled)?;
     let words = message.map_or_else(|| reason.to_owned(), |message| format!("{reason}: {message}"));
     Some(clean(&words, MAX_WAITING).into())
+}
+
+/// When the first of its containers started, as the kubelet says: of one that has ended, in its last words.
+fn started(status: &PodStatus) -> Option<Time> {
+    let known = status.container_statuses.iter().flatten().filter_map(|it| it.state.as_ref());
+    let started = known.filter_map(|state| match (&state.running, &state.terminated) {
+        (Some(running), _) => running.started_at.as_ref(),
+        (None, Some(terminated)) => terminated.started_at.as_ref(),
+        (None, None) => None,
+    });
+    started.map(model_time).min()
+}
+
+/// When the last of its containers ended.
+fn ended(status: &PodStatus) -> Option<Time> {
+    let known = status.container_statuses.iter().flatten().filter_map(|it| it.state.as_ref()?.terminated.as_ref());
+    known.filter_map(|terminated| terminated.finished_at.as_ref()).map(model_time).max()
 }
 
 /// Longest repeated word of Kubernetes about a pod that waits, in bytes.
@@ -192,6 +211,23 @@ mod tests {
     fn a_driver_that_was_killed_for_memory_says_so() {
         let end = read("driver", ended(137, "OOMKilled", "")).end.unwrap();
         assert!(end.out_of_memory && end.failure.unwrap().contains("OOMKilled"));
+    }
+
+    #[test]
+    fn a_pod_started_with_its_first_container_and_ended_with_its_last() {
+        let container = |state: Value| json!({"name": "c", "image": "", "imageID": "", "ready": false, "restartCount": 0, "state": state});
+        let times = |start: &str, end: &str| json!({"exitCode": 0, "startedAt": start, "finishedAt": end});
+        let first = container(json!({"terminated": times("2026-11-22T10:00:05Z", "2026-11-22T10:01:00Z")}));
+        let second = container(json!({"terminated": times("2026-11-22T10:00:00Z", "2026-11-22T10:00:30Z")}));
+        let both = json!([first.clone(), second]);
+        let seen = read("executor", json!({"phase": "Succeeded", "containerStatuses": both}));
+        let minute = seen.ended.unwrap() - seen.started.unwrap();
+        assert_eq!(minute, crate::model::Span::seconds(60));
+        let running = container(json!({"running": {"startedAt": "2026-11-22T10:00:09Z"}}));
+        let seen = read("executor", json!({"phase": "Running", "containerStatuses": [first, running]}));
+        assert_eq!((seen.started.is_some(), seen.ended), (true, None), "it goes on");
+        let seen = read("driver", json!({"phase": "Pending", "containerStatuses": [container(json!({}))]}));
+        assert_eq!((seen.started, seen.ended), (None, None));
     }
 
     #[test]

@@ -51,5 +51,14 @@ pub const LEDGER_LOCKS: u32 = 16_000;
 /// Keys of a ledger's `shares`: one for each holder at most.
 pub const LEDGER_SHARES: u32 = 1000;
 
+/// Keys of a ledger's `bills`: an operation on a cluster for each of the last writes that let go of its runs.
+pub const LEDGER_BILLS: u32 = 1000;
+
+/// A bill's text.
+pub const LEDGER_BILL: u32 = 128;
+
+/// Core-seconds and GiB-seconds: what every reader of JSON takes for a whole number.
+pub const USAGE: i64 = (1 << 53) - 1;
+
 /// Arguments of an application taken together.
 pub const ARGUMENTS_TOTAL: u32 = 65_536;

@@ -10,7 +10,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{AcceptSpec, ApplicationSpec, ExecutorBounds, SparkPodSize, WindowSpec, rules, schema};
+use super::{AcceptSpec, ApplicationSpec, ClusterUsage, ExecutorBounds, SparkPodSize, WindowSpec, rules, schema};
 
 /// Whether a cluster may start jobs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -379,6 +379,10 @@ pub struct ComputeClusterStatus {
     #[schemars(range(min = 0))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub occupancy_percent: Option<i32>,
+
+    /// What closed runs on it took, and its placeholders, since it was created.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<ClusterUsage>,
 
     /// The next of its windows to open. Absent: it has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -5,7 +5,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{bounds, final_rules, schema};
+use super::{JobUsage, bounds, final_rules, schema};
 
 /// Where a job stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -135,6 +135,10 @@ pub struct ManagedJobStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub executors: Option<ExecutorGrant>,
 
+    /// What its closed runs took together. A run that never started for want of a place is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<JobUsage>,
+
     /// The result and who named it; there only when the job has succeeded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<JobResult>,
@@ -247,6 +251,10 @@ pub struct RunStatus {
     /// When it was closed: no pod of it is left alive.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completion: Option<Time>,
+
+    /// What it took; written when it was closed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<JobUsage>,
 }
 
 /// Executors of a job's run.
@@ -256,6 +264,16 @@ pub struct ExecutorGrant {
     /// Executors that it may have at most; reserved until the run is closed.
     #[schemars(range(min = 0))]
     pub granted: i32,
+
+    /// Executors of it that ran when this was written: every `status.detailSeconds` (30) at most while they come and go.
+    #[schemars(range(min = 0))]
+    #[serde(default)]
+    pub ready: i32,
+
+    /// The most of them that were seen to run at once.
+    #[schemars(range(min = 0))]
+    #[serde(default)]
+    pub peak: i32,
 }
 
 /// The result of a job that has succeeded.

@@ -17,6 +17,7 @@ mod operation;
 mod rules;
 mod run_ledger;
 mod schema;
+mod usage;
 mod window;
 
 pub use application::{ApplicationSpec, ApplicationType, Dependencies, SparkPod, SparkPodSize};
@@ -34,4 +35,5 @@ pub use operation::{
     JobDefaults, LockSpec, Operation, OperationSpec, OperationStatus, RunCounts, RunSeconds, WhenAtLimit,
 };
 pub use run_ledger::{LedgerCluster, LedgerLimit, LedgerLock, LedgerShare, RunLedger, RunLedgerSpec};
+pub use usage::{ClusterUsage, JobUsage, OperationUsage};
 pub use window::{AcceptSpec, Day, WindowSpec};

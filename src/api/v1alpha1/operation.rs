@@ -5,7 +5,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ApplicationSpec, ExecutorChoice, Priority, ResultTarget, rules, schema};
+use super::{ApplicationSpec, ExecutorChoice, OperationUsage, Priority, ResultTarget, rules, schema};
 
 /// What becomes of a job that comes while its operation is at its limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -182,6 +182,10 @@ pub struct OperationStatus {
     /// has yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run_seconds: Option<RunSeconds>,
+
+    /// What its closed runs took, since it was created.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<OperationUsage>,
 
     /// `Ready`: its jobs can run; False says what is wrong with it, or that it is held. `Held`: by its `maxConcurrentRuns` of 0,
     /// by whom and since when. `Stalled` as kstatus knows it. One entry a type.

@@ -141,6 +141,19 @@ pub(super) fn ratchet(condition: &str, message: &str) -> Rule {
     Rule::new(condition).optional_old_self(true).message(Message::Expression(message.to_owned()))
 }
 
+/// The integer never goes down.
+pub(super) fn never_down(field: &str) -> Rule {
+    let message = format!("'{field} never goes down: it is %d, not %d'.format([oldSelf.{field}, self.{field}])");
+    rule(&format!(".{field}"), &format!("self.{field} >= oldSelf.{field}"), &message)
+}
+
+/// The optional integer never goes down, and stays once it is there.
+pub(super) fn never_down_or_out(field: &str) -> Rule {
+    Rule::new(format!("!has(oldSelf.{field}) || (has(self.{field}) && self.{field} >= oldSelf.{field})"))
+        .field_path(format!(".{field}"))
+        .message(Message::Expression(format!("'{field} never goes down: it is %d'.format([oldSelf.{field}])")))
+}
+
 /// The integer `used` stays within `max`, or at least does not grow.
 pub(super) fn within(used: &str, max: &str) -> Rule {
     ratchet(

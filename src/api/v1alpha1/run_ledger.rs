@@ -48,6 +48,12 @@ pub struct RunLedgerSpec {
     #[schemars(length(max = 253))]
     pub leader: String,
 
+    /// What runs took that have left the ledger, until it stands in the statuses of their operations and clusters: by
+    /// `<write>/<namespace>/<operation>/<cluster>`, in core-seconds and GiB-seconds.
+    #[schemars(schema_with = "schema::atomic_texts::<{ bounds::LEDGER_BILLS }, { bounds::LEDGER_BILL }>")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub bills: BTreeMap<String, String>,
+
     /// Limits by key (an operation's is `op/<namespace>/<name>`), with the runs that hold them. An entry is here only
     /// while it has holders.
     #[schemars(schema_with = "limits")]

@@ -16,6 +16,13 @@ pub(super) fn texts<const ENTRIES: u32, const LENGTH: u32>(_: &mut SchemaGenerat
     })
 }
 
+/// As [`texts`], of which one writer owns all.
+pub(super) fn atomic_texts<const ENTRIES: u32, const LENGTH: u32>(generate: &mut SchemaGenerator) -> Schema {
+    let mut schema = texts::<ENTRIES, LENGTH>(generate);
+    schema.insert("x-kubernetes-map-type".to_owned(), "atomic".into());
+    schema
+}
+
 /// Permits by the names of locks; what a key may look like only a rule can say.
 pub(super) fn permits(_: &mut SchemaGenerator) -> Schema {
     json_schema!({

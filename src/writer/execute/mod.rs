@@ -144,13 +144,13 @@ impl Execute for Executor {
                 self.count("WriteJobStatus", &key.to_string(), Some(&uid), &result);
                 Receipt::JobStatusWritten { uid, result }
             }
-            Command::WriteOperationStatus { key, status } => {
-                let result = self.write_operation_status(&key, &status).await;
+            Command::WriteOperationStatus { key, uid, status } => {
+                let result = self.write_operation_status(&key, &uid, &status).await;
                 self.count("WriteOperationStatus", &key.to_string(), None, &result);
                 Receipt::OperationStatusWritten { key, result }
             }
-            Command::WriteClusterStatus { name, status } => {
-                let result = self.write_cluster_status(&name, &status).await;
+            Command::WriteClusterStatus { name, uid, status } => {
+                let result = self.write_cluster_status(&name, &uid, &status).await;
                 self.count("WriteClusterStatus", &name, None, &result);
                 Receipt::ClusterStatusWritten { name, result }
             }
@@ -178,7 +178,7 @@ impl Execute for Executor {
                 return None;
             }
             // The engine's loop keeps these for itself.
-            Command::StartWatches | Command::StepDown => return None,
+            Command::CountUsage { .. } | Command::StartWatches | Command::StepDown => return None,
         })
     }
 

@@ -1,5 +1,4 @@
-//! Statuses: replaced whole, and tested for the UID where a job of the same name could stand in for the one that is
-//! meant.
+//! Statuses: replaced whole, and tested for the UID, since another object of the same name could stand in for the one that is meant.
 
 use http::Method;
 use kube::api::Api;
@@ -52,18 +51,24 @@ impl Executor {
     pub(super) async fn write_operation_status(
         &self,
         key: &ObjectKey,
+        uid: &Uid,
         status: &OperationStatus,
     ) -> Result<(), Failure> {
         let known = self.catalog.operation(key);
         let before = known.as_ref().and_then(|known| known.status.as_ref());
-        let patch = convert::operation_status(status, before, self.clock.now());
+        let patch = convert::operation_status(status, uid, before, self.clock.now());
         self.patch_status("Operation", self.namespaced::<Operation>(&key.namespace), &key.name, &patch).await
     }
 
-    pub(super) async fn write_cluster_status(&self, name: &Name, status: &ClusterStatus) -> Result<(), Failure> {
+    pub(super) async fn write_cluster_status(
+        &self,
+        name: &Name,
+        uid: &Uid,
+        status: &ClusterStatus,
+    ) -> Result<(), Failure> {
         let known = self.catalog.cluster(name);
         let before = known.as_ref().and_then(|known| known.status.as_ref());
-        let patch = convert::cluster_status(status, before, self.clock.now());
+        let patch = convert::cluster_status(status, uid, before, self.clock.now());
         let clusters: Api<ComputeCluster> = Api::all(self.client.clone());
         self.patch_status("ComputeCluster", clusters, name, &patch).await
     }

@@ -5,6 +5,7 @@ mod job;
 mod job_status;
 mod ledger;
 mod operation;
+mod usage;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::ValidationRule;
 use serde_json::Value;
@@ -13,7 +14,7 @@ use slowlane::api::v1alpha1::definitions;
 use crate::table::Row;
 
 fn all() -> Vec<Row> {
-    [cluster::rows(), job::rows(), job_status::rows(), ledger::rows(), operation::rows()].concat()
+    [cluster::rows(), job::rows(), job_status::rows(), ledger::rows(), operation::rows(), usage::rows()].concat()
 }
 
 #[test]

@@ -1,0 +1,200 @@
+//! The bill: what runs took is put into the ledger with the write that lets go of them, and from there into the accounts of their
+//! operations and clusters, each exactly once. See `docs/decisions/0014-the-pool.md`, section 3.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::{Engine, Wake};
+use crate::command::Command;
+use crate::model::{
+    Account, Amount, BillKey, Cluster, Holder, Ledger, Name, PodSize, RunId, Span, Spent, Time, Uid, Warmth,
+};
+
+/// Bills that a ledger keeps. Where accounts cannot be written for so long, the oldest are given up: no slot waits for a bill.
+pub const MOST_BILLS: usize = 1000;
+/// How long bills that are booked stay in a ledger that nothing else is written into.
+const TIDY: Span = Span::seconds(300);
+
+/// An account as far as it is known to stand in the API.
+#[derive(Debug, Default)]
+pub(super) struct Book {
+    /// The object that it stands in; `None`: that is yet to be seen (again), and nothing is said of it.
+    uid: Option<Uid>,
+    pub(super) stands: Account,
+    /// What is on its way there.
+    sent: Option<Account>,
+}
+
+impl Book {
+    /// How it stands in the API, by a watch that may be behind; on another object it is another account.
+    pub(super) fn see(&mut self, uid: &Uid, account: Account) {
+        if self.uid.as_ref() == Some(uid) {
+            self.stands = self.stands.latest(account);
+        } else {
+            *self = Self { uid: Some(uid.clone()), stands: account, sent: None };
+        }
+    }
+
+    /// The account with what the ledger has for it.
+    pub(super) fn with_bills(&self, ledger: &Ledger, is_its: impl Fn(&BillKey) -> bool) -> Option<Account> {
+        self.uid.as_ref().map(|_| self.stands.with_bills(ledger, is_its))
+    }
+
+    pub(super) fn send(&mut self, account: Account) {
+        self.sent = Some(account);
+    }
+
+    /// A write of it ended.
+    pub(super) fn sent(&mut self, is_done: bool) {
+        if let Some(sent) = self.sent.take().filter(|_| is_done) {
+            self.stands = self.stands.latest(sent);
+        }
+    }
+}
+
+/// What a cluster's placeholders take, by their number as it was seen to change.
+#[derive(Debug)]
+pub(super) struct Meter {
+    uid: Uid,
+    spent: Spent,
+    /// What they had taken when this keeper came to count them.
+    before: Amount,
+    since: Time,
+    ready: u64,
+    each: PodSize,
+}
+
+impl Meter {
+    /// Goes on from what stands in the cluster's status: it says how many ran, and until when that is counted.
+    fn resume(cluster: &Cluster, ready: u64, now: Time) -> Self {
+        let stands = cluster.warmth;
+        let mut meter = Self {
+            uid: cluster.uid.clone(),
+            spent: stands.map(|warmth| warmth.amount.into()).unwrap_or_default(),
+            before: Amount::default(),
+            since: stands.map_or(now, |warmth| warmth.until),
+            ready: if stands.is_some() { ready } else { 0 },
+            each: cluster.unit.unwrap_or_default(),
+        };
+        meter.count(now);
+        meter.before = meter.spent.reached();
+        meter
+    }
+
+    fn so_far(&self, now: Time) -> Spent {
+        let all = |each: u64| each.saturating_mul(self.ready);
+        let PodSize { milli_cores, memory_mib } = self.each;
+        let taken = PodSize { milli_cores: all(milli_cores), memory_mib: all(memory_mib) };
+        self.spent.plus(Spent::of(taken, now - self.since))
+    }
+
+    fn count(&mut self, now: Time) {
+        (self.spent, self.since) = (self.so_far(now), self.since.max(now));
+    }
+
+    /// So much stands, whoever wrote it.
+    fn see(&mut self, amount: Amount) {
+        if amount.at_least(self.spent.reached()) != self.spent.reached() {
+            self.spent = amount.at_least(self.spent.reached()).into();
+        }
+    }
+}
+
+impl Engine {
+    // ---- the ledger -------------------------------------------------------------------------------------------
+
+    /// Lets go of bills that both accounts contain, and puts in those of the runs that this write lets go of.
+    pub(super) fn settle_bills(&mut self, ledger: &mut Ledger, releases: &BTreeMap<RunId, Arc<Holder>>) {
+        let bills = std::mem::take(&mut ledger.bills);
+        ledger.bills = bills.into_iter().filter(|(key, _)| !self.is_booked(key)).collect();
+        for (run, holder) in releases {
+            let Some(usage) = self.runs.get(run).and_then(|run| run.bill()) else { continue };
+            let operation = holder.operation_key();
+            let key = BillKey { sequence: ledger.sequence, operation, cluster: holder.cluster.clone() };
+            let bill = ledger.bills.entry(key).or_default();
+            *bill = bill.plus(usage);
+        }
+        while ledger.bills.len() > MOST_BILLS {
+            ledger.bills.pop_first();
+        }
+    }
+
+    /// Whether both accounts are known to contain a bill. One of something that is not declared is none.
+    fn is_booked(&self, key: &BillKey) -> bool {
+        let contains = |book: &Book| book.stands.through >= key.sequence;
+        self.operations.get(&key.operation).is_none_or(|it| contains(&it.book))
+            && self.clusters.get(&key.cluster).is_none_or(|it| contains(&it.book))
+    }
+
+    /// The number of the next write: above every one that an account has heard of, also where the ledger was lost.
+    pub(super) fn next_sequence(&self, ledger: &Ledger) -> i64 {
+        let operations = self.operations.values().map(|it| it.book.stands.through);
+        let clusters = self.clusters.values().map(|it| it.book.stands.through);
+        // Each of them is some write's; only a ledger that was made anew can be behind.
+        let heard = if self.rebuilding { operations.chain(clusters).max() } else { None };
+        ledger.sequence.max(heard.unwrap_or(0)).saturating_add(1)
+    }
+
+    /// The ledger has bills of this keeper that it had not before: they are counted.
+    pub(super) fn count_bills(&mut self, before: i64) {
+        for (key, usage) in self.acknowledged.bills.iter().filter(|(key, _)| key.sequence > before) {
+            let (cluster, namespace) = (key.cluster.clone(), key.operation.namespace.clone());
+            self.out.push(Command::CountUsage { cluster, namespace, usage: *usage });
+        }
+    }
+
+    /// An account may contain all of what the ledger keeps for it: in a while that is taken out, if nothing else does it before.
+    pub(super) fn tidy_later(&mut self) {
+        if !self.acknowledged.bills.is_empty() {
+            self.wakes.set(Wake::Bills, self.now + TIDY);
+        }
+    }
+
+    pub(super) fn tidy_bills(&mut self) {
+        if self.acknowledged.bills.keys().any(|key| self.is_booked(key)) {
+            self.tidying = true;
+            self.ledger_dirty = true;
+        }
+    }
+
+    /// The API is another one than it was: what is known of accounts is told anew.
+    pub(super) fn forget_books(&mut self) {
+        self.operations.values_mut().for_each(|it| it.book = Book::default());
+        self.clusters.values_mut().for_each(|it| it.book = Book::default());
+    }
+
+    // ---- what is warm -----------------------------------------------------------------------------------------
+
+    /// A cluster is there, as large or otherwise than before; `ready` is how many placeholders its status says.
+    pub(super) fn meter_cluster(&mut self, cluster: &Cluster, ready: u64) {
+        let (now, name) = (self.now, &cluster.name);
+        if self.meters.get(name).is_none_or(|meter| meter.uid != cluster.uid) {
+            self.meters.insert(name.clone(), Meter::resume(cluster, ready, now));
+        }
+        let Some(meter) = self.meters.get_mut(name) else { return };
+        meter.count(now);
+        meter.each = cluster.unit.unwrap_or_default();
+        meter.see(cluster.warmth.map(|warmth| warmth.amount).unwrap_or_default());
+    }
+
+    /// So many of a cluster's placeholders run now.
+    pub(super) fn meter_warm(&mut self, name: &Name, ready: u64) {
+        if let Some(meter) = self.meters.get_mut(name) {
+            meter.count(self.now);
+            meter.ready = ready;
+        }
+    }
+
+    /// What a cluster's placeholders took: as it was said, where nothing has changed since but that time went by.
+    pub(super) fn warmth(&self, name: &Name) -> Option<Warmth> {
+        let meter = self.meters.get(name)?;
+        let amount = meter.so_far(self.now).reached();
+        (meter.ready > 0 || amount != Amount::default()).then_some(Warmth { amount, until: self.now })
+    }
+
+    /// What placeholders took since this keeper leads, by cluster.
+    pub(super) fn warm_since(&self) -> BTreeMap<Name, Amount> {
+        let of = |meter: &Meter| meter.so_far(self.now).reached().minus(meter.before);
+        self.meters.iter().map(|(name, meter)| (name.clone(), of(meter))).collect()
+    }
+}
