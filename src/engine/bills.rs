@@ -23,21 +23,36 @@ pub(super) struct Book {
     pub(super) stands: Account,
     /// What is on its way there.
     sent: Option<Account>,
+    /// The number of the last of its bills in the ledger; `None`: it was not looked for yet.
+    last_bill: Option<i64>,
 }
 
 impl Book {
-    /// How it stands in the API, by a watch that may be behind; on another object it is another account.
-    pub(super) fn see(&mut self, uid: &Uid, account: Account) {
+    /// How it stands in the API, by a watch that may be behind; on another object it is another account. Tells whether that is news.
+    pub(super) fn see(&mut self, uid: &Uid, account: Account) -> bool {
         if self.uid.as_ref() == Some(uid) {
-            self.stands = self.stands.latest(account);
-        } else {
-            *self = Self { uid: Some(uid.clone()), stands: account, sent: None };
+            let before = self.stands;
+            self.stands = before.latest(account);
+            return self.stands != before;
         }
+        *self = Self { uid: Some(uid.clone()), stands: account, sent: None, last_bill: None };
+        true
     }
 
     /// The account with what the ledger has for it.
-    pub(super) fn with_bills(&self, ledger: &Ledger, is_its: impl Fn(&BillKey) -> bool) -> Option<Account> {
-        self.uid.as_ref().map(|_| self.stands.with_bills(ledger, is_its))
+    pub(super) fn with_bills(&mut self, ledger: &Ledger, is_its: impl Fn(&BillKey) -> bool) -> Option<Account> {
+        self.uid.as_ref()?;
+        if self.last_bill.is_some_and(|last| last <= self.stands.through) {
+            return Some(self.stands);
+        }
+        let account = self.stands.with_bills(ledger, is_its);
+        self.last_bill = Some(account.through);
+        Some(account)
+    }
+
+    /// The ledger has another bill for it.
+    fn owe(&mut self, sequence: i64) {
+        self.last_bill = self.last_bill.map(|last| last.max(sequence));
     }
 
     pub(super) fn send(&mut self, account: Account) {
@@ -105,8 +120,7 @@ impl Engine {
 
     /// Lets go of bills that both accounts contain, and puts in those of the runs that this write lets go of.
     pub(super) fn settle_bills(&mut self, ledger: &mut Ledger, releases: &BTreeMap<RunId, Arc<Holder>>) {
-        let bills = std::mem::take(&mut ledger.bills);
-        ledger.bills = bills.into_iter().filter(|(key, _)| !self.is_booked(key)).collect();
+        self.booked.iter().for_each(|key| _ = ledger.bills.remove(key));
         for (run, holder) in releases {
             let Some(usage) = self.runs.get(run).and_then(|run| run.bill()) else { continue };
             let operation = holder.operation_key();
@@ -116,6 +130,42 @@ impl Engine {
         }
         while ledger.bills.len() > MOST_BILLS {
             ledger.bills.pop_first();
+        }
+    }
+
+    /// The ledger has other bills than before: those of this keeper that it had not are counted.
+    pub(super) fn bills_changed(&mut self, before: i64) {
+        self.tidying = false;
+        let ledger = self.acknowledged.clone();
+        self.booked.retain(|key| ledger.bills.contains_key(key));
+        for (key, usage) in ledger.bills.iter().rev().take_while(|(key, _)| key.sequence > before) {
+            self.operations.get_mut(&key.operation).into_iter().for_each(|it| it.book.owe(key.sequence));
+            self.clusters.get_mut(&key.cluster).into_iter().for_each(|it| it.book.owe(key.sequence));
+            let (cluster, namespace) = (key.cluster.clone(), key.operation.namespace.clone());
+            self.out.push(Command::CountUsage { cluster, namespace, usage: *usage });
+            self.look_whether_booked(key);
+        }
+        self.tidy_later();
+    }
+
+    /// Some of these bills may stand in both accounts now. They go with the next write of the ledger, and if there is none for a
+    /// while, with one of their own.
+    pub(super) fn look_for_booked(&mut self, are_these: impl Fn(&BillKey) -> bool) {
+        let ledger = self.acknowledged.clone();
+        ledger.bills.keys().filter(|key| are_these(key)).for_each(|key| self.look_whether_booked(key));
+        self.tidy_later();
+    }
+
+    fn look_whether_booked(&mut self, key: &BillKey) {
+        // Before all is listed, what is not known may be declared.
+        if self.synced && self.is_booked(key) {
+            self.booked.insert(key.clone());
+        }
+    }
+
+    fn tidy_later(&mut self) {
+        if !self.booked.is_empty() {
+            self.wakes.set(Wake::Bills, self.now + TIDY);
         }
     }
 
@@ -135,30 +185,14 @@ impl Engine {
         ledger.sequence.max(heard.unwrap_or(0)).saturating_add(1)
     }
 
-    /// The ledger has bills of this keeper that it had not before: they are counted.
-    pub(super) fn count_bills(&mut self, before: i64) {
-        for (key, usage) in self.acknowledged.bills.iter().filter(|(key, _)| key.sequence > before) {
-            let (cluster, namespace) = (key.cluster.clone(), key.operation.namespace.clone());
-            self.out.push(Command::CountUsage { cluster, namespace, usage: *usage });
-        }
-    }
-
-    /// An account may contain all of what the ledger keeps for it: in a while that is taken out, if nothing else does it before.
-    pub(super) fn tidy_later(&mut self) {
-        if !self.acknowledged.bills.is_empty() {
-            self.wakes.set(Wake::Bills, self.now + TIDY);
-        }
-    }
-
     pub(super) fn tidy_bills(&mut self) {
-        if self.acknowledged.bills.keys().any(|key| self.is_booked(key)) {
-            self.tidying = true;
-            self.ledger_dirty = true;
-        }
+        self.tidying = !self.booked.is_empty();
+        self.ledger_dirty |= self.tidying;
     }
 
     /// The API is another one than it was: what is known of accounts is told anew.
     pub(super) fn forget_books(&mut self) {
+        self.booked.clear();
         self.operations.values_mut().for_each(|it| it.book = Book::default());
         self.clusters.values_mut().for_each(|it| it.book = Book::default());
     }

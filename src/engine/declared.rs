@@ -13,7 +13,7 @@ impl Engine {
     pub(super) fn publish_operation(&mut self, key: &ObjectKey) {
         let Some(entry) = self.gate.operation(key) else { return };
         let Some(declared) = &entry.declared else { return };
-        let book = self.operations.get(key).map(|it| &it.book);
+        let book = self.operations.get_mut(key).map(|it| &mut it.book);
         let account = book.and_then(|book| book.with_bills(&self.acknowledged, |bill| bill.operation == *key));
         let Some(account) = account else { return };
         let queued: usize = entry.queues.iter().filter_map(|queue| Some(self.gate.queue(*queue)?.len())).sum();
@@ -58,10 +58,15 @@ impl Engine {
 
     pub(super) fn operation_status_written(&mut self, key: &ObjectKey, result: &Result<(), Failure>) {
         let Some(publication) = self.operations.get_mut(key) else { return };
-        if publication.written(result) {
+        let before = publication.book.stands;
+        let again = publication.written(result);
+        let is_news = publication.book.stands != before;
+        if again {
             self.wakes.set(Wake::Operation(key.clone()), self.now + RETRY);
         }
-        self.tidy_later();
+        if is_news {
+            self.look_for_booked(|bill| bill.operation == *key);
+        }
     }
 
     pub(super) fn publish_clusters(&mut self) {
@@ -76,7 +81,7 @@ impl Engine {
         let pools = self.pools.get(name);
         let (pool, warm) = (pools.and_then(|it| it.pool.as_ref()), pools.and_then(PoolEntry::ready));
         let bounded = |most: u64| (most != u64::MAX).then_some(most);
-        let Some(publication) = self.clusters.get(name) else { return };
+        let Some(publication) = self.clusters.get_mut(name) else { return };
         let account = publication.book.with_bills(&self.acknowledged, |bill| bill.cluster == *name);
         let Some(account) = account else { return };
         let said = publication.said.as_ref().and_then(|said| said.warmth);
@@ -122,10 +127,15 @@ impl Engine {
 
     pub(super) fn cluster_status_written(&mut self, name: &Name, result: &Result<(), Failure>) {
         let Some(publication) = self.clusters.get_mut(name) else { return };
-        if publication.written(result) {
+        let before = publication.book.stands;
+        let again = publication.written(result);
+        let is_news = publication.book.stands != before;
+        if again {
             self.wakes.set(Wake::Clusters, self.now + RETRY);
         }
-        self.tidy_later();
+        if is_news {
+            self.look_for_booked(|bill| bill.cluster == *name);
+        }
     }
 }
 

@@ -59,7 +59,7 @@ impl Engine {
         if ours && content.sequence >= self.acknowledged.sequence {
             let before = if self.fenced { self.acknowledged.sequence } else { content.sequence };
             self.fenced(&Arc::new(content));
-            self.count_bills(before);
+            self.bills_changed(before);
         } else if !self.fenced {
             self.fence(content);
         } else if !ours && content.epoch >= self.epoch {
@@ -259,8 +259,7 @@ impl Engine {
         self.cautious &= flight.grants.is_empty();
         let before = self.acknowledged.sequence;
         self.acknowledged = flight.content;
-        self.tidying = false;
-        self.count_bills(before);
+        self.bills_changed(before);
         self.unnamed.retain(|run| !self.acknowledged.holders.contains_key(run));
         self.look_at_refused();
         let acknowledged = &self.acknowledged.holders;

@@ -33,8 +33,8 @@ use crate::command::{Command, Input, Receipt};
 use crate::index::{Expectations, History, Jobs, Relists, Sightings, Strangers, Tombstones, Turn, Wakes};
 use crate::lifecycle::Run;
 use crate::model::{
-    Allowance, ClusterStatus, Holder, Ledger, LedgerVersion, Name, ObjectKey, OperationStatus, RunId, Settings, Time,
-    Uid,
+    Allowance, BillKey, ClusterStatus, Holder, Ledger, LedgerVersion, Name, ObjectKey, OperationStatus, RunId, Settings,
+    Time, Uid,
 };
 
 /// What wants to be looked at again at some time.
@@ -146,7 +146,9 @@ pub struct Engine {
     compose_anew: bool,
     /// Runs of which the ledger is to say something else than was acknowledged.
     restated: BTreeSet<RunId>,
-    /// Booked bills are to be taken out of the ledger, whatever else is to be written.
+    /// Bills in the ledger that stand in their accounts.
+    booked: BTreeSet<BillKey>,
+    /// They are to be taken out of it, whatever else is to be written.
     tidying: bool,
     /// The ledger was missing or restored: it is to be written from what is known.
     rebuilding: bool,
@@ -224,6 +226,7 @@ impl Engine {
             ledger_dirty: false,
             compose_anew: true,
             restated: BTreeSet::new(),
+            booked: BTreeSet::new(),
             tidying: false,
             rebuilding: false,
             quarantined_until: None,

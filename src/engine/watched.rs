@@ -128,6 +128,7 @@ impl Engine {
             return self.list_anew();
         }
         self.end_needless_quarantine();
+        self.look_for_booked(|_| true);
         let applications = self.sightings.applications().into_iter().map(|(run, _)| run.clone());
         applications.collect::<Vec<_>>().iter().for_each(|run| self.take_in(run));
         for number in self.jobs.numbers() {
@@ -152,9 +153,10 @@ impl Engine {
         let account = std::mem::take(&mut cluster.account);
         cluster.warmth = None;
         let publication = self.clusters.entry(name.clone()).or_default();
-        publication.book.see(&cluster.uid, account);
         publication.said = published;
-        self.tidy_later();
+        if publication.book.see(&cluster.uid, account) {
+            self.look_for_booked(|bill| bill.cluster == name);
+        }
         let known = self.gate.cluster(&name).and_then(|entry| entry.declared.as_ref());
         if known != Some(&cluster) {
             let is_edited = known.is_some();
@@ -190,8 +192,8 @@ impl Engine {
         self.gate.remove_cluster(name);
         self.clusters.remove(name);
         self.meters.remove(name);
+        self.look_for_booked(|bill| bill.cluster == *name);
         self.compose_anew = true;
-        self.tidy_later();
         self.pool_gone(name);
     }
 
@@ -203,9 +205,10 @@ impl Engine {
         }
         let account = std::mem::take(&mut operation.account);
         let publication = self.operations.entry(key.clone()).or_default();
-        publication.book.see(&operation.uid, account);
         publication.said = published;
-        self.tidy_later();
+        if publication.book.see(&operation.uid, account) {
+            self.look_for_booked(|bill| bill.operation == key);
+        }
         let known = self.gate.operation(&key).and_then(|entry| entry.declared.as_ref());
         if known != Some(&operation) {
             let rekey = known.is_none_or(|known| {
@@ -231,7 +234,7 @@ impl Engine {
         self.gate.remove_operation(key);
         self.compose_anew = true;
         self.operations.remove(key);
-        self.tidy_later();
+        self.look_for_booked(|bill| bill.operation == *key);
         self.history.remove(key);
         self.expectations.set(key, None);
         self.gate.set_expected_of_unknown(self.expectations.of_unknown());

@@ -171,7 +171,10 @@ impl Run {
     /// brought to its end once more, is not billed again: it has no size, or was closed before it came back.
     #[must_use]
     pub fn bill(&self) -> Option<Usage> {
-        let is_first = self.holder.footprint != Footprint::default() && self.closed > Some(self.holder.granted);
+        // What comes back from a status has whole seconds.
+        let second = |time: Time| time.0.div_euclid(1000);
+        let came_before = self.closed.is_some_and(|closed| second(closed) >= second(self.holder.granted));
+        let is_first = self.holder.footprint != Footprint::default() && came_before;
         self.usage.filter(|usage| is_first && *usage != Usage::default())
     }
 

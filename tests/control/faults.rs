@@ -1,5 +1,6 @@
 //! What breaks around the keeper, and the keeper itself at any moment. Each test says how long it takes until all is well.
 
+use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::coordination::v1::Lease;
@@ -7,8 +8,9 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use kube::api::{Api, DeleteParams, Patch, PatchParams};
 use serde_json::json;
-use slowlane::api::v1alpha1::JobState;
+use slowlane::api::v1alpha1::{JobState, JobUsage};
 
+use crate::bill::{is_booked, sum, usage_of};
 use crate::keeper::Keeper;
 use crate::operator::{Operator, Play, ended};
 use crate::proxy::{Moment, Proxy, Weather};
@@ -23,6 +25,8 @@ struct TwoJobs<'a> {
     operator: &'a Operator,
     done: String,
     cancelled: String,
+    /// What all jobs took so far.
+    bill: &'a Cell<JobUsage>,
 }
 
 impl TwoJobs<'_> {
@@ -41,6 +45,7 @@ impl TwoJobs<'_> {
             self.world.job_in(&self.cancelled, JobState::Cancelled).await
         };
         for job in <[_; 2]>::from(tokio::join!(done, cancelled)) {
+            self.bill.set(sum(self.bill.get(), usage_of(&job)));
             assert_eq!(job.status.unwrap().runs.len(), 1);
         }
         ledger_names(self.world, 0).await;
@@ -110,7 +115,7 @@ async fn a_keeper_that_is_killed_at_any_of_its_writes_loses_nothing_and_starts_n
     let (proxy, operator) = (Proxy::start().await, Operator::start(&world));
     let mut keeper = Keeper::start_through(&world, proxy.kubeconfig().to_str().unwrap());
     keeper.ready().await;
-    let mut recoveries = Vec::new();
+    let (mut recoveries, bill) = (Vec::new(), Cell::default());
     for (taking_over, most) in [(true, 2), (false, usize::MAX)] {
         for nth_write in 1..=most {
             let before = recoveries.len();
@@ -118,7 +123,7 @@ async fn a_keeper_that_is_killed_at_any_of_its_writes_loses_nothing_and_starts_n
                 let death = Death { taking_over, nth_write, moment };
                 let name = |stem: &str| format!("{stem}-{taking_over}-{nth_write}-{moment:?}").to_lowercase();
                 let (world, operator) = (&world, &operator);
-                let jobs = TwoJobs { world, operator, done: name("done"), cancelled: name("cancelled") };
+                let jobs = TwoJobs { world, operator, done: name("done"), cancelled: name("cancelled"), bill: &bill };
                 recoveries.extend(dies(death, &jobs, &proxy, &mut keeper).await);
                 jobs.are_forgotten().await;
             }
@@ -131,6 +136,7 @@ async fn a_keeper_that_is_killed_at_any_of_its_writes_loses_nothing_and_starts_n
     println!("killed {kills} times, before and after each write: both jobs ended within {worst:.1?} of the restart");
     assert!(kills > 20 && worst < BOUND, "{recoveries:?}");
     assert_eq!(operator.peak(), 1);
+    is_booked(&world, "report", bill.get()).await;
     drop(keeper);
     world.remove().await;
 }

@@ -5,6 +5,7 @@
 //! a keeper looks after every namespace.
 
 mod account;
+mod bill;
 #[path = "../harness/chart.rs"]
 mod chart;
 mod daemon;

@@ -275,12 +275,12 @@ impl Stage {
                 "message": message});
             return self.pod_status(&driver(application), json!({"phase": "Pending", "conditions": [condition]})).await;
         }
-        self.pod_status(&driver(application), json!({"phase": "Running"})).await;
+        self.pod_status(&driver(application), running("driver")).await;
         if let Ok(driver) = self.pods.get(&driver(application)).await {
             let owner = json!({"apiVersion": "v1", "kind": "Pod", "name": driver.name_any(), "uid": driver.uid(),
                 "controller": true, "blockOwnerDeletion": true});
             self.create_pod(application, "executor", owner).await;
-            self.pod_status(&executor(application), json!({"phase": "Running"})).await;
+            self.pod_status(&executor(application), running("executor")).await;
         }
         let state = if matches!(play, Play::Lie) { "FAILED" } else { "RUNNING" };
         self.say(application, state, json!({})).await;
@@ -336,7 +336,8 @@ impl Stage {
             "metadata": {"name": format!("{}-{role}", application.name_any()), "labels": labels,
                 "ownerReferences": [owner]},
             "spec": {"schedulerName": "nobody", "automountServiceAccountToken": false, "serviceAccountName": "default",
-                "containers": [{"name": format!("spark-kubernetes-{role}"), "image": "x"}]},
+                "containers": [{"name": format!("spark-kubernetes-{role}"), "image": "x",
+                    "resources": {"requests": {"cpu": "500m", "memory": "256Mi"}}}]},
         });
         let pod: Pod = serde_json::from_value(pod).expect("a pod");
         // The namespace's account may be a moment late.
@@ -374,9 +375,23 @@ impl Stage {
     }
 }
 
-/// The status of a driver's pod that has ended.
+/// The status of a pod whose container has started now.
+fn running(role: &str) -> Value {
+    let container = json!({"name": format!("spark-kubernetes-{role}"), "image": "", "imageID": "", "ready": true,
+        "restartCount": 0, "state": {"running": {"startedAt": moment(0)}}});
+    json!({"phase": "Running", "containerStatuses": [container]})
+}
+
+/// So many seconds ago, as the kubelet writes it.
+fn moment(ago: i64) -> String {
+    let time = jiff::Timestamp::now() - jiff::SignedDuration::from_secs(ago);
+    time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+/// The status of a driver's pod that has ended, after a second.
 pub(crate) fn ended(phase: &str, exit_code: i32, reason: &str, message: &str) -> Value {
-    let ended = json!({"exitCode": exit_code, "reason": reason, "message": message});
+    let ended = json!({"exitCode": exit_code, "reason": reason, "message": message, "startedAt": moment(1),
+        "finishedAt": moment(0)});
     let container = json!({"name": "spark-kubernetes-driver", "image": "", "imageID": "", "ready": false,
         "restartCount": 0, "state": {"terminated": ended}});
     json!({"phase": phase, "containerStatuses": [container]})

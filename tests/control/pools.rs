@@ -161,6 +161,11 @@ async fn placeholders_come_are_displaced_by_what_is_real_and_go() {
     world.job_in("first", JobState::Succeeded).await;
     let idle = cluster_that(&world, |status| sizes(status) == (Some(0), Some(0))).await;
     assert_eq!(scaled(&idle).1, "PoolIdle", "{idle:?}");
+    // Two of a core and 2 GiB each ran for some seconds.
+    let warm = idle.usage.unwrap();
+    let (cores, memory) = (warm.warm_core_seconds.unwrap(), warm.warm_memory_gib_seconds.unwrap());
+    assert!(cores >= 4 && (2 * cores..=2 * cores + 1).contains(&memory), "{cores} and {memory}");
+    assert!(keeper.metric("slowlane_warm_core_seconds_total", &world.cluster).await >= 4.0);
     edit(&world, "", json!({"warmCapacity": "None"})).await;
     eventually(|| async { if placeholders(&world).await.is_none() { Ok(()) } else { Err("it is there") } }).await;
     drop(keeper);

@@ -65,7 +65,8 @@ impl Auditor {
             *sum = sum.plus(granted(holder, now));
             let (known, unknown) = due.entry(key).or_default();
             let told = self.bills.told.get(run).copied().filter(|_| is_there(&run.job));
-            let is_first = |closed: Time| holder.footprint != Footprint::default() && closed > holder.granted;
+            let is_first =
+                |closed: Time| holder.footprint != Footprint::default() && closed.0 / 1000 >= holder.granted.0 / 1000;
             let Some((closed, usage)) = told.filter(|(closed, _)| is_first(*closed)) else {
                 // Its job is gone, or it never started, or it is brought to its end once more.
                 *unknown = unknown.plus(granted(holder, now));

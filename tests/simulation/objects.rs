@@ -157,7 +157,8 @@ pub(crate) fn published(status: &JobStatus) -> Published {
         waiting_since: status.queue.as_ref().map(|queue| queue.waiting_since),
         run: newest.as_ref().map(|run| (run.number, !run.application.is_empty())),
         outcome: newest.as_ref().and_then(outcome),
-        closed: newest.as_ref().and_then(|run| Some((run.completion?, run.usage?))),
+        // The API has whole seconds.
+        closed: newest.as_ref().and_then(|run| Some((Time(run.completion?.0 / 1000 * 1000), run.usage?))),
         peak: status.executors.map_or(0, |executors| executors.peak),
         earlier: Usage::default(),
         runs,
