@@ -232,3 +232,51 @@ impl Engine {
         self.meters.iter().map(|(name, meter)| (name.clone(), of(meter))).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A cluster of units of two cores and 4 GiB, whose status says this much of what was warm.
+    fn cluster(warmth: Option<(u64, i64)>) -> Cluster {
+        let amount = |core_seconds| Amount { core_seconds, gib_seconds: 2 * core_seconds };
+        Cluster {
+            unit: Some(PodSize { milli_cores: 2000, memory_mib: 4096 }),
+            warmth: warmth.map(|(warm, until)| Warmth { amount: amount(warm), until: Time(until) }),
+            ..Cluster::default()
+        }
+    }
+
+    fn cores(meter: &Meter, at: i64) -> u64 {
+        meter.so_far(Time(at)).reached().core_seconds
+    }
+
+    #[test]
+    fn what_stands_warm_is_counted_by_how_much_of_it_ran() {
+        let mut meter = Meter::resume(&cluster(None), 9, Time(0));
+        assert_eq!(cores(&meter, 60_000), 0, "nothing was ever said of it");
+        meter.count(Time(60_000));
+        meter.ready = 3;
+        assert_eq!(cores(&meter, 70_000), 60);
+        meter.count(Time(70_500));
+        meter.ready = 0;
+        assert_eq!((cores(&meter, 90_000), meter.so_far(Time(90_000)).reached().gib_seconds), (63, 126));
+    }
+
+    #[test]
+    fn a_take_over_goes_on_from_what_was_said_and_counts_for_itself_what_comes() {
+        let meter = Meter::resume(&cluster(Some((100, 10_000))), 2, Time(40_000));
+        assert_eq!(cores(&meter, 40_000), 220, "two ran on while nobody led");
+        assert_eq!(meter.before.core_seconds, 220);
+        assert_eq!(cores(&meter, 41_000), 224);
+    }
+
+    #[test]
+    fn what_stands_is_never_turned_back() {
+        let mut meter = Meter::resume(&cluster(Some((100, 0))), 0, Time(0));
+        for (stands, expected) in [(90, 100), (100, 100), (130, 130), (0, 130)] {
+            meter.see(Amount { core_seconds: stands, gib_seconds: 2 * stands });
+            assert_eq!(cores(&meter, 5_000), expected);
+        }
+    }
+}

@@ -30,6 +30,7 @@ mod requests;
 mod rng;
 mod settle;
 mod simulation;
+mod spent;
 mod story;
 mod told;
 mod trouble;

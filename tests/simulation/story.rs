@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use slowlane::command::{Command, Failure, Input, Kind, Receipt};
 use slowlane::model::{
-    Answers, ApplicationState, Cluster, DriverEnd, ExecutorBounds, ExecutorChoice, Holder, Job, JobState, JobStatus,
-    Locks, ObjectKey, Operation, Outline, PodPhase, PodSizing, Report, Resources, Selector, Settings, Span, Time,
-    TimeLimits,
+    Answers, ApplicationState, Cluster, DriverEnd, ExecutorBounds, ExecutorChoice, ExecutorShare, Holder, Job, JobState,
+    JobStatus, Locks, ObjectKey, Operation, Outline, PodPhase, PodSizing, Report, Resources, Selector, Settings, Span,
+    Time, TimeLimits, Usage,
 };
 
 use crate::keeper::Keeper;
@@ -28,6 +28,8 @@ pub(crate) struct Story {
     pub(crate) answers_first: bool,
     /// The API server takes no refusal.
     pub(crate) denies_refusals: bool,
+    /// No write of the ledger arrives.
+    pub(crate) loses_ledger_writes: bool,
 }
 
 pub(crate) fn key(name: &str) -> ObjectKey {
@@ -57,8 +59,15 @@ impl Story {
         });
         operations.into_iter().for_each(|it| world.put_operation(it));
         let keeper = Keeper::new("first".into(), settings.clone(), false);
-        let mut story =
-            Self { world, settings, keeper, writes: BTreeMap::new(), answers_first: false, denies_refusals: false };
+        let mut story = Self {
+            world,
+            settings,
+            keeper,
+            writes: BTreeMap::new(),
+            answers_first: false,
+            denies_refusals: false,
+            loses_ledger_writes: false,
+        };
         story.lead(true);
         story
     }
@@ -148,6 +157,9 @@ impl Story {
                 return self.keeper.receipts.push(Receipt::JobStatusWritten { uid: uid.clone(), result });
             }
         }
+        if self.loses_ledger_writes && matches!(command, Command::WriteLedger { .. }) {
+            return self.keeper.receipts.push(Receipt::LedgerWritten(Err(Failure::NotSent("no connection".into()))));
+        }
         self.keeper.receipts.extend(self.world.carry_out(&command, Mutant::None));
     }
 
@@ -196,6 +208,20 @@ impl Story {
 
     pub(crate) fn message(&self, job: &str) -> String {
         self.status(job).message.clone()
+    }
+
+    /// What the runs of a job took.
+    pub(crate) fn usage(&self, job: &str) -> Option<Usage> {
+        self.status(job).usage
+    }
+
+    pub(crate) fn executors(&self, job: &str) -> Option<ExecutorShare> {
+        self.status(job).executors
+    }
+
+    /// What an operation says that its runs took, and the cluster.
+    pub(crate) fn accounts(&self, operation: &str) -> [Usage; 2] {
+        [self.world.operations[&key(operation)].account, self.world.clusters[CLUSTER].account].map(|it| it.usage)
     }
 
     fn status(&self, job: &str) -> &JobStatus {
