@@ -42,7 +42,7 @@ impl Engine {
             jobs: self.jobs.by_state().clone(),
             waiting,
             warm: self.warm_since(),
-            bills: self.acknowledged.bills.len() as u64,
+            bills: self.acknowledged.bills.len().saturating_sub(self.booked.len()) as u64,
             live_runs: self.runs.len() as u64,
             tombstones: self.tombstones.len() as u64,
             epoch: self.epoch,

@@ -4,7 +4,9 @@ use super::{Engine, Phase, Wake};
 use crate::admission::{ClusterEntry, Pool};
 use crate::command::{Command, Failure, Kind};
 use crate::lifecycle::RETRY;
-use crate::model::{Cluster, Load, Name, PlaceholdersSeen, PoolWords, Resized, Span, Time, Uid, units};
+use crate::model::{
+    Cluster, Load, Name, ObjectKey, PlaceholdersSeen, PoolWords, Resized, RunId, Span, Time, Uid, units,
+};
 
 /// How long placeholders may take to come: an autoscaler needs some minutes for a node, and people are told before.
 const PENDING: Span = Span::seconds(60);
@@ -167,9 +169,8 @@ impl Engine {
 
     /// Executors of runs that run on a cluster.
     pub(super) fn executors_running(&self, entry: &ClusterEntry) -> u64 {
-        let pods = entry.holders.iter().filter_map(|(run, job)| self.sightings.pods_of(run, &job.namespace));
-        let pods = pods.flat_map(|pods| pods.values());
-        pods.filter(|pod| pod.is_ready_executor()).count() as u64
+        let ready = |(run, job): (&RunId, &ObjectKey)| self.sightings.ready_executors(run, &job.namespace);
+        entry.holders.iter().map(ready).sum()
     }
 
     pub(super) fn pool_written(&mut self, name: &Name, result: &Result<(), Failure>) {

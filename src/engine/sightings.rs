@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::runs::YOUNGEST_DROPPED;
 use super::{Engine, Wake};
 use crate::admission::JobNumber;
-use crate::index::{Sightings, Stage};
-use crate::lifecycle::{Errand, Run};
+use crate::index::Stage;
+use crate::lifecycle::Errand;
 use crate::model::{
     ApplicationSeen, ApplicationState, Footprint, Holder, Locks, Name, ObjectKey, Placeholder, PodRole, PodSeen, RunId,
     Span, Time, Uid, child_name,
@@ -141,7 +141,7 @@ impl Engine {
         let Some(record) = self.runs.get_mut(run) else { return };
         let there = self.sightings.really_there(run, &record.holder.job.namespace);
         self.gate.set_really_there(run, &record.holder, there);
-        record.peak = record.peak.max(ready_executors(&self.sightings, record));
+        record.peak = record.peak.max(self.sightings.ready_executors(run, &record.key.namespace));
     }
 
     /// An application whose run the ledger does not name: a tombstone, or (after a lost ledger) a live run.
@@ -249,12 +249,6 @@ impl Engine {
             self.cap_tombstones();
         }
     }
-}
-
-/// Executors of a run that run.
-pub(super) fn ready_executors(sightings: &Sightings, run: &Run) -> u64 {
-    let pods = sightings.pods_of(&run.id, &run.key.namespace);
-    pods.map_or(0, |pods| pods.values().filter(|pod| pod.is_ready_executor()).count() as u64)
 }
 
 fn holder_of(application: &ApplicationSeen) -> Holder {

@@ -2,7 +2,6 @@
 
 use super::Engine;
 use super::intent::ADMITTED;
-use super::sightings::ready_executors;
 use crate::admission::{Queue, QueueNumber, Rank};
 use crate::index::JobEntry;
 use crate::lifecycle::Run;
@@ -59,7 +58,7 @@ impl Engine {
             waited: Some(run.holder.granted - entry.waiting_since),
             executors: Some(ExecutorShare {
                 granted: run.holder.max_executors,
-                ready: ready_executors(&self.sightings, run),
+                ready: self.sightings.ready_executors(&run.id, &run.key.namespace),
                 peak: run.peak,
             }),
             ..blank(entry, entry.state)

@@ -13,6 +13,8 @@ struct RunPods {
     by_name: BTreeMap<Name, Box<PodSeen>>,
     /// What those that live take.
     take: Resources,
+    /// Executors that run.
+    ready: u64,
 }
 
 /// Applications and pods with our labels, by the run that they belong to.
@@ -70,13 +72,15 @@ impl Sightings {
         let of_run = self.pods.entry(pod.run.clone()).or_insert_with(|| Vec::with_capacity(1));
         let at = of_run.iter().position(|pods| pods.namespace == pod.key.namespace).unwrap_or_else(|| {
             let namespace = pod.key.namespace.clone();
-            of_run.push(RunPods { namespace, by_name: BTreeMap::new(), take: Resources::default() });
+            of_run.push(RunPods { namespace, by_name: BTreeMap::new(), take: Resources::default(), ready: 0 });
             of_run.len() - 1
         });
         let pods = &mut of_run[at];
         pods.take = pods.take.plus(pod.takes());
+        pods.ready += u64::from(pod.is_ready_executor());
         if let Some(before) = pods.by_name.insert(pod.key.name.clone(), pod) {
             pods.take = pods.take.minus(before.takes());
+            pods.ready -= u64::from(before.is_ready_executor());
         }
     }
 
@@ -91,6 +95,7 @@ impl Sightings {
         }
         let gone = pods.by_name.remove(&key.name)?;
         pods.take = pods.take.minus(gone.takes());
+        pods.ready -= u64::from(gone.is_ready_executor());
         if pods.by_name.is_empty() {
             of_run.swap_remove(at);
         }
@@ -111,6 +116,12 @@ impl Sightings {
     #[must_use]
     pub fn really_there(&self, run: &RunId, namespace: &Name) -> Resources {
         self.pods_in(run, namespace).map(|pods| pods.take).unwrap_or_default()
+    }
+
+    /// Executors of a run that run, in a namespace.
+    #[must_use]
+    pub fn ready_executors(&self, run: &RunId, namespace: &Name) -> u64 {
+        self.pods_in(run, namespace).map_or(0, |pods| pods.ready)
     }
 
     fn pods_in(&self, run: &RunId, namespace: &Name) -> Option<&RunPods> {
