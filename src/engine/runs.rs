@@ -6,7 +6,7 @@ use super::{Engine, Wake};
 use crate::admission::JobNumber;
 use crate::command::{Command, Failure, Kind};
 use crate::index::Stage;
-use crate::lifecycle::{Errand, Intent, RETRY, Run, Step, View, next, observe, outcome_of};
+use crate::lifecycle::{Errand, Intent, RETRY, Run, Step, View, next, observe, take_end};
 use crate::model::{
     ApplicationSeen, ApplicationState, Job, JobState, Name, ObjectKey, Outcome, Placeholder, PodPhase, PodSeen, RunId,
     Span, Time, Usage,
@@ -338,7 +338,7 @@ impl Engine {
                 let driver = pods.iter().find(|pod| run.is_driver(pod, self.sightings.application(id)));
                 let killed = run.deleted || run.leaving.is_some();
                 if let Some(driver) = driver.filter(|pod| pod.phase == PodPhase::Succeeded || !killed) {
-                    run.outcome.get_or_insert_with(|| outcome_of(driver));
+                    take_end(run, driver);
                 }
             }
             _ => run.not_before = Some((Errand::Confirm, self.now + RETRY)),

@@ -259,12 +259,8 @@ pub fn observe(run: &mut Run, view: &View<'_>, now: Time) {
             // A driver that fails while its application is being deleted, or was edited, was killed by that: no outcome of
             // its own.
             PodPhase::Failed if run.deleted || view.application.is_none_or(ends_its_driver) => {}
-            PodPhase::Succeeded | PodPhase::Failed if run.outcome.is_none() => run.outcome = Some(outcome_of(driver)),
-            // Work that is done is not done again, nor called late.
-            PodPhase::Succeeded if run.outcome.as_ref().is_some_and(yields_to_success) => {
-                run.outcome = Some(outcome_of(driver));
-            }
-            PodPhase::Pending | PodPhase::Succeeded | PodPhase::Failed => {}
+            PodPhase::Succeeded | PodPhase::Failed => take_end(run, driver),
+            PodPhase::Pending => {}
         }
     }
     let over = view.application.is_none_or(|it| it.state.is_terminal() || it.deleting.is_some());
@@ -282,8 +278,14 @@ fn ends_its_driver(application: &ApplicationSeen) -> bool {
     application.deleting.is_some() || application.edited
 }
 
-fn yields_to_success(outcome: &Outcome) -> bool {
-    outcome.is_decided() && *outcome != Outcome::Cancelled
+/// A driver that has finished says how its run ended, where that is not known; and work that is done is not done again, nor called
+/// late, whatever was decided meanwhile.
+pub fn take_end(run: &mut Run, driver: &PodSeen) {
+    let yields = |outcome: &Outcome| outcome.is_decided() && *outcome != Outcome::Cancelled;
+    let is_done = driver.phase == PodPhase::Succeeded && run.outcome.as_ref().is_some_and(yields);
+    if run.outcome.is_none() || is_done {
+        run.outcome = Some(outcome_of(driver));
+    }
 }
 
 /// What a finished driver says.
