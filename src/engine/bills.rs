@@ -190,7 +190,8 @@ impl Engine {
         self.ledger_dirty |= self.tidying;
     }
 
-    /// The API is another one than it was: what is known of accounts is told anew.
+    /// What is known of accounts may be less than the ledger takes for known, or of another time: nothing is said of them before they
+    /// are seen again.
     pub(super) fn forget_books(&mut self) {
         self.booked.clear();
         self.operations.values_mut().for_each(|it| it.book = Book::default());

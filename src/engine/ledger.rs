@@ -90,6 +90,7 @@ impl Engine {
 
     /// The ledger carries our epoch: every older leader's compare-and-swap fails from here on.
     fn fenced(&mut self, content: &Arc<Ledger>) {
+        let was_behind = self.watching && !self.fenced;
         self.fenced = true;
         self.rebuilding = false;
         self.acknowledged = content.clone();
@@ -97,6 +98,11 @@ impl Engine {
         self.follow(content);
         self.phase = Phase::Open;
         self.start_watches();
+        if was_behind {
+            // There was no ledger, and then another keeper's: what it booked meanwhile may not have been seen.
+            self.forget_books();
+            self.list_anew();
+        }
     }
 
     /// Runs whose create is refused may wait for the ledger to say so.

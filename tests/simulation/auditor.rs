@@ -80,6 +80,8 @@ pub(crate) struct Auditor {
     ended: BTreeMap<Uid, JobState>,
     status_writes: BTreeMap<Uid, u32>,
     pub(crate) bills: Bills,
+    /// What happens now is asked for by a request that was late.
+    pub(crate) is_late: bool,
     /// How often what happened, to see that cases reach it.
     pub(crate) seen: BTreeMap<String, u64>,
 }

@@ -108,10 +108,12 @@ impl World {
     }
 
     pub(crate) fn land(&mut self, late: Late, mutant: Mutant) {
+        self.auditor.is_late = true;
         match late {
             Late::Post(app) => _ = self.post(*app),
             Late::Other(command) => _ = self.carry_out(&command, mutant),
         }
+        self.auditor.is_late = false;
     }
 
     // ---- the ledger -------------------------------------------------------------------------------------------
