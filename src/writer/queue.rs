@@ -17,6 +17,8 @@ pub(super) enum Lane {
     Terminal,
     /// A run must end.
     Delete,
+    /// What operations and clusters say: their accounts. It goes on under any load, or bills would pile up in the ledger.
+    Account,
     /// What goes on.
     Informational,
     /// Tombstones whose time has come.
@@ -26,8 +28,16 @@ pub(super) enum Lane {
 }
 
 impl Lane {
-    pub(super) const ALL: [Self; 7] =
-        [Self::Ledger, Self::Run, Self::Terminal, Self::Delete, Self::Informational, Self::Tidy, Self::Event];
+    pub(super) const ALL: [Self; 8] = [
+        Self::Ledger,
+        Self::Run,
+        Self::Terminal,
+        Self::Delete,
+        Self::Account,
+        Self::Informational,
+        Self::Tidy,
+        Self::Event,
+    ];
 
     /// The lane of a command; [`Command::CountUsage`], [`Command::StartWatches`] and [`Command::StepDown`] are not the writer's.
     pub(super) fn of(command: &Command) -> Self {
@@ -36,9 +46,8 @@ impl Lane {
             Command::CreateApplication { .. } | Command::ConfirmRun { .. } | Command::WritePool { .. } => Self::Run,
             Command::WriteJobStatus { status, .. } if status.state.is_terminal() => Self::Terminal,
             Command::DeleteApplication { .. } => Self::Delete,
-            Command::WriteJobStatus { .. }
-            | Command::WriteOperationStatus { .. }
-            | Command::WriteClusterStatus { .. } => Self::Informational,
+            Command::WriteOperationStatus { .. } | Command::WriteClusterStatus { .. } => Self::Account,
+            Command::WriteJobStatus { .. } => Self::Informational,
             Command::DropTombstone { .. } => Self::Tidy,
             Command::Announce(_)
             | Command::AnnouncePool { .. }
@@ -56,6 +65,7 @@ impl Lane {
             Self::Run => "run",
             Self::Terminal => "terminal",
             Self::Delete => "delete",
+            Self::Account => "account",
             Self::Informational => "informational",
             Self::Tidy => "tidy",
             Self::Event => "event",
@@ -101,6 +111,8 @@ impl Slot {
 }
 
 const EVENTS_WAITING: usize = 1000;
+/// So many more urgent commands are sent before one for an account goes all the same.
+const BEFORE_AN_ACCOUNT: u32 = 7;
 
 /// Commands that wait to be sent.
 #[derive(Debug, Default)]
@@ -108,6 +120,8 @@ pub(super) struct Queue {
     lanes: [VecDeque<Command>; Lane::ALL.len()],
     /// Objects with a command in a lane or in flight, and the commands for them that came later.
     taken: HashMap<Slot, VecDeque<Command>>,
+    /// Commands that were sent since one for an account was.
+    since_account: u32,
 }
 
 impl Queue {
@@ -130,9 +144,13 @@ impl Queue {
         None
     }
 
-    /// The most urgent command whose object is free.
+    /// The most urgent command whose object is free; and for an account now and then, whatever else waits.
     pub(super) fn next(&mut self) -> Option<(Option<Slot>, Command)> {
-        let command = self.lanes.iter_mut().find_map(VecDeque::pop_front)?;
+        let is_owed = self.since_account >= BEFORE_AN_ACCOUNT && !self.has_ledger();
+        let owed = if is_owed { self.lanes[Lane::Account as usize].pop_front() } else { None };
+        let command = owed.or_else(|| self.lanes.iter_mut().find_map(VecDeque::pop_front))?;
+        let is_account = Lane::of(&command) == Lane::Account;
+        self.since_account = if is_account { 0 } else { self.since_account.saturating_add(1) };
         Some((Slot::of(&command), command))
     }
 
@@ -194,6 +212,18 @@ mod tests {
             declared_result: false,
         };
         Command::WriteJobStatus { key: ObjectKey::new("ns", uid), uid: uid.into(), status: Box::new(status) }
+    }
+
+    #[test]
+    fn an_account_is_written_now_and_then_under_any_load() {
+        let mut queue = Queue::default();
+        let cluster =
+            |name: &str| Command::WriteClusterStatus { name: name.into(), uid: name.into(), status: Box::default() };
+        (0..40).for_each(|number| _ = queue.push(status(&format!("j{number}"), JobState::Failed)));
+        ["a", "b"].into_iter().for_each(|name| _ = queue.push(cluster(name)));
+        let sent: Vec<Command> = (0..20).filter_map(|_| queue.next()).map(|(_, command)| command).collect();
+        let at: Vec<usize> = (0..20).filter(|at| matches!(sent[*at], Command::WriteClusterStatus { .. })).collect();
+        assert_eq!(at, [7, 15]);
     }
 
     fn announce() -> Command {
