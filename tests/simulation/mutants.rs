@@ -64,7 +64,8 @@ impl Mutant {
             Self::None => "everything",
             Self::TakesAMissingLedgerForAnEmptyOne | Self::ListsFromACache => "losing",
             Self::TakesUnknownWritesForDone | Self::CreatesWithoutFinalizer | Self::ConfirmsWithoutLooking => "meddled",
-            Self::ForgetsBills | Self::HidesWhatIsBooked | Self::LetsAccountsGoBack => "crashing",
+            Self::ForgetsBills | Self::HidesWhatIsBooked => "crashing",
+            Self::LetsAccountsGoBack => "contended",
             Self::ForgetsLocks
             | Self::IgnoresTheLedgersVersion
             | Self::CreatesUnderNewNames
