@@ -6,6 +6,7 @@
 
 mod keeper;
 mod observer;
+mod pods;
 mod release;
 mod world;
 
@@ -167,9 +168,10 @@ async fn the_keeper_is_killed_upgraded_removed_and_installed_in_mid_run_and_the_
     assert_eq!(observer.started(), 1, "Spark ran once: {}", observer.history());
 }
 
-/// The active cluster takes jobs until its window closes, the passive one from then on; what runs goes on.
+/// The active cluster takes jobs until its window closes, the passive one from then on. What runs goes on: after that, and
+/// after the pool was scaled to less than it takes.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_active_cluster_hands_over_to_the_passive_one_when_its_window_closes() {
+async fn the_active_cluster_hands_over_when_its_window_closes_and_what_runs_outlives_that_and_a_smaller_pool() {
     let world = World::connect().await;
     let application = json!({
         "type": "Java", "mainClass": "RegionTotals", "mainApplicationFile": "s3a://lake/apps/region-totals.jar",
@@ -192,7 +194,9 @@ async fn the_active_cluster_hands_over_to_the_passive_one_when_its_window_closes
     let selector = json!({"matchLabels": {"of": "acceptance"}});
     let job = |seconds: u32| json!({"operation": "hand-over", "clusterSelector": selector, "parameters": {"seconds": seconds}});
     // Longer than the window is open.
-    world.job("day-job", job(145)).await;
+    let mut day_job = job(145);
+    day_job["executors"] = json!({"min": 2});
+    world.job("day-job", day_job).await;
     world.wait_for("day-job", PATIENCE, "starts", |job| job["status"]["clusterName"] == active).await;
     world.job("night-job", job(0)).await;
     let waits = world
@@ -201,6 +205,20 @@ async fn the_active_cluster_hands_over_to_the_passive_one_when_its_window_closes
     let blockers = waits["status"]["queue"]["blockers"].to_string();
     assert!(blockers.contains("OutsideWindow") && blockers.contains("hand-over-passive accepts it from"), "{blockers}");
 
+    let before = pods::running(&world, "day-job", 3).await;
+    world.scale(active, 1);
+    world
+        .wait_for_cluster(active, "has a pool of one", |cluster| {
+            let conditions = cluster["status"]["conditions"].as_array().map(Vec::as_slice).unwrap_or_default();
+            let words = conditions.iter().find(|it| it["type"] == "Scaled").and_then(|it| it["message"].as_str());
+            let said = words.is_some_and(|words| words.ends_with("to 1 executors: it holds 0 to 1"));
+            let executors = &cluster["status"]["executors"];
+            said && executors["desired"] == 1 && executors["inUse"] == 2
+        })
+        .await;
+    world.wait_for("night-job", PATIENCE, "starts", |job| job["status"]["clusterName"] == passive).await;
+    assert_eq!(pods::all(&world, "day-job").await, before, "driver and executors are the same, and none began anew");
+
     let night = world.end_of("night-job", PATIENCE).await;
     assert_eq!((&night["status"]["state"], &night["status"]["clusterName"]), (&json!("Succeeded"), &json!(passive)));
     let start: Timestamp = night["status"]["startTime"].as_str().and_then(|text| text.parse().ok()).expect("a time");
@@ -208,6 +226,7 @@ async fn the_active_cluster_hands_over_to_the_passive_one_when_its_window_closes
     let day = world.end_of("day-job", PATIENCE).await;
     assert_eq!((&day["status"]["state"], &day["status"]["clusterName"]), (&json!("Succeeded"), &json!(active)));
     assert_eq!(day["status"]["runs"].as_array().map(Vec::len), Some(1), "it went on over the edge");
+    assert_eq!(day["status"]["resultUri"], "s3a://lake/totals/day-job");
     for cluster in [active, passive] {
         world.clusters().delete(cluster, &kube::api::DeleteParams::default()).await.expect("it goes");
     }

@@ -92,25 +92,20 @@ impl World {
         wanted: &str,
         is_so: impl Fn(&Value) -> bool,
     ) -> Value {
-        let only = watcher::Config::default().fields(&format!("metadata.name={name}"));
-        let mut changes = watcher(self.jobs(), only).default_backoff().applied_objects().boxed();
-        let started = Instant::now();
-        let mut last = Value::Null;
-        while let Some(left) = patience.checked_sub(started.elapsed()) {
-            match tokio::time::timeout(left, changes.try_next()).await {
-                Ok(Ok(Some(job))) => {
-                    last = serde_json::to_value(&job).expect("an object from the API server is JSON");
-                    if is_so(&last) {
-                        return last;
-                    }
-                    let over = super::condition(&last, "Finished") == "True";
-                    assert!(!over, "job {name} has ended and never was as wanted ({wanted}): {last:#}");
-                }
-                Ok(Ok(None)) | Err(_) => break,
-                Ok(Err(_)) => {}
-            }
-        }
-        panic!("job {name} is not as wanted ({wanted}) after {patience:?}: {last:#}");
+        watch(self.jobs(), name, patience, wanted, is_so).await
+    }
+
+    /// Watches a cluster until it is as wanted.
+    pub(crate) async fn wait_for_cluster(&self, name: &str, wanted: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+        watch(self.clusters(), name, Duration::from_mins(1), wanted, is_so).await
+    }
+
+    /// Scales a cluster's pool as an administrator does.
+    #[allow(clippy::unused_self)]
+    pub(crate) fn scale(&self, cluster: &str, replicas: u32) {
+        let (cluster, replicas) = (format!("computecluster/{cluster}"), format!("--replicas={replicas}"));
+        let scaled = Command::new("kubectl").args(["scale", &cluster, &replicas]).output().expect("kubectl runs");
+        assert!(scaled.status.success(), "{}", String::from_utf8_lossy(&scaled.stderr));
     }
 
     /// Waits until a job has ended, however.
@@ -141,6 +136,34 @@ impl World {
         let job = self.jobs().get_opt(job).await.ok()??;
         Some(job.data["spec"]["operation"].as_str()?.to_owned())
     }
+}
+
+async fn watch(
+    api: Api<DynamicObject>,
+    name: &str,
+    patience: Duration,
+    wanted: &str,
+    is_so: impl Fn(&Value) -> bool,
+) -> Value {
+    let only = watcher::Config::default().fields(&format!("metadata.name={name}"));
+    let mut changes = watcher(api, only).default_backoff().applied_objects().boxed();
+    let started = Instant::now();
+    let mut last = Value::Null;
+    while let Some(left) = patience.checked_sub(started.elapsed()) {
+        match tokio::time::timeout(left, changes.try_next()).await {
+            Ok(Ok(Some(object))) => {
+                last = serde_json::to_value(&object).expect("an object from the API server is JSON");
+                if is_so(&last) {
+                    return last;
+                }
+                let over = super::condition(&last, "Finished") == "True";
+                assert!(!over, "{name} has ended and never was as wanted ({wanted}): {last:#}");
+            }
+            Ok(Ok(None)) | Err(_) => break,
+            Ok(Err(_)) => {}
+        }
+    }
+    panic!("{name} is not as wanted ({wanted}) after {patience:?}: {last:#}");
 }
 
 /// The job that owns an object.
