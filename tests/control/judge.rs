@@ -10,7 +10,10 @@ use std::fmt::Write;
 use jiff::{Timestamp, tz::TimeZone};
 use kube::ResourceExt;
 use kube::api::DynamicObject;
+use kube::runtime::watcher::Event;
 use serde_json::Value;
+
+use crate::observer::{Judging, Sight};
 
 /// What was declared, as it was sent to the API server.
 #[derive(Debug, Default)]
@@ -43,8 +46,9 @@ enum What<'a> {
     NotTakenUp { cluster: &'a str },
 }
 
+/// What is granted to a run.
 #[derive(Debug, Clone, Copy)]
-struct Size {
+pub(crate) struct Size {
     executors: i64,
     milli_cores: i64,
     mebibytes: i64,
@@ -52,7 +56,7 @@ struct Size {
 
 impl Size {
     /// Driver and as many executors as it may have.
-    fn of(spec: &Value) -> Self {
+    pub(crate) fn of(spec: &Value) -> Self {
         let dynamic = &spec["dynamicAllocation"];
         let most = if dynamic["enabled"] == true { &dynamic["maxExecutors"] } else { &spec["executor"]["instances"] };
         let executors = most.as_i64().expect("it says how many executors it has");
@@ -75,7 +79,8 @@ impl Size {
         [executors, times(unit("cores", "m"), 1), times(unit("memory", "Mi"), 1)]
     }
 
-    fn parts(self) -> [i64; 3] {
+    /// Executors, millicores, mebibytes.
+    pub(crate) fn parts(self) -> [i64; 3] {
         [self.executors, self.milli_cores, self.mebibytes]
     }
 }
@@ -124,18 +129,9 @@ impl Judge {
         self.ends.len()
     }
 
-    /// Fails with all that was found to be wrong.
     /// How often waiting jobs were told something.
     pub(crate) fn told(&self) -> usize {
         self.told
-    }
-
-    pub(crate) fn has_found_nothing(&self) {
-        assert!(self.violations.is_empty(), "{}\n{}", self.violations.join("\n"), self.summary());
-    }
-
-    pub(crate) fn violation(&mut self, words: String) {
-        self.violations.push(words);
     }
 
     // ---- what happens -------------------------------------------------------------------------------------------------
@@ -379,9 +375,33 @@ impl Judge {
         }
         kinds
     }
+}
 
-    /// What it has seen, in words.
-    pub(crate) fn summary(&self) -> String {
+impl Judging for Judge {
+    fn sights() -> Vec<Sight<Self>> {
+        vec![
+            (["sparkoperator.k8s.io", "v1beta2", "SparkApplication"], |judge, event| match event {
+                Event::Apply(object) | Event::InitApply(object) => judge.application(object),
+                Event::Delete(object) => judge.application_gone(object),
+                Event::Init | Event::InitDone => {}
+            }),
+            (["slowlane.dev", "v1alpha1", "ManagedJob"], |judge, event| {
+                if let Event::Apply(object) | Event::InitApply(object) = event {
+                    judge.job(object);
+                }
+            }),
+        ]
+    }
+
+    fn violation(&mut self, words: String) {
+        self.violations.push(words);
+    }
+
+    fn has_found_nothing(&self) {
+        assert!(self.violations.is_empty(), "{}\n{}", self.violations.join("\n"), self.summary());
+    }
+
+    fn summary(&self) -> String {
         let failed = self.ends.values().filter(|end| *end == "Failed").count();
         let mut words = format!(
             "{} jobs ended, {failed} of them failed; {} statuses while they waited; {} applications, {} alive at once at most; {} changes judged",

@@ -9,6 +9,7 @@ mod bill;
 #[path = "../harness/chart.rs"]
 mod chart;
 mod daemon;
+mod day;
 mod ends;
 mod faults;
 mod holds;

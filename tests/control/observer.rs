@@ -1,4 +1,4 @@
-//! Shows a judge every change of applications and jobs, by watches of its own.
+//! Shows a judge every change of what it judges, by watches of its own.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -11,57 +11,69 @@ use kube::runtime::{WatchStreamExt, watcher};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
-use crate::judge::Judge;
-
 /// How long nothing may happen while something is waited for: longer than a window takes to open.
 const PATIENCE: Duration = Duration::from_mins(2);
 
-/// Ends when it is dropped.
-pub(crate) struct Observer {
-    judge: Arc<Mutex<Judge>>,
-    changes: watch::Receiver<()>,
-    tasks: [JoinHandle<()>; 2],
+/// Says what may not be.
+pub(crate) trait Judging: Default + Send + 'static {
+    /// All that it has to see.
+    fn sights() -> Vec<Sight<Self>>;
+    /// Notes that something was that may not be.
+    fn violation(&mut self, words: String);
+    /// Fails with all that was found to be wrong.
+    fn has_found_nothing(&self);
+    /// What it has seen, in words.
+    fn summary(&self) -> String;
 }
 
-impl Drop for Observer {
+type Show<J> = fn(&mut J, &Event<DynamicObject>);
+
+/// Group, version and kind of objects, and how a judge is shown a change of one.
+pub(crate) type Sight<J> = ([&'static str; 3], Show<J>);
+
+/// Ends when it is dropped.
+pub(crate) struct Observer<J: Judging> {
+    judge: Arc<Mutex<J>>,
+    changes: watch::Receiver<()>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl<J: Judging> Drop for Observer<J> {
     fn drop(&mut self) {
         self.tasks.iter().for_each(JoinHandle::abort);
     }
 }
 
-impl Observer {
+impl<J: Judging> Observer<J> {
     /// When it is there it misses nothing.
-    pub(crate) async fn start(client: &Client, judge: Judge) -> Self {
+    pub(crate) async fn start(client: &Client, judge: J) -> Self {
         let judge = Arc::new(Mutex::new(judge));
         let (news, changes) = watch::channel(());
-        let all = |group: &str, version: &str, kind: &str| {
-            let kind = GroupVersionKind::gvk(group, version, kind);
-            Api::<DynamicObject>::all_with(client.clone(), &ApiResource::from_gvk(&kind))
+        let sights = J::sights();
+        let (begun, mut begins) = mpsc::channel(sights.len());
+        let watch = |([group, version, kind], of): Sight<J>| {
+            let kind = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
+            let all = Api::<DynamicObject>::all_with(client.clone(), &kind);
+            tokio::spawn(show(all, of, Arc::clone(&judge), news.clone(), begun.clone()))
         };
-        let applications = all("sparkoperator.k8s.io", "v1beta2", "SparkApplication");
-        let jobs = all("slowlane.dev", "v1alpha1", "ManagedJob");
-        let (begun, mut begins) = mpsc::channel(2);
-        let tasks = [
-            tokio::spawn(show(applications, application, Arc::clone(&judge), news.clone(), begun.clone())),
-            tokio::spawn(show(jobs, job, Arc::clone(&judge), news, begun)),
-        ];
+        let tasks: Vec<_> = sights.into_iter().map(watch).collect();
         for _ in &tasks {
             begins.recv().await.expect("it watches");
         }
         Self { judge, changes, tasks }
     }
 
-    pub(crate) fn judge(&self) -> MutexGuard<'_, Judge> {
+    pub(crate) fn judge(&self) -> MutexGuard<'_, J> {
         lock(&self.judge)
     }
 
     /// What it has found.
-    pub(crate) fn end(self) -> Judge {
+    pub(crate) fn end(self) -> J {
         std::mem::take(&mut lock(&self.judge))
     }
 
     /// Waits until the judge has seen what is wanted; fails when that has seen what may not be, and when nothing happens.
-    pub(crate) async fn until(&mut self, what: &str, holds: impl Fn(&Judge) -> bool) {
+    pub(crate) async fn until(&mut self, what: &str, holds: impl Fn(&J) -> bool) {
         loop {
             self.changes.borrow_and_update();
             {
@@ -77,13 +89,11 @@ impl Observer {
     }
 }
 
-type Show = fn(&mut Judge, &Event<DynamicObject>);
-
 /// Shows every change of one kind.
-async fn show(
+async fn show<J: Judging>(
     all: Api<DynamicObject>,
-    show: Show,
-    judge: Arc<Mutex<Judge>>,
+    show: Show<J>,
+    judge: Arc<Mutex<J>>,
     news: watch::Sender<()>,
     begun: mpsc::Sender<()>,
 ) {
@@ -103,20 +113,6 @@ async fn show(
     }
 }
 
-fn lock(judge: &Mutex<Judge>) -> MutexGuard<'_, Judge> {
+fn lock<J>(judge: &Mutex<J>) -> MutexGuard<'_, J> {
     judge.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn application(judge: &mut Judge, event: &Event<DynamicObject>) {
-    match event {
-        Event::Apply(object) | Event::InitApply(object) => judge.application(object),
-        Event::Delete(object) => judge.application_gone(object),
-        Event::Init | Event::InitDone => {}
-    }
-}
-
-fn job(judge: &mut Judge, event: &Event<DynamicObject>) {
-    if let Event::Apply(object) | Event::InitApply(object) = event {
-        judge.job(object);
-    }
 }

@@ -7,10 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt;
 use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
-use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
-use slowlane::spark::api_resource;
 use tokio::task::JoinHandle;
 
 use crate::world::World;
@@ -74,8 +73,6 @@ impl Operator {
         let stage = Stage {
             applications: world.applications(),
             pods: world.api(),
-            client: world.client.clone(),
-            namespace: world.namespace.clone(),
             plays: plays.clone(),
             peak: Arc::clone(&peak),
             away: Arc::clone(&away),
@@ -135,8 +132,6 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 struct Stage {
     applications: Api<DynamicObject>,
     pods: Api<Pod>,
-    client: Client,
-    namespace: String,
     plays: Plays,
     peak: Arc<Mutex<Peak>>,
     away: Arc<AtomicBool>,
@@ -356,23 +351,27 @@ impl Stage {
     }
 
     async fn say(&self, application: &DynamicObject, state: &str, more: Value) {
-        let mut said = json!({"state": state});
-        if state == "FAILED" {
-            said["errorMessage"] = more["errorMessage"].clone();
-        }
-        // The definition requires it.
-        let mut status = json!({"applicationState": said, "driverInfo": {}});
-        if state == "SUBMITTED" {
-            status["driverInfo"] = json!({"podName": driver(application)});
-            status["sparkApplicationId"] = json!(format!("spark-{}", application.name_any()));
-        }
-        if matches!(state, "COMPLETED" | "FAILED") {
-            status["terminationTime"] = json!(jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
-        }
-        let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), &self.namespace, &api_resource());
-        let patch = Patch::Merge(json!({"status": status}));
-        let _ = api.patch_status(&application.name_any(), &PatchParams::default(), &patch).await;
+        say(&self.applications, application, state, more).await;
     }
+}
+
+/// Writes an application's state as the operator does.
+pub(crate) async fn say(applications: &Api<DynamicObject>, application: &DynamicObject, state: &str, more: Value) {
+    let mut said = json!({"state": state});
+    if state == "FAILED" {
+        said["errorMessage"] = more["errorMessage"].clone();
+    }
+    // The definition requires it.
+    let mut status = json!({"applicationState": said, "driverInfo": {}});
+    if state == "SUBMITTED" {
+        status["driverInfo"] = json!({"podName": driver(application)});
+        status["sparkApplicationId"] = json!(format!("spark-{}", application.name_any()));
+    }
+    if matches!(state, "COMPLETED" | "FAILED") {
+        status["terminationTime"] = json!(moment(0));
+    }
+    let patch = Patch::Merge(json!({"status": status}));
+    let _ = applications.patch_status(&application.name_any(), &PatchParams::default(), &patch).await;
 }
 
 /// The status of a pod whose container has started now.
@@ -397,7 +396,7 @@ pub(crate) fn ended(phase: &str, exit_code: i32, reason: &str, message: &str) ->
     json!({"phase": phase, "containerStatuses": [container]})
 }
 
-fn driver(application: &DynamicObject) -> String {
+pub(crate) fn driver(application: &DynamicObject) -> String {
     format!("{}-driver", application.name_any())
 }
 

@@ -60,14 +60,15 @@ impl Kubelet {
     }
 }
 
-async fn priority_class(world: &World) {
+/// What placeholders are of.
+pub(crate) async fn priority_class(world: &World) {
     let class = json!({"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": "slowlane-placeholder"},
         "value": -10, "preemptionPolicy": "Never"});
     apply(&Api::<PriorityClass>::all(world.client.clone()), &class).await;
 }
 
 /// Of units of a core each, with times that let a test end soon.
-fn pool(world: &World, min: u32, max: u32, warm: u32) -> Value {
+pub(crate) fn pool(world: &World, min: u32, max: u32, warm: u32) -> Value {
     json!({
         "executors": {"min": min, "max": max, "warm": warm}, "executor": {"cores": 1, "memory": "2Gi"},
         "occupancy": {"stabilizationSeconds": 1, "idleSeconds": 3}, "warmCapacity": "Placeholder",
@@ -206,7 +207,7 @@ async fn what_keeps_placeholders_from_coming_is_said_and_jobs_run_all_the_same()
 }
 
 /// Edits the world's cluster before a keeper looks at it.
-async fn edit_before(world: &World, spec: Value) {
+pub(crate) async fn edit_before(world: &World, spec: Value) {
     let patch = Patch::Merge(json!({"spec": spec}));
     world.clusters().patch(&world.cluster, &PatchParams::default(), &patch).await.expect("an edit");
 }

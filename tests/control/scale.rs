@@ -11,7 +11,7 @@ use crate::account;
 use crate::judge::{Declared, Judge};
 use crate::keeper::Keeper;
 use crate::kwok::Kwok;
-use crate::observer::Observer;
+use crate::observer::{Judging, Observer};
 use crate::world::{AT_ONCE, World};
 
 const JOBS: usize = 2000;
@@ -212,7 +212,7 @@ async fn two_thousand_jobs_of_fifty_operations_keep_every_limit_of_five_clusters
         plan.spaces[*space].operation(name, spec.clone()).await;
     }
     let began = Instant::now();
-    let _kwok = Kwok::start();
+    let _kwok = Kwok::operator();
     let mut first = plan.keeper(&world);
     first.ready().await;
     let second = plan.keeper(&world);

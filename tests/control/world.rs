@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use futures::{StreamExt, stream};
-use k8s_openapi::api::core::v1::{Namespace, Pod};
+use k8s_openapi::api::core::v1::{Namespace, Node, Pod};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use kube::{Client, ResourceExt};
@@ -225,6 +225,8 @@ async fn clear(client: &Client) {
     };
     stream::iter(jobs).for_each_concurrent(AT_ONCE, delete).await;
     release_names(client, &Api::all_with(client.clone(), &api_resource())).await;
+    let nodes: Api<Node> = Api::all(client.clone());
+    let _ = nodes.delete_collection(&none, &all.clone().labels("test")).await;
     let namespaces: Api<Namespace> = Api::all(client.clone());
     for namespace in namespaces.list(&all.labels("test")).await.map(|list| list.items).unwrap_or_default() {
         let _ = namespaces.delete(&namespace.name_any(), &none).await;
