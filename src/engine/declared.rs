@@ -84,14 +84,18 @@ impl Engine {
         let Some(publication) = self.clusters.get_mut(name) else { return };
         let account = publication.book.with_bills(&self.acknowledged, |bill| bill.cluster == *name);
         let Some(account) = account else { return };
-        let said = publication.said.as_ref().and_then(|said| said.warmth);
+        let said = publication.said.as_ref();
+        // Until it is looked at for the first time, a pool is as the keeper before left it.
+        let left = declared.pool.zip(said.and_then(|said| said.executors_desired));
+        let left = left.map(|(rules, desired)| rules.bounded(desired));
+        let said = said.and_then(|said| said.warmth);
         let mut status = ClusterStatus {
             observed_generation: declared.generation,
             running: entry.alive(),
             queued: u32::try_from(self.gate.queued_for(entry)).unwrap_or(u32::MAX),
             executors_in_use: entry.in_use().executors,
             executors_max: bounded(declared.capacity.executors),
-            executors_desired: pool.map(Pool::desired),
+            executors_desired: pool.map(Pool::desired).or(left),
             executors_ready: self.executors_running(entry) + warm.unwrap_or(0),
             executors_warm: warm.filter(|_| declared.holds_placeholders),
             sized: pools.and_then(|pools| pools.words(entry, declared, self.now)),

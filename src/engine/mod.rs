@@ -33,8 +33,8 @@ use crate::command::{Command, Input, Receipt};
 use crate::index::{Expectations, History, Jobs, Relists, Sightings, Strangers, Tombstones, Turn, Wakes};
 use crate::lifecycle::Run;
 use crate::model::{
-    Allowance, BillKey, ClusterStatus, Holder, Ledger, LedgerVersion, Name, ObjectKey, OperationStatus, RunId, Settings,
-    Time, Uid,
+    Allowance, BillKey, ClusterStatus, Holder, Ledger, LedgerVersion, Name, ObjectKey, OperationStatus, RunId,
+    Settings, Time, Uid,
 };
 
 /// What wants to be looked at again at some time.
@@ -278,8 +278,12 @@ impl Engine {
             Input::Settings(settings) => self.set_settings(*settings),
             Input::Tick => {}
         }
-        self.wake_due();
+        let clusters_are_due = self.wake_due();
         self.work();
+        // Their statuses say what came of it: of a generation, for one, whose bounds a pool keeps to by now.
+        if clusters_are_due {
+            self.publish_clusters();
+        }
         std::mem::take(&mut self.out)
     }
 
@@ -335,7 +339,9 @@ impl Engine {
         self.publish_backlog();
     }
 
-    fn wake_due(&mut self) {
+    /// Tells whether statuses of clusters are due.
+    fn wake_due(&mut self) -> bool {
+        let mut clusters_are_due = false;
         while let Some(wake) = self.wakes.pop_due(self.now) {
             match wake {
                 Wake::Ledger => self.ledger_woken(),
@@ -352,7 +358,7 @@ impl Engine {
                 Wake::Operation(key) => self.publish_operation(&key),
                 Wake::Details(key) => self.publish_details(&key),
                 Wake::Words(number) => self.publish_words(number),
-                Wake::Clusters => self.publish_clusters(),
+                Wake::Clusters => clusters_are_due = true,
                 Wake::End(number) => self.write_end(number),
                 Wake::Queue(number) => self.publish_queue(number),
                 Wake::Pool(name) => _ = self.dirty_pools.insert(name),
@@ -363,6 +369,7 @@ impl Engine {
                 Wake::Gathered => std::mem::take(&mut self.gathering).into_iter().for_each(|job| self.place(job)),
             }
         }
+        clusters_are_due
     }
 
     fn written(&mut self, receipt: Receipt) {

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use slowlane::model::{
-    ApplicationState, Cluster, Job, JobState, JobStatus, Ledger, Name, ObjectKey, PodPhase, PodRole, Report, Resources,
-    RunId, Share, Span, Time, Uid,
+    ApplicationState, Cluster, ClusterStatus, Job, JobState, JobStatus, Ledger, Name, ObjectKey, PodPhase, PodRole,
+    Report, Resources, RunId, Share, Span, Time, Uid,
 };
 
 use crate::bill::Bills;
@@ -119,6 +119,21 @@ impl Auditor {
             held: cluster.held,
         };
         self.cluster_bounds.entry(cluster.name.clone()).or_default().push((revision, bounds));
+    }
+
+    /// What a cluster's status says of a generation keeps to that generation's bounds; nor is it forgotten how large its pool is to be.
+    pub(crate) fn cluster_told(&mut self, cluster: &Cluster, status: &ClusterStatus) {
+        let is_of_now = status.observed_generation == cluster.generation && cluster.defect.is_none();
+        let Some(rules) = cluster.pool.filter(|_| is_of_now) else { return };
+        let before = cluster.published.as_ref().and_then(|said| said.executors_desired);
+        let fault = match status.executors_desired {
+            Some(desired) => rules.bounded(desired) != desired,
+            None => before.is_some() && !self.overlapping && !self.is_late,
+        };
+        if fault {
+            let desired = status.executors_desired;
+            self.violated(format!("I14: {} wants {desired:?} after {before:?}: {rules:?}", cluster.name));
+        }
     }
 
     /// A keeper asks for a run's grant, having been told so much.

@@ -251,7 +251,7 @@ impl Simulation {
         let rng = &mut self.rng;
         let rules = PoolRules {
             min: rng.below(2) as u64,
-            max: 6,
+            max: [6, 4][rng.below(2)],
             warm: rng.below(3) as u64,
             grow_above: 80,
             shrink_below: 40,

@@ -85,6 +85,7 @@ impl World {
                 let result = cluster.ok_or(Failure::Gone).and_then(|cluster| {
                     let account = stored(cluster.account, status.account, mutant)?;
                     let warmth = status.warmth;
+                    self.auditor.cluster_told(&cluster, &status);
                     self.store_cluster(Cluster { account, warmth, published: Some(*status), ..cluster });
                     Ok(())
                 });

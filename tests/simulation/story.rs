@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use slowlane::command::{Command, Failure, Input, Kind, Receipt};
 use slowlane::model::{
-    Answers, ApplicationState, Cluster, DriverEnd, ExecutorBounds, ExecutorChoice, ExecutorShare, Holder, Job, JobState,
-    JobStatus, Locks, ObjectKey, Operation, Outline, PodPhase, PodSizing, Report, Resources, Selector, Settings, Span,
-    Time, TimeLimits, Usage,
+    Answers, ApplicationState, Cluster, ClusterStatus, DriverEnd, ExecutorBounds, ExecutorChoice, ExecutorShare,
+    Holder, Job, JobState, JobStatus, Locks, ObjectKey, Operation, Outline, PodPhase, PodSizing, Report, Resources,
+    Selector, Settings, Span, Time, TimeLimits, Usage,
 };
 
 use crate::keeper::Keeper;
@@ -226,6 +226,11 @@ impl Story {
 
     fn status(&self, job: &str) -> &JobStatus {
         self.world.jobs[&key(job)].status.as_ref().expect("it was told something")
+    }
+
+    /// What the cluster's status says.
+    pub(crate) fn cluster(&self) -> &ClusterStatus {
+        self.world.clusters[CLUSTER].published.as_ref().expect("it was told something")
     }
 
     /// How long the run of a job was expected to take when it was granted.

@@ -1,6 +1,6 @@
 //! What the engine expects, and what it tells of that.
 
-use slowlane::model::{Accept, ExecutorBounds, JobState, Operation, Priority, Span, Strategy};
+use slowlane::model::{Accept, ExecutorBounds, JobState, Operation, PoolRules, Priority, Span, Strategy};
 
 use crate::story::{Story, key, operation};
 
@@ -93,4 +93,22 @@ fn jobs_that_come_together_share_what_is_free() {
     story.comes_for("alone", "export", many);
     story.seconds_pass(1);
     assert_eq!(story.granted("alone"), Some(10), "nobody else is there");
+}
+
+#[test]
+fn a_clusters_status_says_of_a_generation_what_its_pool_makes_of_that() {
+    let pool = |max| {
+        let (stabilization, idle) = (Span::seconds(300), Span::seconds(600));
+        Some(PoolRules { min: 2, max, warm: 3, grow_above: 80, shrink_below: 40, stabilization, idle })
+    };
+    let mut story = Story::new(vec![operation("export", None, &[])]);
+    story.edits(|cluster| cluster.pool = pool(10));
+    story.comes("first", "export");
+    story.seconds_pass(3);
+    story.comes("second", "export");
+    // Its status is due in the very moment in which the edit is seen; the auditor looks.
+    story.world.now = story.world.now + Span::seconds(2);
+    story.edits(|cluster| cluster.pool = pool(3));
+    story.seconds_pass(3);
+    assert_eq!(story.cluster().executors_desired, Some(3));
 }
