@@ -127,9 +127,11 @@ impl Judge {
         let number = |value: &Value| value.as_u64().unwrap_or_default();
         let bounds = Bounds { since: at, min: number(&spec["min"]), max: number(&spec["max"]) };
         self.bounds.entry(generation).or_insert(bounds);
-        let (Some(desired), Some(generation)) =
-            (status["executors"]["desired"].as_u64(), status["observedGeneration"].as_i64())
-        else {
+        let (desired, generation) = (status["executors"]["desired"].as_u64(), status["observedGeneration"].as_i64());
+        let Some((desired, generation)) = desired.zip(generation) else {
+            if !self.changes.is_empty() {
+                self.violation("it is said no more how many are desired".to_owned());
+            }
             return;
         };
         let change = Change { at, generation, desired };

@@ -118,6 +118,9 @@ fn no_more_is_granted_than_max_and_what_was_max_just_now_still_is() {
 fn it_is_within_its_bounds_and_shrinks_a_window_after_its_last_change_or_two_after_it_grew() {
     Scene::new().desires(11).has_found(&["11 are desired"]);
     Scene::new().edited(4, 5).has_found(&["5 are desired"]);
+    let mut forgetful = Scene::new();
+    forgetful.judge.cluster(&object("business", json!({"generation": 1}), json!({})), forgetful.now);
+    forgetful.has_found(&["it is said no more how many are desired"]);
     let shrinks = |passed: f64| {
         let mut scene = Scene::new();
         scene.after(9.0).desires(8).after(passed).desires(6);
