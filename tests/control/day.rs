@@ -22,7 +22,7 @@ use crate::pools::{edit_before, pool, priority_class};
 use crate::world::{World, eventually, unique};
 
 const HOUR: Duration = Duration::from_secs(4);
-const STABILIZATION: Duration = Duration::from_secs(2);
+const STABILIZATION: Duration = Duration::from_secs(3);
 /// Of four cores each: all of them hold as many executors as the pool may have.
 const NODES: u32 = 5;
 const MIN: u32 = 2;
