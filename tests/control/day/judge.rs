@@ -151,7 +151,8 @@ impl Judge {
     /// An application is there, or has changed.
     pub(crate) fn application(&mut self, object: &DynamicObject, at: Instant) {
         let (uid, state) = (object.uid().unwrap_or_default(), &object.data["status"]["applicationState"]["state"]);
-        if !self.is_ours(object) {
+        // One that is suspended holds a name, and nothing else.
+        if !self.is_ours(object) || object.data["spec"]["suspend"] == true {
             return;
         }
         if self.applications.insert(uid.clone()) {
