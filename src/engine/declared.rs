@@ -84,11 +84,9 @@ impl Engine {
         let Some(publication) = self.clusters.get_mut(name) else { return };
         let account = publication.book.with_bills(&self.acknowledged, |bill| bill.cluster == *name);
         let Some(account) = account else { return };
-        let said = publication.said.as_ref();
+        let said = publication.said.as_ref().and_then(|said| said.warmth);
         // Until it is looked at for the first time, a pool is as the keeper before left it.
-        let left = declared.pool.zip(said.and_then(|said| said.executors_desired));
-        let left = left.map(|(rules, desired)| rules.bounded(desired));
-        let said = said.and_then(|said| said.warmth);
+        let left = declared.pool.zip(pools.and_then(|it| it.left)).map(|(rules, desired)| rules.bounded(desired));
         let mut status = ClusterStatus {
             observed_generation: declared.generation,
             running: entry.alive(),

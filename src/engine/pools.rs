@@ -5,7 +5,7 @@ use crate::admission::{ClusterEntry, Pool};
 use crate::command::{Command, Failure, Kind};
 use crate::lifecycle::RETRY;
 use crate::model::{
-    Cluster, Load, Name, ObjectKey, PlaceholdersSeen, PoolWords, Resized, RunId, Span, Time, Uid, units,
+    Cluster, ClusterStatus, Load, Name, ObjectKey, PlaceholdersSeen, PoolWords, Resized, RunId, Span, Time, Uid, units,
 };
 
 /// How long placeholders may take to come: an autoscaler needs some minutes for a node, and people are told before.
@@ -17,6 +17,8 @@ const REFUSED: &str = "PlaceholdersRefused";
 pub(super) struct PoolEntry {
     /// `None`: the cluster has no pool.
     pub(super) pool: Option<Pool>,
+    /// How many executors it was to hold by the cluster's status.
+    pub(super) left: Option<u64>,
     /// Its last change, since this keeper leads.
     pub(super) last: Option<Resized>,
     /// The placeholders as they are.
@@ -104,6 +106,13 @@ impl Engine {
         }
     }
 
+    /// A cluster's status was read: a pool that is yet to be looked at goes on from what it says.
+    pub(super) fn pool_said(&mut self, cluster: &Cluster, said: Option<&ClusterStatus>) {
+        if let Some(desired) = said.and_then(|said| said.executors_desired).filter(|_| cluster.pool.is_some()) {
+            self.pools.entry(cluster.name.clone()).or_default().left = Some(desired);
+        }
+    }
+
     fn look_at_pool(&mut self, name: &Name) {
         let cluster = self.gate.cluster(name).and_then(|entry| Some((entry.declared.as_ref()?, load_of(entry)?)));
         let Some((cluster, load)) = cluster else { return self.pool_gone(name) };
@@ -119,7 +128,7 @@ impl Engine {
         let uid = cluster.uid.clone();
         let resized = match (cluster.pool, &mut entry.pool) {
             (None, _) => {
-                entry.pool = None;
+                (entry.pool, entry.left) = (None, None);
                 None
             }
             (Some(rules), Some(pool)) => {
@@ -127,10 +136,8 @@ impl Engine {
                 pool.size(load, now)
             }
             (Some(rules), none) => {
-                let said = self.clusters.get(name).and_then(|publication| publication.said.as_ref());
                 // What was written with the placeholders is newer than what the status says.
-                let written = entry.seen.as_ref().and_then(|seen| seen.desired);
-                let before = written.or(said.and_then(|said| said.executors_desired));
+                let before = entry.seen.as_ref().and_then(|seen| seen.desired).or(entry.left);
                 none.insert(Pool::resume(rules, before, load, now)).size(load, now)
             }
         };

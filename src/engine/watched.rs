@@ -150,6 +150,7 @@ impl Engine {
         let published = cluster.published.take();
         let ready = published.as_ref().and_then(|published| published.executors_warm);
         self.meter_cluster(&cluster, ready.unwrap_or(0));
+        self.pool_said(&cluster, published.as_ref());
         let account = std::mem::take(&mut cluster.account);
         cluster.warmth = None;
         let publication = self.clusters.entry(name.clone()).or_default();

@@ -82,6 +82,8 @@ pub(crate) struct Auditor {
     pub(crate) bills: Bills,
     /// What happens now is asked for by a request that was late.
     pub(crate) is_late: bool,
+    /// A cluster's status landed late: whoever led by then may not have known of it.
+    told_late: bool,
     /// How often what happened, to see that cases reach it.
     pub(crate) seen: BTreeMap<String, u64>,
 }
@@ -123,16 +125,17 @@ impl Auditor {
 
     /// What a cluster's status says of a generation keeps to that generation's bounds; nor is it forgotten how large its pool is to be.
     pub(crate) fn cluster_told(&mut self, cluster: &Cluster, status: &ClusterStatus) {
+        self.told_late |= self.is_late;
         let is_of_now = status.observed_generation == cluster.generation && cluster.defect.is_none();
         let Some(rules) = cluster.pool.filter(|_| is_of_now) else { return };
         let before = cluster.published.as_ref().and_then(|said| said.executors_desired);
         let fault = match status.executors_desired {
             Some(desired) => rules.bounded(desired) != desired,
-            None => before.is_some() && !self.overlapping && !self.is_late,
+            None => before.is_some() && !self.overlapping && !self.told_late,
         };
         if fault {
             let desired = status.executors_desired;
-            self.violated(format!("I14: {} wants {desired:?} after {before:?}: {rules:?}", cluster.name));
+            self.violated(format!("the pool of {} is to be {desired:?} after {before:?}: {rules:?}", cluster.name));
         }
     }
 
