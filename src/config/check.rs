@@ -52,7 +52,7 @@ pub(super) fn ranges(settings: &Settings) -> Result<(), ConfigError> {
         ("admission.waitingBoundSeconds", settings.admission.waiting_bound_seconds, 1, WEEK, "1 to 604800"),
         ("admission.agingSecondsPerClass", settings.admission.aging_seconds_per_class, 1, DECADE, "1 to 315360000"),
         ("admission.quarantineSeconds", settings.admission.quarantine_seconds, 1, 3600, "1 to 3600"),
-        ("admission.gatherSeconds", settings.admission.gather_seconds, 0, 60, "0 to 60"),
+        ("admission.gatherSeconds", settings.admission.gather_seconds, 0, 5, "0 to 5"),
         ("runs.lingeringSeconds", settings.runs.lingering_seconds, 1, 3600, "1 to 3600"),
         ("runs.startTimeoutSeconds", settings.runs.start_timeout_seconds, 1, WEEK, "1 to 604800"),
         ("runs.operatorAbsentSeconds", settings.runs.operator_absent_seconds, 1, 3600, "1 to 3600"),
