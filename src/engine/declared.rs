@@ -85,15 +85,16 @@ impl Engine {
         let account = publication.book.with_bills(&self.acknowledged, |bill| bill.cluster == *name);
         let Some(account) = account else { return };
         let said = publication.said.as_ref().and_then(|said| said.warmth);
-        // Until it is looked at for the first time, a pool is as the keeper before left it.
-        let left = declared.pool.zip(pools.and_then(|it| it.left)).map(|(rules, desired)| rules.bounded(desired));
+        // Until it is looked at, a pool is as the keeper before left it, or as it was before an edit; the bounds hold at once.
+        let desired = pool.map(Pool::desired).or(pools.and_then(|it| it.left));
+        let desired = declared.pool.zip(desired).map(|(rules, desired)| rules.bounded(desired));
         let mut status = ClusterStatus {
             observed_generation: declared.generation,
             running: entry.alive(),
             queued: u32::try_from(self.gate.queued_for(entry)).unwrap_or(u32::MAX),
             executors_in_use: entry.in_use().executors,
             executors_max: bounded(declared.capacity.executors),
-            executors_desired: pool.map(Pool::desired).or(left),
+            executors_desired: desired,
             executors_ready: self.executors_running(entry) + warm.unwrap_or(0),
             executors_warm: warm.filter(|_| declared.holds_placeholders),
             sized: pools.and_then(|pools| pools.words(entry, declared, self.now)),
