@@ -12,7 +12,7 @@ use super::entry::{ClusterEntry, OperationEntry, entries_for};
 use super::lane::{Candidate, ClusterNumber, Fit, Lane, LaneKey, LaneNumber};
 use super::lock::{Lock, LockHolder};
 use super::pace::Pace;
-use super::queue::{JobNumber, OperationNumber, Queue, QueueKey, QueueNumber, Rank};
+use super::queue::{JobNumber, OperationNumber, Queue, QueueKey, QueueNumber, Rank, Round};
 use super::slab::Slab;
 use crate::model::{
     Cluster, ExecutorBounds, Footprint, Hold, Holder, Locks, Name, ObjectKey, Operation, Priority, Resources, RunId,
@@ -258,7 +258,14 @@ impl Gate {
         declared.map(|operation| operation.key.clone()).collect()
     }
 
-    /// Who waits in a queue is told of another reason.
+    /// Who waits in a queue is told of another reason: that far they have come.
+    pub fn set_round(&mut self, number: QueueNumber, round: Option<Round>) {
+        if let Some(queue) = self.queues.get_mut(number) {
+            queue.round = round;
+        }
+    }
+
+    /// Who waits in a queue was told of another reason.
     pub fn tell(&mut self, number: QueueNumber, every: Span) {
         if let Some(queue) = self.queues.get_mut(number) {
             queue.telling.take(self.now, every);

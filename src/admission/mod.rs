@@ -23,6 +23,6 @@ mod told;
 pub use entry::{ClusterEntry, OperationEntry, Reservation, ShareUse, Vacancy};
 pub use gate::{Gate, Grant};
 pub use pool::Pool;
-pub use queue::{JobNumber, Queue, QueueKey, QueueNumber, Rank};
+pub use queue::{JobNumber, Queue, QueueKey, QueueNumber, Rank, Round};
 pub use reason::held_words;
 pub(crate) use slab::Slab;

@@ -64,6 +64,17 @@ fn head_start(class: Priority, aging: Span) -> Span {
     Span(aging.0.saturating_mul(class as i64))
 }
 
+/// How far a queue's jobs have come to be told of another reason: some with each step, however many they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Round {
+    /// The last that was looked at.
+    pub last: Option<Rank>,
+    /// Somebody was told.
+    pub has_told: bool,
+    /// Meanwhile the reason came to be another one: those before `last` are looked at again.
+    pub again: bool,
+}
+
 /// Jobs that wait under one key.
 #[derive(Debug)]
 pub struct Queue {
@@ -74,6 +85,8 @@ pub struct Queue {
     pub reason: WaitReason,
     /// How often they are told of another reason.
     pub telling: Allowance,
+    /// They are being told.
+    pub round: Option<Round>,
     /// Its operation, which stays known as long as there is a queue of it.
     pub(super) operation: OperationNumber,
     /// The lane in which its head waits when its operation lets it.
@@ -85,7 +98,7 @@ pub struct Queue {
 impl Queue {
     pub(super) fn new(key: QueueKey, operation: OperationNumber, lane: LaneNumber) -> Self {
         let (reason, telling) = (WaitReason::PendingEvaluation, Allowance::default());
-        Self { key, jobs: BTreeSet::new(), reason, telling, operation, lane, entered: None }
+        Self { key, jobs: BTreeSet::new(), reason, telling, round: None, operation, lane, entered: None }
     }
 
     pub(super) fn insert(&mut self, rank: Rank) -> bool {
@@ -113,9 +126,14 @@ impl Queue {
         self.jobs.iter()
     }
 
+    /// Those who come behind one of them, or behind nobody.
+    pub fn behind(&self, rank: Option<Rank>) -> impl Iterator<Item = &Rank> {
+        self.jobs.range((rank.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded))
+    }
+
     /// Who comes behind one of them.
     pub(super) fn after(&self, rank: Rank) -> Option<Rank> {
-        self.jobs.range((Bound::Excluded(rank), Bound::Unbounded)).next().copied()
+        self.behind(Some(rank)).next().copied()
     }
 
     pub(super) fn head(&self) -> Option<Rank> {

@@ -69,8 +69,8 @@ impl Engine {
     }
 
     /// A run is looked at again when its time is up.
-    pub(super) fn wake_when_late(&mut self, run: &Run) {
-        let Some(entry) = self.jobs.of(&run.id.job) else { return };
+    pub(super) fn wake_when_late(&mut self, run: &Run, job: JobNumber) {
+        let Some(entry) = self.jobs.get(job) else { return };
         let limits = self.limits_of(run, entry);
         let start = limits.start.map(|limit| run.holder.granted + seconds(limit)).filter(|_| !has_started(run));
         let active = limits.active.map(|limit| run.holder.granted + seconds(limit));

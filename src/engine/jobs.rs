@@ -122,8 +122,7 @@ impl Engine {
     }
 
     pub(super) fn records_of(&self, uid: &Uid) -> impl Iterator<Item = (&RunId, &Box<Run>)> {
-        let first = RunId { job: uid.clone(), number: 0 };
-        self.runs.range(first..).take_while(move |(run, _)| run.job == *uid)
+        self.runs.of_job(uid)
     }
 
     /// Jobs of an operation are looked at anew: their defaults changed.

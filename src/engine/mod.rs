@@ -30,7 +30,7 @@ pub use figures::Figures;
 
 use crate::admission::{Gate, JobNumber, QueueNumber, Rank};
 use crate::command::{Command, Input, Receipt};
-use crate::index::{Expectations, History, Jobs, Relists, Sightings, Strangers, Tombstones, Turn, Wakes};
+use crate::index::{ByRun, Expectations, History, Jobs, Relists, Sightings, Strangers, Tombstones, Turn, Wakes};
 use crate::lifecycle::Run;
 use crate::model::{
     Allowance, BillKey, ClusterStatus, Holder, Ledger, LedgerVersion, Name, ObjectKey, OperationStatus, RunId,
@@ -168,7 +168,7 @@ pub struct Engine {
     gate: Gate,
     /// Jobs that have come to operations that may refuse them, and are yet to be judged.
     comers: BTreeSet<Rank>,
-    runs: BTreeMap<RunId, Box<Run>>,
+    runs: ByRun<Box<Run>>,
     /// Runs that were taken in and that no acknowledged ledger names yet.
     unnamed: BTreeSet<RunId>,
     /// Runs whose create was refused, as far as is known.
@@ -236,7 +236,7 @@ impl Engine {
             relists: Relists::default(),
             jobs: Jobs::default(),
             comers: BTreeSet::new(),
-            runs: BTreeMap::new(),
+            runs: ByRun::default(),
             refused: BTreeSet::new(),
             ended: BTreeSet::new(),
             unnamed: BTreeSet::new(),

@@ -3,7 +3,7 @@
 
 use super::wording::{blank, reason_of, suspended};
 use super::{Engine, Wake, WriteKind};
-use crate::admission::{JobNumber, Queue, QueueNumber, Rank};
+use crate::admission::{JobNumber, Queue, QueueNumber, Rank, Round};
 use crate::command::{Announcement, Command, Failure};
 use crate::index::{JobEntry, Said, Stage, Unsaid};
 use crate::lifecycle::{Errand, RETRY, Run};
@@ -16,6 +16,9 @@ const INFORMATIONAL_AT_ONCE: usize = 16;
 const RETOLD: (i64, Span) = (1000, Span(50));
 /// So many times at once a queue's jobs are told of another reason; then each [`detail_interval`](crate::model::Settings::detail_interval).
 const TOLD_AT_ONCE: i64 = 3;
+/// So many jobs of a queue are looked at in one step when it is told of another reason; the next a moment later.
+const TOLD_IN_ONE_STEP: usize = 100;
+const MOMENT: Span = Span(1);
 /// How long until a status is tried again that the API server refused.
 const DENIED: Span = Span::seconds(30);
 /// Jobs near the head of an operation whose status carries everything that holds them.
@@ -55,8 +58,11 @@ impl Engine {
             let Some(queue) = self.gate.queue(number) else { continue };
             // Who was pending and is queued now, or the other way round, comes into another state at once.
             if queue.reason.is_accepted() == before.is_accepted() {
-                let opens = queue.telling.opens(TOLD_AT_ONCE, self.settings.detail_interval);
-                self.wakes.set(Wake::Queue(number), (self.now + self.settings.status_delay).max(opens));
+                if let Some(round) = queue.round {
+                    self.gate.set_round(number, Some(Round { again: true, ..round }));
+                } else {
+                    self.tell_queue(number);
+                }
                 self.clusters_changed();
             } else {
                 let waiting: Vec<JobNumber> = queue.iter().map(|rank| rank.job).collect();
@@ -73,15 +79,33 @@ impl Engine {
         }
     }
 
-    /// What holds a queue changed a while ago.
+    /// Everybody in a queue is told what holds it now, if that still holds after a while.
+    fn tell_queue(&mut self, number: QueueNumber) {
+        let Some(queue) = self.gate.queue(number) else { return };
+        let opens = queue.telling.opens(TOLD_AT_ONCE, self.settings.detail_interval);
+        self.wakes.set(Wake::Queue(number), (self.now + self.settings.status_delay).max(opens));
+    }
+
+    /// What holds a queue changed a while ago: those who are next in it are told.
     pub(super) fn publish_queue(&mut self, number: QueueNumber) {
         let Some(queue) = self.gate.queue(number) else { return };
-        let waiting = queue.iter().map(|rank| rank.job);
+        let mut round = queue.round.unwrap_or_default();
+        let next: Vec<Rank> = queue.behind(round.last).take(TOLD_IN_ONE_STEP).copied().collect();
         // Who was never told anything is told in its own time.
         let is_untold = |entry: &JobEntry| entry.said.is_some() && !self.is_told(entry);
-        let untold: Vec<JobNumber> = waiting.filter(|job| self.jobs.get(*job).is_some_and(is_untold)).collect();
-        if !untold.is_empty() {
+        let next_jobs = next.iter().map(|rank| rank.job);
+        let untold: Vec<JobNumber> = next_jobs.filter(|job| self.jobs.get(*job).is_some_and(is_untold)).collect();
+        if !untold.is_empty() && !round.has_told {
+            round.has_told = true;
             self.gate.tell(number, self.settings.detail_interval);
+        }
+        let is_over = next.len() < TOLD_IN_ONE_STEP;
+        round.last = next.last().copied();
+        self.gate.set_round(number, Some(round).filter(|_| !is_over));
+        if !is_over {
+            self.wakes.set(Wake::Queue(number), self.now + MOMENT);
+        } else if round.again {
+            self.tell_queue(number);
         }
         untold.into_iter().for_each(|job| self.publish_job(job));
     }

@@ -23,23 +23,26 @@ const REPLAN: Span = Span::seconds(5);
 impl Engine {
     /// Looks after one run until it needs nothing more at present.
     pub(super) fn look_after(&mut self, id: &RunId) {
-        let Some(mut run) = self.runs.remove(id) else { return };
+        let Some(mut run) = self.runs.lend(id) else { return };
         let before = run.holder.seen;
-        while self.advance(&mut run) {}
+        let number = self.jobs.by_uid(&id.job);
+        while self.advance(&mut run, number) {}
         if run.holder.seen != before {
             self.restated.insert(id.clone());
         }
-        self.runs.insert(id.clone(), run);
-        self.show_state(id);
+        self.runs.restore(id, run);
+        if let Some(number) = number {
+            self.show_state(id, number);
+        }
     }
 
-    /// One step of a run; tells whether to look again at once.
-    fn advance(&mut self, run: &mut Run) -> bool {
+    /// One step of a run, whose job has this number; tells whether to look again at once.
+    fn advance(&mut self, run: &mut Run, number: Option<JobNumber>) -> bool {
         if run.closed.is_some() {
             self.gate.leave_line(&run.id);
             return self.end_closed(run);
         }
-        let entry = self.jobs.of(&run.id.job);
+        let entry = number.and_then(|number| self.jobs.get(number));
         self.remember_defaults(run, entry);
         if !run.own_grant
             && let Some(published) = entry.and_then(|entry| entry.job.published.as_ref())
@@ -57,7 +60,9 @@ impl Engine {
         let intent = self.intent(run, &view, entry);
         let step = next(run, &view, &intent, &self.settings, self.now);
         let application = view.application.map(|application| (application.key.clone(), application.uid.clone()));
-        self.wake_when_late(run);
+        if let Some(number) = number {
+            self.wake_when_late(run, number);
+        }
         match step {
             Step::Wait(Some(until)) => self.wakes.set(Wake::Run(run.id.clone()), until),
             Step::Wait(None) => {}
@@ -219,8 +224,7 @@ impl Engine {
     }
 
     /// The state of a job that has a run, from what is seen of the run.
-    fn show_state(&mut self, id: &RunId) {
-        let Some(number) = self.jobs.by_uid(&id.job) else { return };
+    fn show_state(&mut self, id: &RunId, number: JobNumber) {
         let Some(run) = self.runs.get(id) else { return };
         let Some(entry) = self.jobs.get(number) else { return };
         if entry.stage != Stage::Granted(id.number) {

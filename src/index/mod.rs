@@ -3,8 +3,10 @@
 //! took, which are tombstones, and what is to be looked at when. Decides nothing.
 
 mod history;
+mod runs;
 mod sightings;
 mod strangers;
+mod wakes;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, Hash, Hasher};
@@ -18,8 +20,10 @@ use crate::admission::{JobNumber, QueueNumber, Rank, Slab};
 use crate::command::Kind;
 use crate::model::{Answered, ClusterChoice, Job, JobState, JobStatus, ObjectKey, RunId, Time, Uid};
 
+pub use runs::ByRun;
 pub use sightings::Sightings;
 pub use strangers::{Strangers, StrangersSum};
+pub use wakes::Wakes;
 
 /// Where a job stands in the keeper's hands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -418,69 +422,5 @@ impl Relists {
     #[must_use]
     pub fn is_synced(&self) -> bool {
         Kind::ALL.iter().filter(|kind| kind.is_awaited()).all(|kind| self.synced.contains(kind))
-    }
-}
-
-/// Times at which something wants to be looked at again; one entry a subject, the earliest wins.
-#[derive(Debug)]
-pub struct Wakes<K> {
-    by_time: BTreeSet<(Time, K)>,
-    by_key: HashMap<K, Time>,
-}
-
-impl<K> Default for Wakes<K> {
-    fn default() -> Self {
-        Self { by_time: BTreeSet::new(), by_key: HashMap::new() }
-    }
-}
-
-impl<K: Ord + Hash + Clone> Wakes<K> {
-    /// Wakes `key` at `time`, or earlier where that was asked for already.
-    pub fn set(&mut self, key: K, time: Time) {
-        match self.by_key.get(&key) {
-            Some(already) if *already <= time => return,
-            Some(later) => _ = self.by_time.remove(&(*later, key.clone())),
-            None => {}
-        }
-        self.by_key.insert(key.clone(), time);
-        self.by_time.insert((time, key));
-    }
-
-    /// Takes out one that is due.
-    pub fn pop_due(&mut self, now: Time) -> Option<K> {
-        let (time, _) = self.by_time.first()?;
-        if *time > now {
-            return None;
-        }
-        let (_, key) = self.by_time.pop_first()?;
-        self.by_key.remove(&key);
-        // A burst is over: what it took is given back.
-        if self.by_key.capacity() > 4096 && self.by_key.len() < self.by_key.capacity() / 8 {
-            self.by_key.shrink_to_fit();
-        }
-        Some(key)
-    }
-
-    /// When the next is due.
-    #[must_use]
-    pub fn next(&self) -> Option<Time> {
-        self.by_time.first().map(|(time, _)| *time)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_subject_is_woken_once_and_at_the_earliest_time_asked_for() {
-        let mut wakes = Wakes::default();
-        wakes.set("a", Time(20));
-        wakes.set("a", Time(10));
-        wakes.set("a", Time(30));
-        assert_eq!(wakes.next(), Some(Time(10)));
-        assert_eq!(wakes.pop_due(Time(9)), None);
-        assert_eq!(wakes.pop_due(Time(10)), Some("a"));
-        assert_eq!(wakes.pop_due(Time(99)), None);
     }
 }

@@ -112,3 +112,21 @@ fn a_clusters_status_says_of_a_generation_what_its_pool_makes_of_that() {
     story.seconds_pass(3);
     assert_eq!(story.cluster().executors_desired, Some(3));
 }
+
+#[test]
+fn everybody_in_a_long_queue_is_told_of_another_reason_though_it_changes_meanwhile() {
+    let mut story = Story::new(vec![operation("export", None, &[])]);
+    let names: Vec<String> = (0..260).map(|number| format!("job-{number:03}")).collect();
+    names.iter().for_each(|name| story.comes(name, "export"));
+    let waiting = &names[10..];
+    let told = |story: &Story, reason: &str| waiting.iter().filter(|name| story.told(name).1 == reason).count();
+    story.seconds_pass(5);
+    assert_eq!(told(&story, "ClusterOccupied"), 250);
+    story.edits(|cluster| cluster.held = true);
+    story.seconds_pass(2);
+    let first = told(&story, "ClusterHeld");
+    assert!((1..=100).contains(&first), "{first} were told in one step");
+    story.edits(|cluster| cluster.held = false);
+    story.seconds_pass(10);
+    assert_eq!(told(&story, "ClusterOccupied"), 250);
+}
