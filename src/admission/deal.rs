@@ -6,12 +6,13 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 use hashbrown::HashMap;
 
-use super::entry::ClusterEntry;
+use super::claim::Claim;
+use super::entry::{ClusterEntry, Gathering};
 use super::gate::{Gate, Grant};
-use super::lane::{ClusterNumber, Lane, LaneNumber};
+use super::lane::{Candidate, ClusterNumber, Fit, Lane, LaneNumber};
 use super::pick::Place;
 use super::queue::{OperationNumber, Queue, QueueKey, Rank};
-use crate::model::{ClusterChoice, ExecutorChoice, Footprint, Name, Priority, Resources, RunId, WaitReason};
+use crate::model::{ExecutorChoice, Footprint, Name, Priority, Resources, RunId, WaitReason};
 
 /// Who is dealt to: a run that starts now, or a job that waits for the pace alone and will start in a moment.
 #[derive(Debug)]
@@ -46,24 +47,68 @@ struct Table<'a> {
     /// What may be taken without delaying whom the cluster has a reservation for.
     spare: Option<Resources>,
     beside: Beside,
+    /// For whom something is kept, unless it has its least by now.
+    claim: Option<&'a Claim>,
 }
 
 /// Of a cluster on which so many such jobs would find their most, one does not take much.
 const MANY: u64 = 8;
 
 impl Gate {
-    /// Whether such a job could be granted so many executors beyond its least that others which come with it would miss them.
-    #[must_use]
-    pub fn may_take_much(&self, key: &QueueKey) -> bool {
-        let takes_much = |entry: &ClusterEntry| {
-            let bounds = entry.declared.as_ref().and_then(|declared| declared.bounds(&key.executors));
-            let beyond = bounds.map_or(0, |bounds| bounds.max.saturating_sub(bounds.least()));
-            beyond > 0 && beyond.saturating_mul(MANY) > entry.room().executors
-        };
-        match key.cluster.as_deref() {
-            Some(ClusterChoice::Named(name)) => self.cluster(name).is_some_and(takes_much),
-            _ => self.clusters.iter().any(|(_, entry)| takes_much(entry)),
+    /// A job comes. If it could be granted so many executors beyond its least that others which come with it would miss them, it
+    /// gathers with them first. Until [`gathered`](Self::gathered), what starts on a cluster that it may use takes nothing that it would have had.
+    pub fn gather(&mut self, key: &QueueKey, rank: Rank) -> bool {
+        if key.defect.is_some() {
+            return false;
         }
+        let candidates = self.candidates_for(key);
+        let fitting = candidates.iter().filter(|candidate| candidate.fit == Fit::Fits);
+        if !fitting.clone().any(|candidate| self.may_take_much(key, candidate)) {
+            return false;
+        }
+        for candidate in fitting {
+            if let Some(entry) = self.clusters.get_mut(candidate.cluster) {
+                let before =
+                    entry.gathering.unwrap_or(Gathering { first: rank, class: key.class, need: Resources::default() });
+                let (first, class) = (before.first.min(rank), before.class.max(key.class));
+                entry.gathering = Some(Gathering { first, class, need: before.need.plus(candidate.need) });
+                self.gathering.insert(candidate.cluster);
+            }
+        }
+        true
+    }
+
+    /// Whether a job had better not start on a cluster before those have gathered who rank above.
+    pub(super) fn waits_for_gathering(&self, rank: Rank, cluster: ClusterNumber) -> bool {
+        let Some(entry) = self.clusters.get(cluster) else { return false };
+        let Some(gathering) = entry.gathering.filter(|gathering| gathering.first < rank) else { return false };
+        let queue = entry.best.and_then(|(_, queue)| self.queue(queue));
+        let candidate = |queue: &Queue| Some(self.lanes.get(queue.lane)?.candidate(cluster)?.1);
+        let leaves_theirs = |queue: &Queue| {
+            let need = candidate(queue).map(|candidate| candidate.need.plus(gathering.need));
+            queue.key.class >= gathering.class
+                && !queue.key.executors.is_elastic()
+                && need.is_some_and(|need| need.fits(entry.room()))
+        };
+        !queue.is_some_and(leaves_theirs)
+    }
+
+    /// Those who gathered are about to wait with all others.
+    pub fn gathered(&mut self) {
+        for cluster in std::mem::take(&mut self.gathering) {
+            if let Some(entry) = self.clusters.get_mut(cluster) {
+                entry.gathering = None;
+            }
+        }
+    }
+
+    fn may_take_much(&self, key: &QueueKey, candidate: &Candidate) -> bool {
+        let Some(entry) = self.clusters.get(candidate.cluster) else { return false };
+        let bounds = entry.declared.as_ref().and_then(|declared| declared.bounds(&key.executors));
+        let beyond = bounds.map_or(0, |bounds| bounds.max.saturating_sub(bounds.least()));
+        let many = candidate.footprint.with(beyond.saturating_mul(MANY)).minus(candidate.footprint.with(0));
+        let left = entry.executors_left(&key.operation.namespace, 0).unwrap_or(u64::MAX);
+        beyond > 0 && (!many.fits(entry.room()) || many.executors > left)
     }
 
     /// Executors beyond their least that runs are granted which start in this decision: which grant, and how many it has then.
@@ -87,7 +132,7 @@ impl Gate {
         let Some(entry) = self.clusters.get(number) else { return Vec::new() };
         let reservation = entry.vacancy.reservation;
         let (taken, spare, beside) = (Resources::default(), reservation.map(|it| it.spare), Beside::default());
-        let mut table = Table { entry, taken, spare, beside };
+        let mut table = Table { entry, taken, spare, beside, claim: entry.claim.as_ref() };
         let lowest = mine.iter().map(|at| grants[*at].1.class).min();
         let mut dealt = Vec::new();
         for class in Priority::DESCENDING.into_iter().take_while(|class| Some(*class) >= lowest) {
@@ -121,11 +166,14 @@ impl Gate {
         }
         let mut closed = vec![false; lanes.len()];
         while let Some(Reverse((rank, queue_number, lane_at, is_head))) = next.pop() {
+            if closed[lane_at] {
+                continue;
+            }
             let (lane_number, lane, at, heads) = &mut lanes[lane_at];
             if is_head {
                 next.extend(heads.next().map(|(rank, queue)| Reverse((rank, queue, lane_at, true))));
             }
-            let Some(queue) = self.queue(queue_number).filter(|_| !closed[lane_at]) else { continue };
+            let Some(queue) = self.queue(queue_number) else { continue };
             match self.seat(number, (*lane_number, lane, *at), queue, rank, table) {
                 Seat::Taken(hand) => {
                     hands.push(hand);
@@ -172,6 +220,7 @@ impl Gate {
         let (footprint, executors, most) = (candidate.footprint, bounds.least(), bounds.max);
         let hand = Hand { grant: None, rank, namespace: namespace.clone(), footprint, executors, most, ends_before };
         table.take(&hand, need);
+        table.claim = table.claim.filter(|claim| claim.rank != rank);
         let beside = &mut table.beside;
         beside.jobs += 1;
         beside.shares.entry(namespace.clone()).or_default().0 += 1;
@@ -200,7 +249,7 @@ impl Table<'_> {
     fn deal(&mut self, hands: &mut [Hand]) {
         let all = hands.iter().fold(Resources::default(), |sum, hand| sum.plus(hand.wanted()));
         let is_bounded = self.entry.declared.as_ref().is_none_or(|declared| declared.share.max_executors.is_some());
-        let kept = self.entry.claim.as_ref().map_or(Resources::default(), |claim| claim.need);
+        let kept = self.claim.map_or(Resources::default(), |claim| claim.need);
         if !is_bounded && self.spare.is_none_or(|spare| all.fits(spare)) && all.plus(kept).fits(self.room()) {
             for hand in hands {
                 self.take(hand, hand.wanted());
@@ -223,7 +272,7 @@ impl Table<'_> {
 
     /// Whether one more is there, of what is kept for nobody.
     fn is_free(&self, hand: &Hand, one: Resources) -> bool {
-        let claim = self.entry.claim.as_ref().filter(|claim| claim.rank != hand.rank);
+        let claim = self.claim.filter(|claim| claim.rank != hand.rank);
         let reserved = self.entry.vacancy.reservation.map(|reservation| reservation.rank);
         // There the reservation keeps the room.
         let kept = claim.filter(|claim| reserved != Some(claim.rank)).map(|claim| claim.need).unwrap_or_default();

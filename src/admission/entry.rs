@@ -100,6 +100,17 @@ struct Expected {
     expected: Span,
 }
 
+/// Jobs that have just come and may use a cluster: in a moment they are decided on together.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Gathering {
+    /// The first in rank.
+    pub(super) first: Rank,
+    /// The highest class.
+    pub(super) class: Priority,
+    /// The least that all of them need.
+    pub(super) need: Resources,
+}
+
 /// What the runs of a namespace take of a cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ShareUse {
@@ -148,6 +159,8 @@ pub struct ClusterEntry {
     pub(super) best: Option<(Rank, QueueNumber)>,
     /// Nothing fitted when it was last looked at, and this is the least that anything needs.
     pub(super) least_need: Option<Resources>,
+    /// The jobs that gather and may use it.
+    pub(super) gathering: Option<Gathering>,
     /// What is said of it while it runs as many jobs as it may.
     pub(super) told: Told,
 }

@@ -104,6 +104,8 @@ pub struct Gate {
     pub(super) retold: BTreeSet<JobNumber>,
     /// The latest time that was told.
     pub(super) now: Time,
+    /// Clusters for which jobs gather.
+    pub(super) gathering: BTreeSet<ClusterNumber>,
     /// Clusters that have to be looked at anew.
     pub(super) touched: BTreeSet<ClusterNumber>,
     /// Clusters of which something else may be taken than before.
@@ -151,6 +153,7 @@ impl Gate {
             due: BTreeSet::new(),
             reservations: BTreeSet::new(),
             retold: BTreeSet::new(),
+            gathering: BTreeSet::new(),
             now: Time::default(),
             touched: BTreeSet::new(),
             reloaded: BTreeSet::new(),
@@ -287,6 +290,12 @@ impl Gate {
     /// Every queue.
     pub fn queues(&self) -> impl Iterator<Item = &Queue> {
         self.queues.iter().map(|(_, queue)| queue)
+    }
+
+    /// The numbers of all queues.
+    #[must_use]
+    pub fn queue_numbers(&self) -> Vec<QueueNumber> {
+        self.queues.iter().map(|(number, _)| number).collect()
     }
 
     /// How many jobs wait that could go to a cluster; one that could go to several counts in each.
@@ -878,12 +887,12 @@ impl Gate {
     }
 
     fn revise_all(&mut self) {
-        let all: Vec<QueueNumber> = self.queues.iter().map(|(number, _)| number).collect();
+        let all = self.queue_numbers();
         all.into_iter().for_each(|number| self.revise(number));
     }
 
     fn enter_all(&mut self) {
-        let all: Vec<QueueNumber> = self.queues.iter().map(|(number, _)| number).collect();
+        let all = self.queue_numbers();
         all.into_iter().for_each(|number| self.enter(number));
     }
 
@@ -1082,6 +1091,14 @@ impl Gate {
     /// Whether the operation's slot is kept for another of its jobs, so that none is left for this one.
     fn is_kept_from(&self, queue: &Queue, rank: Rank) -> bool {
         self.operation_of(queue).is_some_and(|entry| entry.is_kept_from(rank))
+    }
+
+    /// Clusters that admit jobs that may not wait yet.
+    pub(super) fn candidates_for(&self, key: &QueueKey) -> Box<[Candidate]> {
+        let queue = self.numbers.get(key).and_then(|number| self.queue(*number));
+        let known = queue.map(|queue| self.candidates_of(queue).into());
+        let operation = || self.operation_numbers.get(&key.operation).copied();
+        known.or_else(|| Some(self.lane_key(key, operation()?).candidates)).unwrap_or_default()
     }
 
     /// Clusters that admit the jobs of a queue.

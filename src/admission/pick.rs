@@ -53,7 +53,8 @@ impl Gate {
         if self.pace.is_full(None) {
             return None;
         }
-        let mut starting = self.order.iter().filter(|(_, cluster)| !self.is_paced(*cluster)).peekable();
+        let may_start = |rank, cluster| !self.is_paced(cluster) && !self.waits_for_gathering(rank, cluster);
+        let mut starting = self.order.iter().filter(|(rank, cluster)| may_start(*rank, *cluster)).peekable();
         let (rank, _) = **starting.peek()?;
         let same = starting.take_while(|(other, _)| *other == rank).map(|(_, cluster)| *cluster);
         let by_name = same.filter_map(|cluster| Some((&self.clusters.get(cluster)?.name, cluster))).min()?;
@@ -113,7 +114,11 @@ impl Gate {
         let Some(entry) = self.clusters.get(number) else { return };
         let before = entry.vacancy.reservation;
         let told = before.map(|before| before.told(entry.looked_at));
-        self.retold.extend(reservation.filter(|it| told != Some(it.told(self.now))).map(|it| it.rank.job));
+        let tells = reservation.map(|it| it.told(self.now));
+        if told != tells {
+            // Who has it no more does not go on to say when it is expected to start.
+            self.retold.extend([before, reservation].into_iter().flatten().map(|it| it.rank.job));
+        }
         if let Some(time) = before.and_then(|before| before.changes) {
             self.reservations.remove(&(time, number));
         }

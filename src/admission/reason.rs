@@ -14,10 +14,10 @@ use crate::model::{
 const NAMED_HOLDERS: usize = 10;
 
 impl Gate {
-    /// Everything that holds the jobs of a queue, in order of precedence. Names of other namespaces' jobs are not told,
+    /// Everything that holds one of the jobs of a queue, in order of precedence. Names of other namespaces' jobs are not told,
     /// only their number.
     #[must_use]
-    pub fn blockers(&self, queue: &Queue, now: Time) -> Vec<Arc<Blocker>> {
+    pub fn blockers(&self, queue: &Queue, rank: Rank, now: Time) -> Vec<Arc<Blocker>> {
         let Some(operation) = self.operation_of(queue) else { return Vec::new() };
         match queue.reason {
             WaitReason::UnknownOperation
@@ -35,18 +35,18 @@ impl Gate {
             | WaitReason::LockTaken
             | WaitReason::ClusterOccupied
             | WaitReason::SubmissionPaced
-            | WaitReason::HigherPriorityFirst => self.queued(queue, operation, now),
+            | WaitReason::HigherPriorityFirst => self.queued((queue, rank), operation, now),
         }
     }
 
     /// The first of [`blockers`](Self::blockers): most who wait are told no more.
     #[must_use]
-    pub fn first_blocker(&self, queue: &Queue, now: Time) -> Option<Arc<Blocker>> {
-        self.nearest_blocker(queue, now).or_else(|| self.blockers(queue, now).into_iter().next())
+    pub fn first_blocker(&self, queue: &Queue, rank: Rank, now: Time) -> Option<Arc<Blocker>> {
+        self.nearest_blocker(queue, rank, now).or_else(|| self.blockers(queue, rank, now).into_iter().next())
     }
 
     /// The first that holds the jobs of a queue, where it is the operation or a cluster.
-    fn nearest_blocker(&self, queue: &Queue, now: Time) -> Option<Arc<Blocker>> {
+    fn nearest_blocker(&self, queue: &Queue, rank: Rank, now: Time) -> Option<Arc<Blocker>> {
         match queue.reason {
             WaitReason::OperationHeld | WaitReason::OperationLimitReached => {
                 let blocker = operation_blockers(queue, self.operation_of(queue)?);
@@ -64,7 +64,7 @@ impl Gate {
                 };
                 let holding = lane.candidates.iter().filter(holds).map(|it| (self.opens_at(it, now), it));
                 let (opens, first) = holding.min_by_key(|(opens, _)| opens.unwrap_or(Time(i64::MAX)))?;
-                self.cluster_blocker(queue, first, opens)
+                self.cluster_blocker((queue, rank), first, opens)
             }
             WaitReason::UnknownOperation
             | WaitReason::InvalidParameters
@@ -167,7 +167,7 @@ impl Gate {
     }
 
     /// All that hold, first the one that is the reason.
-    fn queued(&self, queue: &Queue, operation: &OperationEntry, now: Time) -> Vec<Arc<Blocker>> {
+    fn queued(&self, (queue, rank): (&Queue, Rank), operation: &OperationEntry, now: Time) -> Vec<Arc<Blocker>> {
         let candidates = self.candidates_of(queue);
         // Room for all at once: this is asked for with most statuses that are written.
         let mut blockers = Vec::with_capacity(candidates.len() + 2);
@@ -184,7 +184,7 @@ impl Gate {
         fitting.extend(fits.map(|candidate| (self.opens_at(candidate, now), candidate)));
         // Of clusters that are closed, the one that opens first is what people want to know of.
         fitting.sort_by_key(|(opens, _)| opens.unwrap_or(Time(i64::MAX)));
-        blockers.extend(fitting.into_iter().filter_map(|(opens, it)| self.cluster_blocker(queue, it, opens)));
+        blockers.extend(fitting.into_iter().filter_map(|(opens, it)| self.cluster_blocker((queue, rank), it, opens)));
         blockers.sort_by_key(|blocker| blocker.reason);
         if let Some(first) = blockers.iter().position(|blocker| blocker.reason == queue.reason) {
             blockers[..=first].rotate_right(1);
@@ -198,7 +198,12 @@ impl Gate {
         if candidate.entries & entry.open != 0 { Some(now) } else { entry.opens_at(candidate.entries, now) }
     }
 
-    fn cluster_blocker(&self, queue: &Queue, candidate: &Candidate, opens: Option<Time>) -> Option<Arc<Blocker>> {
+    fn cluster_blocker(
+        &self,
+        (queue, rank): (&Queue, Rank),
+        candidate: &Candidate,
+        opens: Option<Time>,
+    ) -> Option<Arc<Blocker>> {
         let entry = self.clusters.get(candidate.cluster)?;
         let declared = entry.declared.as_ref()?;
         let lane = &self.lanes.get(queue.lane)?.key;
@@ -255,7 +260,7 @@ impl Gate {
                 let (limit, used) = scarcest(short, entry.occupied(), declared.capacity);
                 let theirs = taken_by_strangers(short, entry.strangers);
                 let mut message = short_of(candidate.need, entry.room(), name, "has free:") + &theirs;
-                message.extend(queue.head().and_then(|head| reserved_words(entry, head, self.now)));
+                message.extend(reserved_words(entry, rank, self.now));
                 counted(message, limit, used, visible_holders(entry, reader))
             }
             WaitReason::SubmissionPaced => {

@@ -25,12 +25,13 @@ impl Engine {
     /// from starting.
     pub(super) fn judge(&mut self) -> bool {
         // Of all operations: one that is refused may have kept a job of another from starting.
-        while let Some(Rank { job: number, .. }) = self.comers.pop_first() {
+        while let Some(rank) = self.comers.pop_first() {
+            let number = rank.job;
             let Some(entry) = self.jobs.get(number) else { continue };
             let Stage::Waiting(queue, _) = entry.stage else { continue };
             // What cannot be queued is judged when it can.
             let Some(queue) = self.gate.queue(queue).filter(|queue| queue.reason.is_accepted()) else { continue };
-            if let Some((reason, message)) = self.refusal(queue) {
+            if let Some((reason, message)) = self.refusal(queue, rank) {
                 self.end_unstarted(number, JobState::Refused, reason, message);
                 return true;
             }
@@ -47,7 +48,7 @@ impl Engine {
     }
 
     /// Why an operation refuses a job of this queue that comes now, in a word and in a sentence.
-    fn refusal(&self, queue: &Queue) -> Option<(EndReason, String)> {
+    fn refusal(&self, queue: &Queue, rank: Rank) -> Option<(EndReason, String)> {
         let key = &queue.key.operation;
         let entry = self.gate.operation(key)?;
         let declared = entry.declared.as_ref()?;
@@ -59,7 +60,7 @@ impl Engine {
         let most = declared.max_queued.filter(|most| waiting >= u64::from(*most))?;
         let name = &key.name;
         let words = if most == 0 {
-            let why = self.gate.blockers(queue, self.now).into_iter().next();
+            let why = self.gate.blockers(queue, rank, self.now).into_iter().next();
             let why = why.map(|blocker| blocker.message.clone()).unwrap_or_default();
             format!("Operation {name} lets no job wait: {why}; submit it again later")
         } else {

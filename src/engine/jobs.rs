@@ -38,7 +38,7 @@ impl Engine {
             self.job_gone(&key, &uid);
         }
         let number = self.jobs.add(job, self.now);
-        if self.synced && self.may_take_much(number) {
+        if self.synced && self.gathers(number) {
             self.gathering.insert(number);
             self.wakes.set(Wake::Gathered, self.now + self.settings.gathering);
         } else if self.synced {
@@ -46,8 +46,16 @@ impl Engine {
         }
     }
 
-    /// Whether a job that has just come may take so much that others who come with it had better be known first.
-    fn may_take_much(&self, number: JobNumber) -> bool {
+    /// Those who have gathered are decided on together with all who wait.
+    pub(super) fn gathered(&mut self) {
+        self.gate.gathered();
+        self.is_decided = false;
+        std::mem::take(&mut self.gathering).into_iter().for_each(|job| self.place(job));
+    }
+
+    /// Whether a job that has just come may take so much that others who come with it had better be known first. Between two
+    /// gatherings there is a decision: nobody is kept waiting by ever new ones.
+    fn gathers(&mut self, number: JobNumber) -> bool {
         let Some(entry) = self.jobs.get(number) else { return false };
         let job = &entry.job;
         let declared = || self.gate.operation(&job.operation_key())?.declared.as_deref();
@@ -55,10 +63,11 @@ impl Engine {
         // Most jobs have no choice: nothing more is asked of them.
         let is_elastic = executors.is_some_and(ExecutorChoice::is_elastic);
         let is_new = job.published.is_none() && !job.cancel && !job.suspend;
-        is_elastic
-            && is_new
-            && self.settings.gathering > Span(0)
-            && self.gate.may_take_much(&self.queue_key(entry, number).0)
+        if !is_elastic || !is_new || !self.is_decided || self.settings.gathering <= Span(0) {
+            return false;
+        }
+        let (key, rank) = self.queue_key(entry, number);
+        self.gate.gather(&key, rank)
     }
 
     /// A job can be read again, or is gone: every run that waited for that is looked at. Which UID an unreadable one had

@@ -330,6 +330,7 @@ impl Engine {
         let is_owed =
             self.ledger_dirty || !self.ended.is_empty() || !self.comers.is_empty() || !self.unnamed.is_empty();
         if !is_owed && self.gate.is_quiet(self.now) {
+            self.is_decided = true;
             return;
         }
         self.forget_unnamed();
@@ -381,16 +382,21 @@ impl Engine {
     /// Starts what can start, then judges who has come, until nobody is refused any more. What is left is dealt out to those who
     /// start; with that a reservation may be another one, and let more start.
     fn decide(&mut self) -> BTreeMap<RunId, Arc<Holder>> {
-        let mut grants = BTreeMap::new();
+        let (mut grants, mut started) = (BTreeMap::new(), Vec::new());
         loop {
-            let mut started = Vec::new();
             let nothing_else_can = self.grant(&mut grants, &mut started);
             self.settle_reasons();
-            let is_refused = nothing_else_can && !self.comers.is_empty() && self.judge();
+            // Who could start but for those who gather is not refused for their sake: it is judged in a moment.
+            let may_judge = nothing_else_can && self.gathering.is_empty();
+            if may_judge && !self.comers.is_empty() && self.judge() {
+                continue;
+            }
             self.deal(&mut grants, &started);
-            if !is_refused && (started.is_empty() || !nothing_else_can) {
+            if started.is_empty() || !nothing_else_can {
+                self.is_decided = true;
                 return grants;
             }
+            started.clear();
         }
     }
 

@@ -25,6 +25,8 @@ mod wording;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use hashbrown::HashMap;
+
 pub use bills::MOST_BILLS;
 pub use figures::Figures;
 
@@ -199,8 +201,12 @@ pub struct Engine {
     backlog: BTreeSet<(Turn, JobNumber)>,
     /// How often waiting jobs are told another thing than before.
     retelling: Allowance,
+    /// Jobs that were told their place among the first of their operation.
+    positions: HashMap<ObjectKey, BTreeSet<JobNumber>>,
     /// Jobs that have just come and may take much: in a moment they are decided on together with those who come after them.
     gathering: BTreeSet<JobNumber>,
+    /// It was decided since jobs gathered last.
+    is_decided: bool,
     out: Vec<Command>,
     now: Time,
 }
@@ -258,7 +264,9 @@ impl Engine {
             informational: 0,
             backlog: BTreeSet::new(),
             retelling: Allowance::default(),
+            positions: HashMap::new(),
             gathering: BTreeSet::new(),
+            is_decided: true,
             out: Vec::new(),
             now: Time::default(),
         }
@@ -292,6 +300,7 @@ impl Engine {
         let is_ranked_anew = self.settings.aging != settings.aging;
         let has_other_locks = self.settings.locks != settings.locks;
         let counts_others = self.settings.counts_undeclared != settings.counts_undeclared;
+        let tells_sooner = self.settings.detail_interval > settings.detail_interval;
         self.gate.set_settings(&settings);
         self.settings = settings;
         if has_other_locks {
@@ -302,6 +311,9 @@ impl Engine {
         }
         if is_ranked_anew && self.synced {
             self.jobs.numbers().into_iter().for_each(|number| self.place(number));
+        }
+        if tells_sooner {
+            self.tell_queues();
         }
         self.tell_details(self.gate.declared_operations(), self.settings.status_delay);
         self.dirty_runs.extend(self.runs.keys().cloned());
@@ -366,7 +378,7 @@ impl Engine {
                 Wake::Bills => self.tidy_bills(),
                 // What is kept, and for whom, and who is not waited for any more is settled with the decision that follows.
                 Wake::Decide | Wake::Retell => {}
-                Wake::Gathered => std::mem::take(&mut self.gathering).into_iter().for_each(|job| self.place(job)),
+                Wake::Gathered => self.gathered(),
             }
         }
         clusters_are_due

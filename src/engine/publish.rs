@@ -1,11 +1,13 @@
 //! When statuses are written: nothing for a state that lasts less than two seconds, nothing twice,
 //! a bounded number on their way, and each computed when its turn comes, so that none is stale.
 
+use std::collections::BTreeSet;
+
 use super::wording::{blank, reason_of, suspended};
 use super::{Engine, Wake, WriteKind};
 use crate::admission::{JobNumber, Queue, QueueNumber, Rank, Round};
 use crate::command::{Announcement, Command, Failure};
-use crate::index::{JobEntry, Said, Stage, Unsaid};
+use crate::index::{JobEntry, News, Said, Stage, Unsaid};
 use crate::lifecycle::{Errand, RETRY, Run};
 use crate::model::{EndReason, JobState, JobStatus, ObjectKey, RunId, Span, Uid};
 
@@ -79,10 +81,17 @@ impl Engine {
         }
     }
 
+    /// How often people are told of another reason is another thing than before.
+    pub(super) fn tell_queues(&mut self) {
+        self.gate.queue_numbers().into_iter().for_each(|number| self.tell_queue(number));
+    }
+
     /// Everybody in a queue is told what holds it now, if that still holds after a while.
     fn tell_queue(&mut self, number: QueueNumber) {
         let Some(queue) = self.gate.queue(number) else { return };
-        let opens = queue.telling.opens(TOLD_AT_ONCE, self.settings.detail_interval);
+        let every = self.settings.detail_interval;
+        // The interval may have been longer before.
+        let opens = queue.telling.opens(TOLD_AT_ONCE, every).min(self.now + every);
         self.wakes.set(Wake::Queue(number), (self.now + self.settings.status_delay).max(opens));
     }
 
@@ -133,11 +142,21 @@ impl Engine {
         self.publish_if_changed(number, false);
     }
 
-    /// Jobs near the head of an operation's queues say all that holds them, at most this often.
+    /// Jobs near the head of an operation's queues say all that holds them, at most this often; and who has been pushed back does
+    /// not go on to tell its place among them.
     pub(super) fn publish_details(&mut self, key: &ObjectKey) {
-        for rank in self.first_of(key) {
-            self.publish_if_changed(rank.job, true);
+        let first: BTreeSet<JobNumber> = self.first_of(key).into_iter().map(|rank| rank.job).collect();
+        let told = self.positions.remove(key).unwrap_or_default();
+        let stays: BTreeSet<JobNumber> = told.intersection(&first).copied().collect();
+        if !stays.is_empty() {
+            self.positions.insert(key.clone(), stays);
         }
+        let waits = |job: &JobNumber| {
+            let entry = self.jobs.get(*job).filter(|entry| matches!(entry.stage, Stage::Waiting(..)));
+            entry.is_some_and(|entry| entry.job.operation_key() == *key)
+        };
+        let pushed_back: Vec<JobNumber> = told.difference(&first).copied().filter(waits).collect();
+        first.into_iter().chain(pushed_back).for_each(|job| self.publish_if_changed(job, true));
     }
 
     /// What keeps a run from its driver may have come to be another thing under the same reason.
@@ -166,10 +185,10 @@ impl Engine {
 
     pub(super) fn publish_backlog(&mut self) {
         while self.informational < INFORMATIONAL_AT_ONCE && !self.is_undecided() {
-            let Some(((is_retelling, _), _)) = self.backlog.first() else { break };
+            let Some(((news, _), _)) = self.backlog.first() else { break };
             let (at_once, every) = RETOLD;
             let opens = self.retelling.opens(at_once, every);
-            if *is_retelling && opens > self.now {
+            if *news != News::State && opens > self.now {
                 return self.wakes.set(Wake::Retell, opens);
             }
             let Some((_, number)) = self.backlog.pop_first() else { break };
@@ -207,7 +226,12 @@ impl Engine {
             || (is_waiting && self.is_undecided())
             || (is_retelling && self.retelling.opens(at_once, every) > self.now)
         {
-            return self.wait_for_turn(number, is_retelling, unsaid(details));
+            let news = match () {
+                () if !is_retelling => News::State,
+                () if details && self.is_told(entry) => News::Words,
+                () => News::Reason,
+            };
+            return self.wait_for_turn(number, news, unsaid(details));
         }
         let status = match entry.stage {
             Stage::Granted(attempt) => {
@@ -234,6 +258,10 @@ impl Engine {
         if is_retelling {
             self.retelling.take(self.now, every);
         }
+        if status.queue.as_ref().is_some_and(|queue| queue.position.is_some()) {
+            let operation = entry.job.operation_key();
+            self.positions.entry(operation).or_default().insert(number);
+        }
         self.informational += 1;
         self.say(number, status, said, WriteKind::Informational);
     }
@@ -245,12 +273,12 @@ impl Engine {
         said.headline == self.jobs.headline(entry.state, reason_of(entry, queue).as_str(), entry.job.generation)
     }
 
-    fn wait_for_turn(&mut self, number: JobNumber, is_retelling: bool, what: Unsaid) {
+    fn wait_for_turn(&mut self, number: JobNumber, news: News, what: Unsaid) {
         let Some(entry) = self.jobs.get_mut(number) else { return };
         let before = entry.backlogged;
-        // Who is to be told of a new state does not wait with the others any more.
-        let same = before.filter(|((was_retelling, _), _)| *was_retelling <= is_retelling).map(|(turn, _)| turn);
-        let turn = same.unwrap_or((is_retelling, self.now));
+        // Who is to be told of a new state, or of another reason, does not wait with the others any more.
+        let same = before.filter(|((waits_with, _), _)| *waits_with <= news).map(|(turn, _)| turn);
+        let turn = same.unwrap_or((news, self.now));
         entry.backlogged = Some((turn, before.map_or(what, |(_, before)| before.max(what))));
         if same.is_none() {
             before.map(|(turn, _)| self.backlog.remove(&(turn, number)));

@@ -18,9 +18,9 @@ impl Engine {
         let blockers = if reason != queue.reason {
             vec![unjudged().into()]
         } else if position.is_some() {
-            self.gate.blockers(queue, self.now)
+            self.gate.blockers(queue, *rank, self.now)
         } else {
-            let first = self.gate.first_blocker(queue, self.now);
+            let first = self.gate.first_blocker(queue, *rank, self.now);
             first.map(|blocker| without_holders(&blocker).into()).into_iter().collect()
         };
         JobStatus {

@@ -73,9 +73,19 @@ pub struct JobEntry {
     pub backlogged: Option<(Turn, Unsaid)>,
 }
 
-/// When a job's turn comes to be told something, the smaller the earlier: whether it was told of its state before, and since when it waits
-/// for its turn.
-pub type Turn = (bool, Time);
+/// When a job's turn comes to be told something, the smaller the earlier: what, and since when it waits for its turn.
+pub type Turn = (News, Time);
+
+/// What a job is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum News {
+    /// Its state.
+    State,
+    /// Another reason why it waits.
+    Reason,
+    /// The same reason in other words.
+    Words,
+}
 
 /// What of a status has changed since it was said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -188,7 +198,9 @@ impl Jobs {
         status.executors.filter(|_| status.state == JobState::Running).hash(&mut hasher);
         if let Some(queue) = &status.queue {
             queue.position.hash(&mut hasher);
-            queue.blockers.iter().for_each(|blocker| blocker.message.hash(&mut hasher));
+            for blocker in &queue.blockers {
+                (&blocker.message, blocker.limit, blocker.in_use, &blocker.holders).hash(&mut hasher);
+            }
         }
         Said {
             state: status.state,

@@ -211,7 +211,7 @@ impl Driven {
     pub(crate) fn told(&mut self, job: u32, world: &World) -> (WaitReason, String) {
         self.gate.settle(Time(world.now));
         let queue = self.gate.queue(self.waiting[&job].0).unwrap();
-        let first = self.gate.blockers(queue, Time(world.now)).into_iter().next();
+        let first = self.gate.blockers(queue, self.waiting[&job].1, Time(world.now)).into_iter().next();
         (queue.reason, first.map(|blocker| blocker.message.clone()).unwrap_or_default())
     }
 

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use slowlane::command::{Command, Failure, Input, Kind, Receipt};
 use slowlane::model::{
     Answers, ApplicationState, Cluster, ClusterStatus, DriverEnd, ExecutorBounds, ExecutorChoice, ExecutorShare,
-    Holder, Job, JobState, JobStatus, Locks, ObjectKey, Operation, Outline, PodPhase, PodSizing, Report, Resources,
-    Selector, Settings, Span, Time, TimeLimits, Usage,
+    Holder, Job, JobState, JobStatus, Locks, Name, ObjectKey, Operation, Outline, PodPhase, PodSizing, Priority,
+    Report, Resources, Selector, Settings, Span, Time, TimeLimits, Usage,
 };
 
 use crate::keeper::Keeper;
@@ -90,13 +90,24 @@ impl Story {
 
     /// A job of so many executors comes.
     pub(crate) fn comes_for(&mut self, name: &str, operation: &str, executors: ExecutorBounds) {
+        self.comes_as(name, operation, executors, None);
+    }
+
+    /// A job of so many executors and a class comes.
+    pub(crate) fn comes_as(
+        &mut self,
+        name: &str,
+        operation: &str,
+        executors: ExecutorBounds,
+        priority: Option<Priority>,
+    ) {
         let job = Job {
             key: key(name),
             uid: self.world.new_uid("job"),
             generation: 1,
             created: Time(self.world.now.0 / 1000 * 1000),
             operation: operation.into(),
-            priority: None,
+            priority,
             own_limit: None,
             cluster: None,
             executors: Some(ExecutorChoice::Bounds(executors)),
@@ -211,6 +222,17 @@ impl Story {
     }
 
     /// What the runs of a job took.
+    /// Who holds first what a job waits for, as it was told.
+    pub(crate) fn holders(&self, job: &str) -> Vec<Name> {
+        let blockers = self.status(job).queue.iter().filter_map(|queue| queue.blockers.first());
+        blockers.flat_map(|blocker| blocker.holders.clone()).collect()
+    }
+
+    /// The place that a job was told.
+    pub(crate) fn position(&self, job: &str) -> Option<u32> {
+        self.status(job).queue.as_ref()?.position
+    }
+
     pub(crate) fn usage(&self, job: &str) -> Option<Usage> {
         self.status(job).usage
     }

@@ -130,3 +130,82 @@ fn everybody_in_a_long_queue_is_told_of_another_reason_though_it_changes_meanwhi
     story.seconds_pass(10);
     assert_eq!(told(&story, "ClusterOccupied"), 250);
 }
+
+const ONE: ExecutorBounds = ExecutorBounds { min: 1, max: 1 };
+
+fn fixed(executors: u64) -> ExecutorBounds {
+    ExecutorBounds { min: executors, max: executors }
+}
+
+#[test]
+fn nobody_below_starts_while_a_job_gathers_that_goes_first() {
+    let mut story = Story::new(["urgent", "slow"].map(|name| operation(name, None, &[])).into());
+    story.comes_as("critical", "urgent", ExecutorBounds { min: 4, max: 10 }, Some(Priority::Critical));
+    story.comes_as("low", "slow", fixed(8), Some(Priority::Low));
+    assert!(!story.runs("critical") && !story.runs("low"), "one gathers, the other lets it go first");
+    story.seconds_pass(1);
+    assert!(!story.runs("low"), "there is no room for it");
+    assert_eq!(story.granted("critical"), Some(10));
+}
+
+#[test]
+fn who_is_refused_keeps_nobody_from_starting_with_the_others() {
+    let refuses = Operation { max_queued: Some(0), ..operation("refuses", None, &[]) };
+    let mut story = Story::new(vec![operation("export", None, &[]), refuses]);
+    story.edits(|cluster| cluster.strategy = Strategy::StrictFifo);
+    story.comes_for("first", "export", ExecutorBounds { min: 1, max: 10 });
+    story.comes_for("refused", "refuses", fixed(10));
+    story.comes_for("behind", "export", fixed(5));
+    story.seconds_pass(1);
+    assert_eq!(story.told("refused").0, JobState::Refused);
+    assert_eq!([story.granted("first"), story.granted("behind")], [Some(5), Some(5)]);
+}
+
+#[test]
+fn only_the_first_says_when_it_is_expected_to_start() {
+    let expected = Some(Span::seconds(600));
+    let operations = ["long", "waits"].map(|name| Operation { expected, ..operation(name, None, &[]) });
+    let mut story = Story::new(operations.into());
+    story.edits(|cluster| cluster.strategy = Strategy::Backfill);
+    (0..10).for_each(|number| story.comes(&format!("runs-{number}"), "long"));
+    story.comes("first", "waits");
+    story.comes("second", "waits");
+    story.seconds_pass(3);
+    assert!(story.message("first").contains("; expected at "), "{}", story.message("first"));
+    assert!(!story.message("second").contains("expected"), "{}", story.message("second"));
+    // Somebody goes before it: it does not go on to say when.
+    story.comes_as("urgent", "long", ONE, Some(Priority::Critical));
+    story.seconds_pass(40);
+    assert!(story.message("urgent").contains("; expected at "), "{}", story.message("urgent"));
+    assert!(!story.message("first").contains("expected"), "{}", story.message("first"));
+}
+
+#[test]
+fn who_is_pushed_back_does_not_go_on_to_tell_its_place() {
+    let mut story = Story::new(vec![operation("export", Some(1), &[])]);
+    story.comes("runs", "export");
+    (0..20).for_each(|number| story.comes(&format!("waits-{number}"), "export"));
+    story.seconds_pass(5);
+    assert_eq!(story.position("waits-0"), Some(1));
+    let urgent = |number: usize| format!("urgent-{number}");
+    (0..20).for_each(|number| story.comes_as(&urgent(number), "export", ONE, Some(Priority::High)));
+    story.seconds_pass(40);
+    let places: Vec<_> = (0..20).map(|number| story.position(&urgent(number))).collect();
+    assert_eq!(places, (1..=20).map(Some).collect::<Vec<_>>());
+    let left: Vec<_> = (0..20).filter_map(|number| story.position(&format!("waits-{number}"))).collect();
+    assert_eq!(left, [0; 0]);
+}
+
+#[test]
+fn who_holds_a_limit_is_told_anew_when_others_do() {
+    let mut story = Story::new(vec![operation("export", Some(5), &[])]);
+    (0..5).for_each(|number| story.comes(&format!("runs-{number}"), "export"));
+    story.comes("waits", "export");
+    story.comes("later", "export");
+    story.seconds_pass(5);
+    let before = story.message("later");
+    story.ends("runs-4");
+    story.seconds_pass(40);
+    assert_eq!(story.message("later"), before, "its words are the same");
+    assert!(story.holders("later").contains(&"waits".into()), "{:?}", story.holders("later"));
+}

@@ -96,7 +96,10 @@ impl World {
             let (job, next) = (&hands[at].job, hands[at].executors + 1);
             let (now, then) = (self.takes(job, cluster, next - 1), self.takes(job, cluster, next));
             let one = [0, 1, 2].map(|of| then[of] - now[of]);
-            let claim = self.claims.iter().find(|(other, at)| *at == cluster && *other != job.number);
+            // Who waits for the pace alone has its least by now: nothing more is kept for it.
+            let is_seated = |other: u32| beside.runs.iter().any(|run| run.job == other);
+            let claim =
+                self.claims.iter().find(|(other, at)| *at == cluster && *other != job.number && !is_seated(*other));
             let claimant = claim.map(|(other, _)| self.job(*other));
             let kept = claimant.filter(|claimant| !self.has_reservation(claimant, cluster));
             let kept = kept.map_or([0; 3], |claimant| self.least(claimant, cluster));
