@@ -523,6 +523,7 @@ fn published(status: &JobStatus) -> Published {
         state: Some(status.state),
         observed_generation: status.observed_generation,
         reason: Some(status.reason.into()),
+        details: status.queue.as_ref().map(|_| status.details()),
         since: Some(status.since),
         accepted: status.accepted,
         waiting_since: status.queue.as_ref().map(|queue| queue.waiting_since),

@@ -248,6 +248,10 @@ impl Engine {
             },
             Stage::New | Stage::Ended => return,
         };
+        if status.queue.as_ref().is_some_and(|queue| queue.position.is_some()) {
+            let operation = entry.job.operation_key();
+            self.positions.entry(operation).or_default().insert(number);
+        }
         let said = self.jobs.said(&status);
         let same = entry
             .said
@@ -257,10 +261,6 @@ impl Engine {
         }
         if is_retelling {
             self.retelling.take(self.now, every);
-        }
-        if status.queue.as_ref().is_some_and(|queue| queue.position.is_some()) {
-            let operation = entry.job.operation_key();
-            self.positions.entry(operation).or_default().insert(number);
         }
         self.informational += 1;
         self.say(number, status, said, WriteKind::Informational);

@@ -9,7 +9,7 @@ mod strangers;
 mod wakes;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::hash::{BuildHasher, Hash, Hasher};
+use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
 
 use hashbrown::{DefaultHashBuilder, HashMap, HashSet, HashTable};
@@ -106,7 +106,7 @@ pub struct Said {
     pub state: JobState,
     /// Of the state, the reason and `observedGeneration`.
     pub headline: u64,
-    /// Of the rest; unknown after a restart.
+    /// Of the rest; unknown after a restart, but of who waits.
     pub details: Option<u64>,
 }
 
@@ -189,23 +189,10 @@ impl Jobs {
     /// What tells a status from others.
     #[must_use]
     pub fn said(&self, status: &JobStatus) -> Said {
-        let mut hasher = self.hasher.build_hasher();
-        status.message.hash(&mut hasher);
-        for run in &status.runs {
-            (run.number, &run.outcome, &run.result_uri, run.completion).hash(&mut hasher);
-        }
-        // How many executors run matters while they do: at its end a run has none, and nobody hears of each that goes.
-        status.executors.filter(|_| status.state == JobState::Running).hash(&mut hasher);
-        if let Some(queue) = &status.queue {
-            queue.position.hash(&mut hasher);
-            for blocker in &queue.blockers {
-                (&blocker.message, blocker.limit, blocker.in_use, &blocker.holders).hash(&mut hasher);
-            }
-        }
         Said {
             state: status.state,
             headline: self.headline(status.state, status.reason, status.observed_generation),
-            details: Some(hasher.finish()),
+            details: Some(status.details()),
         }
     }
 
@@ -241,7 +228,7 @@ impl Jobs {
         let said = published.state.map(|state| Said {
             state,
             headline: self.headline(state, reason, published.observed_generation),
-            details: None,
+            details: published.details,
         });
         self.count(state, job.operation_key());
         self.arrivals = self.arrivals.wrapping_add(1);

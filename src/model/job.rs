@@ -135,6 +135,8 @@ pub struct Published {
     pub observed_generation: i64,
     /// The reason word.
     pub reason: Option<Box<str>>,
+    /// What it says beside that, while it waits; see [`Fingerprint`](super::Fingerprint).
+    pub details: Option<u64>,
     /// When it came into this state.
     pub since: Option<Time>,
     /// Since when it counts as accepted.

@@ -39,8 +39,8 @@ pub use run::{
 };
 pub use settings::Settings;
 pub use status::{
-    Blocker, ClusterStatus, ExecutorShare, JobState, JobStatus, OperationStatus, PoolWords, QueueStatus, ResultSource,
-    RunStatus, RunTimes, Warmth,
+    Blocker, ClusterStatus, ExecutorShare, Fingerprint, JobState, JobStatus, OperationStatus, PoolWords, QueueStatus,
+    ResultSource, RunStatus, RunTimes, Warmth,
 };
 pub use stranger::Stranger;
 pub use time::{Span, Time};

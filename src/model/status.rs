@@ -1,6 +1,9 @@
 //! What the keeper says about jobs, operations and clusters: values, turned into API status by the shell.
 
+use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;
+
+use foldhash::fast::{FixedState, FoldHasher};
 
 use super::name::Name;
 use super::reason::WaitReason;
@@ -152,6 +155,52 @@ pub struct RunStatus {
     pub usage: Option<Usage>,
 }
 
+/// What tells a status from others under the same headline, for its readers, as one number: made of what is said, and of what stands
+/// in the API.
+pub struct Fingerprint(FoldHasher<'static>);
+
+impl Fingerprint {
+    /// Begins with what every status has. Times have whole seconds in the API.
+    #[must_use]
+    pub fn new(message: &str, runs: &[RunStatus]) -> Self {
+        let mut hasher = FixedState::default().build_hasher();
+        message.hash(&mut hasher);
+        for run in runs {
+            let completion = run.completion.map(|time| time.0.div_euclid(1000));
+            (run.number, &run.outcome, &run.result_uri, completion).hash(&mut hasher);
+        }
+        Self(hasher)
+    }
+
+    /// Executors of a run that runs.
+    pub fn add_executors(&mut self, executors: ExecutorShare) {
+        executors.hash(&mut self.0);
+    }
+
+    /// Its place among those that wait.
+    pub fn add_position(&mut self, position: Option<u32>) {
+        position.hash(&mut self.0);
+    }
+
+    /// One that holds it.
+    pub fn add_blocker<'a>(
+        &mut self,
+        message: &str,
+        limit: Option<u64>,
+        in_use: Option<u64>,
+        holders: impl Iterator<Item = &'a str>,
+    ) {
+        (message, limit, in_use).hash(&mut self.0);
+        holders.for_each(|name| name.hash(&mut self.0));
+    }
+
+    /// The number.
+    #[must_use]
+    pub fn finish(&self) -> u64 {
+        self.0.finish()
+    }
+}
+
 /// The whole status of one job; conditions follow from it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JobStatus {
@@ -193,6 +242,26 @@ pub struct JobStatus {
     pub result: Option<(Box<str>, ResultSource)>,
     /// Publish the declared `result.uri` (with its references resolved) when the application reported none.
     pub declared_result: bool,
+}
+
+impl JobStatus {
+    /// What it says beside its headline.
+    #[must_use]
+    pub fn details(&self) -> u64 {
+        let mut details = Fingerprint::new(&self.message, &self.runs);
+        // How many executors run matters while they do: at its end a run has none, and nobody hears of each that goes.
+        if let Some(executors) = self.executors.filter(|_| self.state == JobState::Running) {
+            details.add_executors(executors);
+        }
+        if let Some(queue) = &self.queue {
+            details.add_position(queue.position);
+            for blocker in &queue.blockers {
+                let holders = blocker.holders.iter().map(|name| &**name);
+                details.add_blocker(&blocker.message, blocker.limit, blocker.in_use, holders);
+            }
+        }
+        details.finish()
+    }
 }
 
 /// Executors of a run.

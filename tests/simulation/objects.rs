@@ -151,6 +151,7 @@ pub(crate) fn published(status: &JobStatus) -> Published {
         state: Some(status.state),
         observed_generation: status.observed_generation,
         reason: Some(status.reason.into()),
+        details: status.queue.as_ref().map(|_| status.details()),
         since: Some(status.since),
         accepted: status.accepted,
         let_in: let_in(status),

@@ -209,3 +209,16 @@ fn who_holds_a_limit_is_told_anew_when_others_do() {
     assert_eq!(story.message("later"), before, "its words are the same");
     assert!(story.holders("later").contains(&"waits".into()), "{:?}", story.holders("later"));
 }
+
+#[test]
+fn the_next_keeper_does_not_say_again_what_stands_there() {
+    let mut story = Story::new(vec![operation("export", Some(2), &[])]);
+    (0..30).for_each(|number| story.comes(&format!("job-{number:02}"), "export"));
+    story.seconds_pass(40);
+    let before = story.writes.clone();
+    story.is_down();
+    story.lead(false);
+    story.seconds_pass(100);
+    let again: Vec<_> = story.writes.iter().filter(|(job, writes)| before.get(*job) != Some(*writes)).collect();
+    assert!(again.iter().all(|(job, _)| ["job-00", "job-01"].contains(&&*job.name)), "{again:?}");
+}

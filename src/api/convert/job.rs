@@ -12,8 +12,8 @@ use super::usage::usage;
 use super::{count, created, key, model_time, uid};
 use crate::api::v1alpha1::{self as api, ManagedJobSpec, ManagedJobStatus};
 use crate::model::{
-    Answers, ClusterChoice, EndReason, ExecutorBounds, ExecutorChoice, Interruption, Job, JobState, Outcome, Priority,
-    Published, Report, ReportedResult, ResultSource, RunStatus, Time, TimeLimits, Usage, WaitReason,
+    Answers, ClusterChoice, EndReason, ExecutorBounds, ExecutorChoice, Fingerprint, Interruption, Job, JobState,
+    Outcome, Priority, Published, Report, ReportedResult, ResultSource, RunStatus, Time, TimeLimits, Usage, WaitReason,
 };
 use crate::spark::{check_result_uri, referenced_parameters};
 
@@ -116,11 +116,14 @@ fn published(status: &ManagedJobStatus) -> Published {
     let newest = runs.pop();
     runs.extend(newest.clone().filter(|run| run.outcome.as_deref() == Some("Suspended")));
     let written = status.runs.iter().max_by_key(|run| run.number);
+    let is_waiting = matches!(state, Some(JobState::Pending | JobState::Queued));
+    let details = status.queue.as_ref().filter(|_| is_waiting).map(|queue| details(status, queue));
     let listed = status.runs.iter().filter_map(|run| run.usage.as_ref()).map(usage).fold(Usage::default(), Usage::plus);
     Published {
         state,
         observed_generation: status.observed_generation.unwrap_or(-1),
         reason: status.reason.as_deref().map(Into::into),
+        details,
         since: status.since.as_ref().map(model_time),
         accepted: accepted(status),
         let_in: let_in(status),
@@ -132,6 +135,21 @@ fn published(status: &ManagedJobStatus) -> Published {
         run: newest.map(|run| (run.number, was_seen(&run, state))),
         runs,
     }
+}
+
+/// What the status of a waiting job says beside its reason: the next keeper does not say it again.
+fn details(status: &ManagedJobStatus, queue: &api::QueueStatus) -> u64 {
+    let mut runs: Vec<RunStatus> = status.runs.iter().map(run_status).collect();
+    runs.sort_by_key(|run| run.number);
+    let mut details = Fingerprint::new(status.message.as_deref().unwrap_or_default(), &runs);
+    details.add_position(queue.position.map(count));
+    for blocker in &queue.blockers {
+        let number = |number: Option<i64>| number.and_then(|number| u64::try_from(number).ok());
+        let holders = blocker.holders.iter().map(|holder| holder.split_once('/').map_or(&**holder, |(_, name)| name));
+        let message = blocker.message.as_deref().unwrap_or_default();
+        details.add_blocker(message, number(blocker.limit), number(blocker.in_use), holders);
+    }
+    details.finish()
 }
 
 fn accepted(status: &ManagedJobStatus) -> Option<Time> {

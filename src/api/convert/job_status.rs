@@ -274,6 +274,37 @@ mod tests {
     }
 
     #[test]
+    fn what_a_waiting_job_was_told_is_known_again_when_it_is_read() {
+        let blocker = |reason, holders: &[&str]| Blocker {
+            reason,
+            message: "1 of 1 runs".into(),
+            limit: Some(1),
+            in_use: Some(1),
+            holders: holders.iter().map(|name| (*name).into()).collect(),
+        };
+        let past = |number| RunStatus {
+            outcome: Some("Suspended".into()),
+            completion: Some(Time(9_876)),
+            ..RunStatus { number, ..RunStatus::default() }
+        };
+        let first = blocker(WaitReason::OperationLimitReached, &["monday", "tuesday"]);
+        let blockers = vec![first.into(), blocker(WaitReason::ClusterOccupied, &[]).into()];
+        let queue = QueueStatus { waiting_since: Time(1000), position: Some(3), blockers };
+        let status = JobStatus { queue: Some(queue), runs: vec![past(1), past(2)], ..status(JobState::Queued) };
+        let meta = serde_json::from_value(json!({"name": "daily", "namespace": "jobs", "uid": "u"})).unwrap();
+        let spec = serde_json::from_value(json!({"operation": "export"})).unwrap();
+        let read = |status: &JobStatus| {
+            let written = written_status(status, &"jobs".into());
+            super::super::job::job(&meta, &spec, Some(&written)).published.unwrap().details
+        };
+        assert_eq!(read(&status), Some(status.details()));
+        let other = JobStatus { message: "other words".into(), ..status.clone() };
+        assert_ne!(read(&other), Some(status.details()));
+        let runs = JobStatus { state: JobState::Running, ..status };
+        assert_eq!(read(&runs), None, "only who waits is told of what others do");
+    }
+
+    #[test]
     fn a_waiting_job_says_what_holds_it() {
         let blocker = Blocker {
             reason: WaitReason::OperationLimitReached,
