@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::{Engine, Wake};
 use crate::command::Command;
 use crate::model::{
-    Account, Amount, BillKey, Cluster, Holder, Ledger, Name, PodSize, RunId, Span, Spent, Time, Uid, Warmth,
+    Account, Amount, BillKey, Cluster, Holder, Ledger, Name, PodSize, RunId, Span, Spent, Time, Uid, Usage, Warmth,
 };
 
 /// Bills that a ledger keeps. Where accounts cannot be written for so long, the oldest are given up: no slot waits for a bill.
@@ -77,6 +77,8 @@ pub(super) struct Meter {
     since: Time,
     ready: u64,
     each: PodSize,
+    /// The cluster's status tells of it, and goes on to.
+    is_told: bool,
 }
 
 impl Meter {
@@ -90,6 +92,7 @@ impl Meter {
             since: stands.map_or(now, |warmth| warmth.until),
             ready: if stands.is_some() { ready } else { 0 },
             each: cluster.unit.unwrap_or_default(),
+            is_told: stands.is_some(),
         };
         meter.count(now);
         meter.before = meter.spent.reached();
@@ -131,6 +134,12 @@ impl Engine {
         while ledger.bills.len() > MOST_BILLS {
             ledger.bills.pop_first();
         }
+    }
+
+    /// Counters begin with nothing before a run is billed: how much they rise with the first bill is seen by nobody else.
+    pub(super) fn open_account(&mut self, holder: &Holder) {
+        let (cluster, namespace) = (holder.cluster.clone(), holder.job.namespace.clone());
+        self.out.push(Command::CountUsage { cluster, namespace, usage: Usage::default() });
     }
 
     /// The ledger has other bills than before: those of this keeper that it had not are counted.
@@ -208,7 +217,9 @@ impl Engine {
         }
         let Some(meter) = self.meters.get_mut(name) else { return };
         meter.count(now);
-        meter.each = cluster.unit.unwrap_or_default();
+        // Where nothing can be made of what is declared, the placeholders that are there stay as they are.
+        meter.each = cluster.unit.unwrap_or(meter.each);
+        meter.is_told |= cluster.warmth.is_some();
         meter.see(cluster.warmth.map(|warmth| warmth.amount).unwrap_or_default());
     }
 
@@ -224,7 +235,7 @@ impl Engine {
     pub(super) fn warmth(&self, name: &Name) -> Option<Warmth> {
         let meter = self.meters.get(name)?;
         let amount = meter.so_far(self.now).reached();
-        (meter.ready > 0 || amount != Amount::default()).then_some(Warmth { amount, until: self.now })
+        (meter.is_told || meter.ready > 0 || amount != Amount::default()).then_some(Warmth { amount, until: self.now })
     }
 
     /// What placeholders took since this keeper leads, by cluster.

@@ -199,6 +199,7 @@ impl Engine {
 
     /// A run holds its slots: it is live from now on.
     pub(super) fn hold(&mut self, run: RunId, holder: Arc<Holder>) {
+        self.open_account(&holder);
         self.gate.take(&run, &holder);
         if self.sightings.application(&run).is_none_or(|it| it.state == ApplicationState::New) {
             self.gate.join_line(&run);
@@ -275,6 +276,7 @@ impl Engine {
             self.forget_run(run);
         }
         for (run, holder) in flight.grants {
+            self.open_account(&holder);
             // However long the write took, it stands in line from now on.
             self.gate.join_line(&run);
             self.dirty_runs.insert(run.clone());
@@ -368,9 +370,12 @@ impl Engine {
         self.flight = Some(Flight { content, grants, releases });
     }
 
-    /// Runs that were taken in and have ended before any write named them: there is nothing to release.
+    /// Runs that were taken in and have ended before any write named them: there is nothing to release. Those that are to be billed
+    /// go with a write all the same.
     fn forget_unnamed(&mut self) {
-        let gone: Vec<RunId> = self.unnamed.intersection(&self.ended).cloned().collect();
+        let is_billed = |run: &RunId| self.runs.get(run).is_some_and(|it| it.bill().is_some());
+        let gone = self.unnamed.intersection(&self.ended).filter(|run| !is_billed(run));
+        let gone: Vec<RunId> = gone.cloned().collect();
         for run in gone {
             if let Some(record) = self.runs.get(&run) {
                 self.gate.give_back(&run, &record.holder);

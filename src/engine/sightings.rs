@@ -91,9 +91,15 @@ impl Engine {
         !misplaced.is_empty()
     }
 
-    pub(super) fn pod_seen(&mut self, pod: Box<PodSeen>) {
+    pub(super) fn pod_seen(&mut self, mut pod: Box<PodSeen>) {
         let run = pod.run.clone();
         let known = self.sightings.pods_of(&run, &pod.key.namespace).and_then(|pods| pods.get(&pod.key.name));
+        // A kubelet that has lost a container does not know any more when it ran.
+        let same = known.filter(|known| known.uid == pod.uid);
+        pod.started = pod.started.or(same.and_then(|known| known.started));
+        if !pod.phase.is_live() {
+            pod.ended = pod.ended.or(same.and_then(|known| known.ended)).or(Some(self.now));
+        }
         let is_new_word = known.and_then(|known| known.waiting.as_ref()) != pod.waiting.as_ref();
         if pod.role == PodRole::Executor && known.map(|known| known.phase) != Some(pod.phase) {
             self.clusters_changed();
@@ -184,7 +190,11 @@ impl Engine {
         // A slot that was given back is not charged again; it is only brought to its end.
         let mut holder = holder_of(application);
         // It was closed before, and what it took then is told: what it takes from now on is another thing.
-        holder.granted = if is_past { self.now } else { holder.granted };
+        // A second that is begun counts for the one before.
+        let past =
+            self.jobs.of(&run.job).and_then(|it| it.job.past_runs().iter().find(|past| past.number == run.number));
+        let told = past.and_then(|past| past.completion).map_or(self.now, |told| told + Span::seconds(1));
+        holder.granted = if is_past { self.now.max(told) } else { holder.granted };
         if is_trusted && !job_open {
             (holder.footprint, holder.min_executors, holder.max_executors) = (Footprint::default(), 0, 0);
             holder.locks = Locks::default();

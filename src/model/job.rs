@@ -115,13 +115,17 @@ impl Published {
     /// written is not forgotten.
     #[must_use]
     pub fn after(mut self, known: Self) -> Self {
+        // The oldest are left out where there are too many: what they took is among the rest.
+        let first = self.runs.iter().map(|run| run.number).min().unwrap_or(0);
         for past in known.runs.into_iter().filter(|past| past.completion.is_some()) {
             match self.runs.iter_mut().find(|run| run.number == past.number) {
                 Some(run) if run.completion.is_none() => *run = past,
                 Some(_) => {}
+                None if past.number < first => {}
                 None => self.runs.push(past),
             }
         }
+        self.runs.sort_by_key(|run| run.number);
         self
     }
 }
@@ -157,4 +161,21 @@ pub struct Published {
     pub earlier: Usage,
     /// Runs that ended without ending the job, kept as they are: all but the newest one, and that one if it was suspended.
     pub runs: Vec<super::RunStatus>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::RunStatus;
+    use super::*;
+
+    #[test]
+    fn runs_that_a_full_list_leaves_out_do_not_come_back() {
+        let run = |number: u32| RunStatus { number, completion: Some(Time(1000)), ..RunStatus::default() };
+        let of =
+            |numbers: &[u32]| Published { runs: numbers.iter().map(|it| run(*it)).collect(), ..Published::default() };
+        let numbers = |published: Published| published.runs.iter().map(|run| run.number).collect::<Vec<_>>();
+        assert_eq!(numbers(of(&[2, 3]).after(of(&[1, 2, 3]))), [2, 3]);
+        assert_eq!(numbers(of(&[2, 3]).after(of(&[3, 4]))), [2, 3, 4], "an end that is yet to be written stays");
+        assert_eq!(numbers(of(&[]).after(of(&[1]))), [1]);
+    }
 }

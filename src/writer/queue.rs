@@ -4,7 +4,7 @@ use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 
 use crate::command::Command;
-use crate::model::{Name, ObjectKey, Uid, child_name};
+use crate::model::{JobState, Name, ObjectKey, Uid, child_name};
 
 /// Classes of urgency, most urgent first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -13,14 +13,14 @@ pub(super) enum Lane {
     Ledger,
     /// Starts, and reads that an end waits for.
     Run,
-    /// A job has ended.
+    /// A job has ended, or its run is about to be.
     Terminal,
     /// A run must end.
     Delete,
-    /// What operations and clusters say: their accounts. It goes on under any load, or bills would pile up in the ledger.
-    Account,
     /// What goes on.
     Informational,
+    /// What operations and clusters say: their accounts. It goes on under any load, or bills would pile up in the ledger.
+    Account,
     /// Tombstones whose time has come.
     Tidy,
     /// Events: may be dropped.
@@ -33,8 +33,8 @@ impl Lane {
         Self::Run,
         Self::Terminal,
         Self::Delete,
-        Self::Account,
         Self::Informational,
+        Self::Account,
         Self::Tidy,
         Self::Event,
     ];
@@ -44,7 +44,12 @@ impl Lane {
         match command {
             Command::ReadLedger | Command::WriteLedger { .. } => Self::Ledger,
             Command::CreateApplication { .. } | Command::ConfirmRun { .. } | Command::WritePool { .. } => Self::Run,
-            Command::WriteJobStatus { status, .. } if status.state.is_terminal() => Self::Terminal,
+            // What says how a run is ended is waited for by its deletion.
+            Command::WriteJobStatus { status, .. }
+                if status.state.is_terminal() || status.state == JobState::Finishing =>
+            {
+                Self::Terminal
+            }
             Command::DeleteApplication { .. } => Self::Delete,
             Command::WriteOperationStatus { .. } | Command::WriteClusterStatus { .. } => Self::Account,
             Command::WriteJobStatus { .. } => Self::Informational,
