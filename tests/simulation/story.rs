@@ -221,7 +221,6 @@ impl Story {
         self.status(job).message.clone()
     }
 
-    /// What the runs of a job took.
     /// Who holds first what a job waits for, as it was told.
     pub(crate) fn holders(&self, job: &str) -> Vec<Name> {
         let blockers = self.status(job).queue.iter().filter_map(|queue| queue.blockers.first());
@@ -233,6 +232,7 @@ impl Story {
         self.status(job).queue.as_ref()?.position
     }
 
+    /// What the runs of a job took.
     pub(crate) fn usage(&self, job: &str) -> Option<Usage> {
         self.status(job).usage
     }

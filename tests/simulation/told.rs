@@ -25,14 +25,20 @@ fn a_first_run_is_expected_to_take_four_times_what_others_do_under_the_next_keep
     assert_eq!(story.expected("third"), None, "with an operation goes what was known of it");
 }
 
-#[test]
-fn a_job_is_told_anew_when_its_reservation_moves() {
+/// A full cluster, whose runs are expected to take ten minutes, and one job that waits.
+fn first_has_a_reservation() -> Story {
     let expected = Some(Span::seconds(600));
     let operations = ["long", "waits"].map(|name| Operation { expected, ..operation(name, None, &[]) });
     let mut story = Story::new(operations.into());
     story.edits(|cluster| cluster.strategy = Strategy::Backfill);
     (0..10).for_each(|number| story.comes(&format!("runs-{number}"), "long"));
     story.comes("first", "waits");
+    story
+}
+
+#[test]
+fn a_job_is_told_anew_when_its_reservation_moves() {
+    let mut story = first_has_a_reservation();
     story.seconds_pass(10);
     let before = story.message("first");
     assert!(before.contains("; expected at "), "{before}");
@@ -131,8 +137,6 @@ fn everybody_in_a_long_queue_is_told_of_another_reason_though_it_changes_meanwhi
     assert_eq!(told(&story, "ClusterOccupied"), 250);
 }
 
-const ONE: ExecutorBounds = ExecutorBounds { min: 1, max: 1 };
-
 fn fixed(executors: u64) -> ExecutorBounds {
     ExecutorBounds { min: executors, max: executors }
 }
@@ -163,18 +167,13 @@ fn who_is_refused_keeps_nobody_from_starting_with_the_others() {
 
 #[test]
 fn only_the_first_says_when_it_is_expected_to_start() {
-    let expected = Some(Span::seconds(600));
-    let operations = ["long", "waits"].map(|name| Operation { expected, ..operation(name, None, &[]) });
-    let mut story = Story::new(operations.into());
-    story.edits(|cluster| cluster.strategy = Strategy::Backfill);
-    (0..10).for_each(|number| story.comes(&format!("runs-{number}"), "long"));
-    story.comes("first", "waits");
+    let mut story = first_has_a_reservation();
     story.comes("second", "waits");
     story.seconds_pass(3);
     assert!(story.message("first").contains("; expected at "), "{}", story.message("first"));
     assert!(!story.message("second").contains("expected"), "{}", story.message("second"));
     // Somebody goes before it: it does not go on to say when.
-    story.comes_as("urgent", "long", ONE, Some(Priority::Critical));
+    story.comes_as("urgent", "long", fixed(1), Some(Priority::Critical));
     story.seconds_pass(40);
     assert!(story.message("urgent").contains("; expected at "), "{}", story.message("urgent"));
     assert!(!story.message("first").contains("expected"), "{}", story.message("first"));
@@ -188,7 +187,7 @@ fn who_is_pushed_back_does_not_go_on_to_tell_its_place() {
     story.seconds_pass(5);
     assert_eq!(story.position("waits-0"), Some(1));
     let urgent = |number: usize| format!("urgent-{number}");
-    (0..20).for_each(|number| story.comes_as(&urgent(number), "export", ONE, Some(Priority::High)));
+    (0..20).for_each(|number| story.comes_as(&urgent(number), "export", fixed(1), Some(Priority::High)));
     story.seconds_pass(40);
     let places: Vec<_> = (0..20).map(|number| story.position(&urgent(number))).collect();
     assert_eq!(places, (1..=20).map(Some).collect::<Vec<_>>());

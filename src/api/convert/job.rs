@@ -112,12 +112,13 @@ fn published(status: &ManagedJobStatus) -> Published {
     let mut runs: Vec<RunStatus> = status.runs.iter().map(run_status).collect();
     runs.sort_by_key(|run| run.number);
     let state = status.state.map(state);
+    let is_waiting = matches!(state, Some(JobState::Pending | JobState::Queued));
+    let told = status.queue.as_ref().filter(|_| is_waiting);
+    let details = told.map(|queue| details(status.message.as_deref(), &runs, queue));
     // A run that was suspended is over, and its job is not: it stays.
     let newest = runs.pop();
     runs.extend(newest.clone().filter(|run| run.outcome.as_deref() == Some("Suspended")));
     let written = status.runs.iter().max_by_key(|run| run.number);
-    let is_waiting = matches!(state, Some(JobState::Pending | JobState::Queued));
-    let details = status.queue.as_ref().filter(|_| is_waiting).map(|queue| details(status, queue));
     let listed = status.runs.iter().filter_map(|run| run.usage.as_ref()).map(usage).fold(Usage::default(), Usage::plus);
     Published {
         state,
@@ -138,10 +139,8 @@ fn published(status: &ManagedJobStatus) -> Published {
 }
 
 /// What the status of a waiting job says beside its reason: the next keeper does not say it again.
-fn details(status: &ManagedJobStatus, queue: &api::QueueStatus) -> u64 {
-    let mut runs: Vec<RunStatus> = status.runs.iter().map(run_status).collect();
-    runs.sort_by_key(|run| run.number);
-    let mut details = Fingerprint::new(status.message.as_deref().unwrap_or_default(), &runs);
+fn details(message: Option<&str>, runs: &[RunStatus], queue: &api::QueueStatus) -> u64 {
+    let mut details = Fingerprint::new(message.unwrap_or_default(), runs);
     details.add_position(queue.position.map(count));
     for blocker in &queue.blockers {
         let number = |number: Option<i64>| number.and_then(|number| u64::try_from(number).ok());
